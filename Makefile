@@ -1,0 +1,43 @@
+# Everything that a machine with Python 3.11 and make needs to run, test and look at recon-pipeline.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: setup demo test lint bench down lock
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, found $$($(PYTHON) --version): set PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+demo: setup
+	$(BIN)/recon demo
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m docs.generate --check
+
+bench: setup
+	$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)
+
+down: setup
+	$(BIN)/recon down
+
+# Needs uv; writes versions and hashes, and names no registry.
+lock:
+	uv pip compile --python-version 3.11 --group dev --generate-hashes --no-strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
