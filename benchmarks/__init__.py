@@ -1,0 +1,1 @@
+"""The benchmark: worlds of a given size, and the comparison that prints ratios and peak memory."""

@@ -1,0 +1,33 @@
+-- Every position that anything tells of, numbered, with its tolerance (the first rule found: the lowest rank) and the
+-- asset that its coverage is to be proved by: its own where any coverage row of the account names it.
+WITH known AS (
+    SELECT account, wallet, asset FROM carried_positions
+    UNION
+    SELECT account, wallet, asset FROM stated
+    UNION
+    SELECT account, wallet, asset FROM unknown_cells
+    UNION
+    SELECT account, wallet, asset FROM positions_told_by_flows
+),
+
+ruled AS (
+    SELECT known.account, known.wallet, known.asset, arg_min(rules.tolerance, rules.rank) AS tolerance
+    FROM known
+    LEFT JOIN tolerance_rules AS rules
+        ON coalesce(rules.account = known.account, TRUE) AND coalesce(rules.asset = known.asset, TRUE)
+    GROUP BY known.account, known.wallet, known.asset
+),
+
+named AS (
+    SELECT DISTINCT account, asset FROM coverage WHERE asset IS NOT NULL
+)
+
+SELECT
+    row_number() OVER (ORDER BY ruled.account, ruled.wallet, ruled.asset) AS position_id,
+    ruled.account,
+    ruled.wallet,
+    ruled.asset,
+    coalesce(ruled.tolerance, 0)::DECIMAL(36, 18) AS tolerance,
+    named.asset AS proved_by
+FROM ruled
+LEFT JOIN named USING (account, asset)

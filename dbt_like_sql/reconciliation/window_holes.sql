@@ -1,0 +1,51 @@
+-- Windows that a hole in a feed touches. An empty window is touched by none.
+WITH own_scopes AS (
+    SELECT DISTINCT coverage.account, streams.stream, coverage.asset
+    FROM coverage
+    INNER JOIN streams ON coverage.stream IN (streams.stream, '*')
+    WHERE coverage.asset IS NOT NULL
+),
+
+to_prove AS (
+    SELECT DISTINCT positions.account, positions.proved_by, grid.window_start, grid.window_end
+    FROM grid
+    INNER JOIN positions USING (position_id)
+    WHERE grid.situation = 'tested' AND grid.window_start < grid.window_end
+),
+
+of_streams AS (
+    SELECT to_prove.*, streams.stream, own_scopes.asset AS scope
+    FROM to_prove
+    CROSS JOIN streams
+    LEFT JOIN own_scopes
+        ON
+            to_prove.account = own_scopes.account
+            AND streams.stream = own_scopes.stream
+            AND to_prove.proved_by = own_scopes.asset
+),
+
+unproved AS (
+    SELECT of_streams.account, of_streams.proved_by, of_streams.window_start, of_streams.window_end
+    FROM of_streams
+    ANTI JOIN coverage_islands AS proof
+        ON
+            of_streams.account = proof.account
+            AND of_streams.stream = proof.stream
+            AND of_streams.scope IS NOT DISTINCT FROM proof.asset
+            AND of_streams.window_start >= proof.island_start
+            AND of_streams.window_end <= proof.island_end
+),
+
+unwritten AS (
+    -- a partition never written is a hole, never zero flows; instants are whole microseconds
+    SELECT to_prove.account, to_prove.proved_by, to_prove.window_start, to_prove.window_end
+    FROM to_prove
+    INNER JOIN unwritten_days
+        ON
+            to_prove.window_end >= unwritten_days.day_start
+            AND to_prove.window_start + INTERVAL 1 MICROSECOND < unwritten_days.day_end
+)
+
+SELECT * FROM unproved
+UNION
+SELECT * FROM unwritten

@@ -1,0 +1,404 @@
+"""The `recon` command: what a person or a program asks for, handed to the parts that do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
+from recon_pipeline.errors import ConfigError, ReconError
+
+if TYPE_CHECKING:
+    from recon_pipeline.assets.execution import JobResult
+    from recon_pipeline.reconcile.findings import AccountVerdicts, Findings
+    from recon_pipeline.reconcile.pipeline import Request, Say
+
+DONE, DIFFERENCES, WRONG_USE, INCOMPLETE, REFUSED = range(5)
+
+DAY = click.DateTime(["%Y-%m-%d"])
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON; amounts are strings.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="recon-pipeline", prog_name="recon")
+def cli() -> None:
+    """Prove every day, to the last decimal, that what venues say we hold follows from what moved.
+
+    Exit codes: 0 green or done, 1 differences found, 2 wrong use or configuration, 3 incomplete or a source failed,
+    4 refused.
+    """
+
+
+def main() -> None:
+    """The entry point: named errors are printed as they are, without a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = INCOMPLETE
+    except click.ClickException as error:
+        error.show()
+        code = WRONG_USE
+    except ReconError as error:
+        _print_error(error)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+@cli.command()
+@click.option("--force", is_flag=True, help="Write over a recon.yaml that is there.")
+def init(force: bool) -> None:
+    """Write a commented recon.yaml, and the folder that it names."""
+    path = Path(os.environ.get("RECON_CONFIG") or "recon.yaml")
+    if path.exists() and not force:
+        raise ConfigError("there is a recon.yaml already", where=str(path), next_step="edit it, or add --force")
+    path.write_text(INIT_TEMPLATE, encoding="utf-8")
+    for venue in load_settings(path).venues.values():
+        venue.folder.mkdir(parents=True, exist_ok=True)
+    click.echo(f"wrote {path}; put statements into {venue.folder}, then: recon run --from DAY --to DAY, or recon up")
+
+
+@cli.command()
+@click.option("--from", "first", type=DAY, required=True, help="The first day, as 2026-01-01.")
+@click.option("--to", "last", type=DAY, required=True, help="The last day, inclusive.")
+@click.option("--venue", "venues", multiple=True, help="This venue only; may be given more than once.")
+@click.option("--account", "accounts", multiple=True, help="Replace this account's rows only; may be repeated.")
+@click.option("--as-of", "as_of", type=DAY, help="The day from which it is judged what is due; today (UTC) by default.")
+@as_json
+def run(
+    *,
+    first: datetime,
+    last: datetime,
+    venues: tuple[str, ...],
+    accounts: tuple[str, ...],
+    as_of: datetime | None,
+    is_json: bool,
+) -> int:
+    """Reconcile a range of days: what the UI would run, on the same Dagster instance."""
+    settings = find_settings()
+    asked = [_venue(settings, name) for name in venues] or list(settings.venues)
+    from recon_pipeline.reconcile.pipeline import Request, today
+
+    of_accounts = frozenset(accounts) or None
+    as_of_day = as_of.date() if as_of else today()
+    requests = []
+    for name in asked:
+        days = _days(settings, name, first.date(), last.date())
+        if days is not None:
+            requests.append(Request(name, *days, as_of_day, of_accounts))
+    if not requests:
+        raise click.UsageError("no venue has a day in that range: " + _starts(settings, asked))
+    with _progress(is_json) as say:
+        results = run_requests(settings, requests, say)
+    code = max((result.code for result in results), key=_gravity)
+    if is_json:
+        click.echo(_json({"exit_code": code, "venues": [result.as_dict() for result in results]}))
+    else:
+        _print_results(results)
+    return code
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a venue's run came to."""
+
+    job: JobResult
+    request: Request
+    findings: Findings
+    verdicts: list[AccountVerdicts]
+
+    @property
+    def code(self) -> int:
+        """1 for a red day of the range, else 3 for an incomplete one or an error, else 0."""
+        verdicts = {verdict for account in self.verdicts for verdict in account.verdicts}
+        if "red" in verdicts or "variance" in self.findings.statuses:
+            return DIFFERENCES
+        return INCOMPLETE if "incomplete" in verdicts or not self.job.success else DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "venue": self.job.venue,
+            "run_id": self.job.run_id,
+            "first_day": self.request.first_day,
+            "last_day": self.request.last_day,
+            "success": self.job.success,
+            "exit_code": self.code,
+            "errors": [{"name": name, "text": text} for name, text in self.job.errors],
+            "rows": self.findings.statuses,
+            "usd_at_variance": self.findings.usd_at_variance,
+            "accounts": {account.account: account.verdicts for account in self.verdicts},
+            "disagreeing": self.findings.disagreeing,
+        }
+
+
+def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[RunResult]:
+    """Run each venue's job, one after the other: a venue that fails fails alone."""
+    say("starting the database")
+    from recon_pipeline.assets.resource import open_database
+
+    database = open_database(settings)
+    say("starting Dagster")
+    from recon_pipeline.assets.execution import execute, listening, open_instance
+
+    instance = open_instance(settings, database)
+    from recon_pipeline.definitions import build
+    from recon_pipeline.reconcile.findings import find, verdicts
+    from recon_pipeline.reconcile.stopping import stop_on_sigterm
+
+    definitions = build(settings)
+    results = []
+    with listening(say), stop_on_sigterm(), instance:
+        for request in requests:
+            job = execute(instance, definitions, request)
+            found = find(database, request.venue, request.days, accounts=request.accounts)
+            span = (request.first_day, request.last_day)
+            told = verdicts(database, request.venue, *span, accounts=request.accounts)
+            results.append(RunResult(job, request, found, told))
+    return results
+
+
+@cli.command()
+@as_json
+def status(is_json: bool) -> int:
+    """Say how each venue stands on its latest day, what is open, and what is up."""
+    settings = find_settings()
+    from recon_pipeline.assets.processes import address, running
+    from recon_pipeline.reconcile.standing import standings
+
+    with _database(settings) as database:
+        venues = standings(database, list(settings.venues)) if database else []
+    up_now = running(settings)
+    code = max((venue.code for venue in venues), key=_gravity, default=DONE)
+    if is_json:
+        processes = {name: process.pid for name, process in up_now.items()}
+        told = {"exit_code": code, "venues": [venue.as_dict() for venue in venues], "processes": processes}
+        click.echo(_json(told))
+        return code
+    from recon_pipeline.terminal import console, rows_table
+
+    out = console()
+    if venues:
+        rows = [venue.as_row() for venue in venues]
+        out.print(rows_table("Venues", rows, list(rows[0])))
+    else:
+        out.print("nothing has run yet: recon run --from DAY --to DAY, or recon up")
+    out.print(f"UI: {address(up_now['webserver'])}" if "webserver" in up_now else "UI: down (recon up starts it)")
+    return code
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, help="Of the UI; another one is taken if it is not free.")
+@as_json
+def up(port: int, is_json: bool) -> None:
+    """Start the UI and the daemon, with its schedules and sensors, and say where they are."""
+    settings = find_settings()
+    from recon_pipeline.assets.processes import address, up
+
+    with _progress(is_json) as say:
+        database = _prepare(settings, say)
+        say("starting the UI and the daemon")
+        there = up(settings, database, port)
+    from recon_pipeline.stores.database import shown
+
+    told = {"ui": address(there["webserver"]), "database": shown(database), "lake": settings.lake_url}
+    if is_json:
+        click.echo(_json(told | {"processes": {name: process.pid for name, process in there.items()}}))
+        return
+    for name, where in told.items():
+        click.echo(f"{name:<9} {where}")
+    click.echo("recon down ends them")
+
+
+@cli.command()
+@as_json
+def down(is_json: bool) -> None:
+    """End what `recon up` started, and the embedded PostgreSQL."""
+    settings = find_settings()
+    from recon_pipeline.assets.processes import down
+    from recon_pipeline.stores.embedded import EmbeddedPostgres
+
+    ended = down(settings)
+    if settings.database_url is None and EmbeddedPostgres(settings.home).stop():
+        ended.append("postgres")
+    click.echo(_json({"ended": ended}) if is_json else f"ended: {', '.join(ended) or 'nothing was up'}")
+
+
+@cli.command()
+@as_json
+def demo(is_json: bool) -> int:
+    """Reconcile a month of our own making, from nothing to a table of what is wrong in it."""
+    from recon_pipeline.demo import as_dict, demo_settings, print_result, run_demo
+
+    settings = demo_settings()
+    with _progress(is_json) as say:
+        result = run_demo(settings, say)
+    if is_json:
+        click.echo(_json(as_dict(result)))
+    else:
+        print_result(settings, result)
+    return DONE if result.is_right else DIFFERENCES
+
+
+@cli.group()
+def database() -> None:
+    """The PostgreSQL in use."""
+
+
+@database.command()
+@as_json
+def url(is_json: bool) -> None:
+    """Print the URL in use, its password included; the embedded server is started if it is not up."""
+    from recon_pipeline.assets.resource import open_database
+
+    found = open_database(find_settings())
+    click.echo(_json({"url": found}) if is_json else found)
+
+
+@cli.command()
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("export"), show_default=True
+)
+@as_json
+def export(folder: Path, is_json: bool) -> None:
+    """Write each mart as a CSV file."""
+    settings = find_settings()
+    from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.stores.export import export_marts
+
+    files = export_marts(open_database(settings), folder)
+    if is_json:
+        click.echo(_json({"files": [{"path": str(path), "rows": rows} for path, rows in files.items()]}))
+        return
+    for path, rows in files.items():
+        click.echo(f"{path}  {rows} rows")
+
+
+# -- helpers
+
+
+def find_settings() -> Settings:
+    """The settings in force: RECON_CONFIG, else ./recon.yaml, else what `recon demo` left under RECON_HOME."""
+    demo_config = Path(os.environ.get("RECON_HOME") or ".recon") / "demo" / "recon.yaml"
+    if not os.environ.get("RECON_CONFIG") and not Path("recon.yaml").exists() and demo_config.exists():
+        click.echo(f"no recon.yaml here: using the demo's, {demo_config}", err=True)
+        os.environ["RECON_CONFIG"] = str(demo_config)
+    return load_settings()
+
+
+def _prepare(settings: Settings, say: Say) -> str:
+    """Database, tables and Dagster's own tables, before several processes would make them at once."""
+    say("starting the database")
+    from recon_pipeline.assets.execution import open_instance
+    from recon_pipeline.assets.resource import open_database
+
+    database = open_database(settings)
+    with open_instance(settings, database):
+        return database
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[str | None]:
+    """The database for a look at it: an embedded one that was down is down again afterwards; None if there is none."""
+    from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.stores.embedded import EmbeddedPostgres
+
+    embedded = EmbeddedPostgres(settings.home)
+    if settings.database_url is None and not embedded.data.exists():
+        yield None
+        return
+    was_up = settings.database_url is not None or embedded.status().running
+    try:
+        yield open_database(settings)
+    finally:
+        if not was_up:
+            embedded.stop()
+
+
+def _venue(settings: Settings, name: str) -> str:
+    if name not in settings.venues:
+        raise ConfigError(
+            f"there is no venue {name!r}", where=str(settings.path), expected=f"one of {', '.join(settings.venues)}"
+        )
+    return name
+
+
+def _days(settings: Settings, venue: str, first: date, last: date) -> tuple[date, date] | None:
+    """The range inside the venue's days (from its start to yesterday); None if nothing of it is."""
+    from recon_pipeline.reconcile.pipeline import today
+
+    if first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")
+    first, last = max(first, settings.venues[venue].start), min(last, today() - timedelta(days=1))
+    return (first, last) if first <= last else None
+
+
+def _starts(settings: Settings, venues: list[str]) -> str:
+    return ", ".join(f"{name} has those from {settings.venues[name].start} to yesterday" for name in venues)
+
+
+def _gravity(code: int) -> int:
+    """Differences outrank incompleteness, which outranks done."""
+    return (DONE, INCOMPLETE, DIFFERENCES).index(code)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Say]:
+    """A line that says what is being done, on a terminal only."""
+    from rich.console import Console
+
+    terminal = Console(stderr=True)
+    if quiet or not terminal.is_terminal:
+        yield lambda _text, _done=0, _all=0: None
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda text, done=0, all_=0: progress.update(task, description=text, completed=done, total=all_ or None)
+
+
+def _print_results(results: list[RunResult]) -> None:
+    from recon_pipeline.terminal import console, rows_table, verdict_table
+
+    out = console()
+    out.print(verdict_table({result.job.venue: result.verdicts for result in results}))
+    for result in results:
+        rows = result.findings.disagreeing
+        if rows:
+            names = (
+                "date",
+                "account",
+                "wallet",
+                "asset",
+                "status",
+                "discrepancy_type",
+                "variance_in_asset",
+                "variance_in_usd",
+            )
+            out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names))
+        for _name, text in result.job.errors:
+            out.print(text, style="red", markup=False)
+
+
+def _json(value: Any) -> str:
+    """JSON in which every amount is a string, in full."""
+    return json.dumps(value, indent=2, default=lambda v: format(v, "f") if isinstance(v, Decimal) else str(v))
+
+
+def _print_error(error: ReconError) -> None:
+    if "--json" in sys.argv:
+        told = {"name": type(error).__name__, "found": error.found, "where": error.where, "expected": error.expected}
+        click.echo(_json({"exit_code": error.exit_code, "error": told | {"next_step": error.next_step}}))
+    else:
+        click.echo(str(error), err=True)

@@ -1,0 +1,1 @@
+"""The canonical frames: their columns, their contract, and the exact reading of what claims to be one."""

@@ -1,0 +1,136 @@
+"""What the stored rows of some days say, in the few figures that a person looks at first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.stores.database import connection
+
+VERDICTS = ("green", "opening", "pending", "incomplete", "red")
+"""From the best to the worst."""
+DISAGREEING = ("variance", "incomplete", "timing")
+
+_ASKED = (
+    "venue = :venue AND date BETWEEN :first AND :last"
+    " AND (CAST(:accounts AS text[]) IS NULL OR account = ANY(CAST(:accounts AS text[])))"
+)
+_BY_DAY = sa.text(
+    "SELECT date, status, coalesce(discrepancy_type, '') AS kind, count(*) AS rows,"
+    " sum(abs(variance_in_usd)) AS usd FROM recon.reconciliation"
+    " WHERE " + _ASKED + " GROUP BY date, status, kind ORDER BY date, status, kind"
+)
+_DISAGREEING = sa.text(
+    "SELECT date, account, wallet, asset, status, severity, discrepancy_type, calculated_balance, actual_balance,"
+    " variance_in_asset, variance_in_usd FROM recon.reconciliation"
+    " WHERE " + _ASKED + " AND status = ANY(:statuses)"
+    " ORDER BY abs(variance_in_usd) DESC NULLS LAST, date, account, wallet, asset LIMIT :most"
+)
+_VERDICTS = sa.text(
+    "SELECT account, date, verdict, why FROM marts.account_day_verdict WHERE " + _ASKED + " ORDER BY account, date"
+)
+_LAST_DAY_COVERED = sa.text("SELECT max(last_day) FROM recon.runs WHERE venue = :venue AND finished_at IS NOT NULL")
+_FIRST_PENDING = sa.text(
+    "SELECT min(date) FROM recon.reconciliation WHERE venue = :venue AND status = 'pending' AND date <= :due"
+)
+
+
+@dataclass
+class DayFindings:
+    """One day: its rows by status, why rows are incomplete, and the USD at variance."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    incomplete: dict[str, int] = field(default_factory=dict)
+    usd_at_variance: Decimal = Decimal(0)
+
+    @property
+    def rows(self) -> int:
+        """All its rows."""
+        return sum(self.statuses.values())
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The days asked for (one without rows too), and the rows that disagree, the greatest in USD first."""
+
+    days: Mapping[date, DayFindings]
+    disagreeing: Sequence[Mapping[str, Any]]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Rows by status over all days."""
+        total: dict[str, int] = {}
+        for day in self.days.values():
+            for status, rows in day.statuses.items():
+                total[status] = total.get(status, 0) + rows
+        return total
+
+    @property
+    def usd_at_variance(self) -> Decimal:
+        """The sum of |variance_in_usd| over all rows whose status is variance."""
+        return sum((day.usd_at_variance for day in self.days.values()), Decimal(0))
+
+
+def find(
+    url: str, venue: str, days: Sequence[date], *, accounts: frozenset[str] | None = None, most: int = 50
+) -> Findings:
+    """The findings of a venue's days, which must be a range without gaps, of all accounts or some, from PostgreSQL."""
+    found = {day: DayFindings() for day in days}
+    of_accounts = sorted(accounts) if accounts else None
+    bounds = {"venue": venue, "first": days[0], "last": days[-1], "accounts": of_accounts}
+    with connection(url, f"reading the findings of {venue}") as database:
+        for row in database.execute(_BY_DAY, bounds):
+            day = found[row.date]
+            day.statuses[row.status] = day.statuses.get(row.status, 0) + row.rows
+            if row.status == "incomplete":
+                day.incomplete[row.kind] = row.rows
+            if row.status == "variance":
+                day.usd_at_variance += row.usd or Decimal(0)
+        asked = bounds | {"statuses": list(DISAGREEING), "most": most}
+        disagreeing = [dict(row._mapping) for row in database.execute(_DISAGREEING, asked)]
+    return Findings(found, disagreeing)
+
+
+def first_day_to_run(url: str, venue: str, due: date) -> date:
+    """The first of the days up to `due` that a nightly run has to take along: never run, or stored as pending.
+
+    A venue that has never run at all begins with its folder, not with the schedule, so for it the day is `due` itself.
+    """
+    asked = {"venue": venue, "due": due}
+    with connection(url, f"looking for the days of {venue} that are open") as database:
+        covered = database.execute(_LAST_DAY_COVERED, asked).scalar()
+        pending = database.execute(_FIRST_PENDING, asked).scalar()
+    after = covered + timedelta(days=1) if covered else due
+    return min(day for day in (due, after, pending) if day is not None)
+
+
+@dataclass(frozen=True)
+class AccountVerdicts:
+    """How many of an account's days have each verdict, and why the last day that is not green is not."""
+
+    account: str
+    verdicts: Mapping[str, int]
+    last_verdict: str
+    why: str
+
+
+def verdicts(
+    url: str, venue: str, first: date, last: date, accounts: frozenset[str] | None = None
+) -> list[AccountVerdicts]:
+    """The verdicts of a venue's accounts over a range of days, from the mart; by account."""
+    asked = {"venue": venue, "first": first, "last": last, "accounts": sorted(accounts) if accounts else None}
+    with connection(url, f"reading the verdicts of {venue}") as database:
+        rows = database.execute(_VERDICTS, asked).all()
+    found: list[AccountVerdicts] = []
+    for account in dict.fromkeys(row.account for row in rows):
+        of_account = [row for row in rows if row.account == account]
+        counts = {name: sum(row.verdict == name for row in of_account) for name in VERDICTS}
+        counts = {name: days for name, days in counts.items() if days}
+        why = next((row.why for row in reversed(of_account) if row.verdict not in ("green", "opening")), "")
+        found.append(AccountVerdicts(account, counts, of_account[-1].verdict, why))
+    return found

@@ -1,0 +1,108 @@
+"""Finished days: each becomes a staged partition that says in its metadata which inputs its rows rest on.
+
+Files are written by one thread beside the computation of the next piece.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon_pipeline.frames.schema import RECONCILIATION
+from recon_pipeline.reconcile.inputs import INPUTS_KEY, STALE_KEY, TIMING_KEY, Inputs, Reach, digest_of
+from recon_pipeline.stores.lake import LakeWrite
+from recon_pipeline.stores.parquet import in_order, store
+
+_COMPUTED = tuple(name for name in RECONCILIATION.columns_in_lake if name != "inputs_digest")
+
+
+class Finisher:
+    """Takes the rows of a piece, and stages a partition for each of its days."""
+
+    def __init__(self, inputs: Inputs, write: LakeWrite, accounts: frozenset[str] | None) -> None:
+        self._inputs = inputs
+        self._write = write
+        self._accounts = pa.array(sorted(accounts)) if accounts is not None else None
+        self._settings_digest = inputs.settings.digest
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="partitions")
+        self._writing: list[Future[None]] = []
+
+    def __enter__(self) -> Finisher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._writer.shutdown(wait=True, cancel_futures=True)
+
+    def finish(self, rows: pa.Table, days: Sequence[date], reaches: dict[date, Reach]) -> dict[date, dict[str, int]]:
+        """Stage these days; `rows` holds theirs, ordered by date. Rows by status for each day."""
+        self.settle()
+        ordinals = rows["date"].cast(pa.int32()).to_numpy()
+        statuses: dict[date, dict[str, int]] = {}
+        for day in days:
+            ordinal = (day - date(1970, 1, 1)).days
+            low, high = np.searchsorted(ordinals, [ordinal, ordinal + 1])
+            of_day = rows.slice(low, high - low)
+            self._stage(day, of_day, reaches[day])
+            counts = Counter(of_day["status"].to_pylist())
+            statuses[day] = {status: counts[status] for status in sorted(counts)}
+        return statuses
+
+    def settle(self) -> None:
+        """Wait for what is being written; what failed is raised."""
+        for writing in self._writing:
+            writing.result()
+        self._writing.clear()
+
+    def _stage(self, day: date, rows: pa.Table, reach: Reach) -> None:
+        timing = self._expected_rows(rows)
+        recorded = self._inputs.record(reach)
+        entering = {key: value for key, value in recorded.items() if key != "timing_digest"}
+        digest = digest_of([entering, self._settings_digest])
+        metadata = {INPUTS_KEY: json.dumps(recorded, sort_keys=True, separators=(",", ":"))}
+        rows = rows.select(_COMPUTED)
+        if self._accounts is not None:
+            rows = self._with_others(rows, day, metadata)
+            timing = self._expected_rows(rows)
+        self._inputs.timing.pop(day, None)
+        if timing:
+            self._inputs.timing[day] = metadata[TIMING_KEY] = json.dumps(timing, separators=(",", ":"))
+        digests = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([digest]))
+        finished = rows.append_column("inputs_digest", digests.cast(pa.string()))
+        path = self._write.staged(RECONCILIATION.name, self._inputs.settings.venue, day)
+        self._writing.append(self._writer.submit(_store, finished, path, metadata))
+
+    @staticmethod
+    def _expected_rows(rows: pa.Table) -> list[list[Any]]:
+        """Position and variance of the rows whose residual is expected: a later window may take it back."""
+        expected = rows.filter(
+            pc.and_(pc.equal(rows["status"], "timing"), pc.equal(rows["discrepancy_type"], "expected"))
+        )
+        names = ("account", "wallet", "asset", "variance_in_asset")
+        return [[*(row[name] for name in names[:3]), str(row[names[3]])] for row in expected.select(names).to_pylist()]
+
+    def _with_others(self, rows: pa.Table, day: date, metadata: dict[str, str]) -> pa.Table:
+        """The accounts' new rows beside the stored ones of all others; noted if theirs rest on older inputs."""
+        mine = rows.filter(pc.is_in(rows["account"], self._accounts))
+        lake, venue = self._inputs.lake, self._inputs.settings.venue
+        before = lake.metadata(RECONCILIATION.name, venue, day)
+        if INPUTS_KEY not in before:
+            metadata[STALE_KEY] = "the other accounts were never computed"
+            return mine
+        if STALE_KEY in before or before[INPUTS_KEY] != metadata[INPUTS_KEY]:
+            metadata[STALE_KEY] = "the other accounts rest on earlier inputs"
+        stored = lake.read(RECONCILIATION.name, venue, [day]).select(_COMPUTED)
+        others = stored.filter(pc.invert(pc.is_in(stored["account"], self._accounts)))
+        return in_order(pa.concat_tables([mine.cast(others.schema), others]), RECONCILIATION.order)
+
+
+def _store(rows: pa.Table, path: str, metadata: dict[str, str]) -> None:
+    store(rows.cast(RECONCILIATION.arrow_in_lake).combine_chunks(), path, metadata)

@@ -1,0 +1,318 @@
+"""What the rows of a day rest on, as digests: the kernel works like `make`.
+
+Every stored reconciliation partition carries, in its Parquet metadata, which inputs its rows read and their digests at
+that time. A stored day whose recorded inputs differ from what the lake holds now is stale, whoever changed them and
+whether or not the run that did lived to see it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from recon_pipeline.frames.schema import EXPECTED
+from recon_pipeline.reconcile.settings import KernelSettings
+from recon_pipeline.stores.lake import Lake
+
+INPUTS_KEY = "recon.inputs"
+TIMING_KEY = "recon.timing"
+STALE_KEY = "recon.stale"
+PRICE_DAYS = 3
+Wallet = tuple[str, str]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the rows of one day reach: days are inclusive, None means from the beginning.
+
+    Flows and coverage count over (first_instant, last_instant], None where no window was tested.
+    """
+
+    day: date
+    balances_from: date | None
+    first_instant: datetime | None
+    last_instant: datetime | None
+    flows_from: date | None
+    rests_on_all_prices: bool
+
+    @property
+    def flow_days(self) -> tuple[date, date] | None:
+        """The UTC days whose flow partitions the rows consult."""
+        first = last = None
+        if self.first_instant is not None and self.last_instant is not None:
+            first = (self.first_instant + timedelta(microseconds=1)).date()
+            last = self.last_instant.date()
+        if self.flows_from is not None:
+            first = min(first or self.flows_from, self.flows_from)
+            last = max(last or self.day, self.day)
+        return (first, last) if first is not None and last is not None and first <= last else None
+
+    @property
+    def price_days(self) -> tuple[date | None, date]:
+        """The UTC days whose price partitions the rows consult."""
+        return (None if self.rests_on_all_prices else self.day - timedelta(days=PRICE_DAYS - 1), self.day)
+
+
+@dataclass(frozen=True)
+class Days:
+    """The digests of one frame's partitions, by day."""
+
+    days: tuple[date, ...]
+    digests: tuple[str, ...]
+
+    @classmethod
+    def of(cls, digests: Mapping[date, str]) -> Days:
+        """From a lake's listing."""
+        return cls(tuple(sorted(digests)), tuple(digests[day] for day in sorted(digests)))
+
+    def over(self, first: date | None, last: date) -> str:
+        """One digest over the partitions that there are from first to last."""
+        low = bisect_left(self.days, first) if first else 0
+        high = bisect_right(self.days, last)
+        return digest_of(
+            [[day.isoformat(), digest] for day, digest in zip(self.days[low:high], self.digests[low:high], strict=True)]
+        )
+
+
+def digest_of(value: Any) -> str:
+    """sha256 over a value's JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str, separators=(",", ":")).encode()).hexdigest()
+
+
+class Inputs:
+    """The state of a venue's inputs in the lake at one moment."""
+
+    def __init__(self, lake: Lake, settings: KernelSettings) -> None:
+        self.lake = lake
+        self.settings = settings
+        venue = settings.venue
+        self.balances = Days.of(lake.digests("balances", venue))
+        self.transfers = Days.of(lake.digests("transfers", venue))
+        self.trades = Days.of(lake.digests("trades", venue))
+        self.prices = {source: Days.of(lake.digests("prices", source)) for source in self.price_sources}
+        self.expected = Days.of(lake.digests("expected", venue))
+        self.quarantine = lake.read_quarantine(venue).to_pylist()
+
+    @property
+    def price_sources(self) -> tuple[str, ...]:
+        """Whose prices count, in order: the venue's own first."""
+        return (self.settings.venue, *self.settings.price_sources)
+
+    @property
+    def coverage_files(self) -> list[str]:
+        """Every coverage partition of the venue: a row may overlap any window, however early it begins."""
+        venue = self.settings.venue
+        return [self.lake.partition("coverage", venue, day) for day in self.lake.days("coverage", venue)]
+
+    @cached_property
+    def expected_items(self) -> pa.Table:
+        """Every expected item of the venue."""
+        return self.lake.read("expected", self.settings.venue)
+
+    @cached_property
+    def timing(self) -> dict[date, str]:
+        """What each stored day says of its `expected` rows, which the window after may take back."""
+        venue = self.settings.venue
+        told = {
+            day: self.lake.metadata("reconciliation", venue, day) for day in self.lake.days("reconciliation", venue)
+        }
+        return {day: metadata[TIMING_KEY] for day, metadata in told.items() if TIMING_KEY in metadata}
+
+    @cached_property
+    def never_stated(self) -> dict[Wallet, tuple[date, date | None]]:
+        """Wallets that flows told of before any snapshot did: day of the first flow, day of the first snapshot."""
+        stated = self._first_days(("balances",))
+        told = self._first_days(("transfers", "trades"))
+        for row in self.quarantine:
+            if row["frame"] in ("transfers", "trades") and row["account"] and row["wallet"] and row["asset"]:
+                wallet = (row["account"], row["wallet"])
+                day = row["instant"].date() if row["instant"] else date.min
+                told[wallet] = min(told.get(wallet, day), day)
+        return {
+            wallet: (day, stated.get(wallet))
+            for wallet, day in told.items()
+            if wallet not in stated or day < stated[wallet]
+        }
+
+    def record(self, reach: Reach) -> dict[str, Any]:
+        """The inputs of a day's rows with their digests, ready for JSON."""
+        balances = [_text(reach.balances_from), reach.day.isoformat()]
+        flows = [day.isoformat() for day in reach.flow_days] if reach.flow_days else []
+        hull = [_text(reach.first_instant), _text(reach.last_instant)]
+        prices = [_text(day) for day in reach.price_days]
+        return self._digested(
+            {"day": reach.day.isoformat(), "balances": balances, "flows": flows, "hull": hull, "prices": prices}
+        )
+
+    def is_stale(self, recorded: Mapping[str, Any]) -> bool:
+        """Whether a day's rows rest on something that is not what it was."""
+        asked = {key: recorded[key] for key in ("day", "balances", "flows", "hull", "prices")}
+        return self._digested(asked) != recorded
+
+    def _digested(self, reach: Mapping[str, Any]) -> dict[str, Any]:
+        day = date.fromisoformat(reach["day"])
+        first_balance = _day(reach["balances"][0])
+        flows = [date.fromisoformat(text) for text in reach["flows"]]
+        hull = [_instant(text) for text in reach["hull"]]
+        first_price, last_price = _day(reach["prices"][0]), date.fromisoformat(reach["prices"][1])
+        return {
+            **reach,
+            "streams": list(self.settings.streams),
+            "balances_digest": self.balances.over(first_balance, day),
+            "transfers_digest": self.transfers.over(flows[0], flows[1]) if flows else "",
+            "trades_digest": self.trades.over(flows[0], flows[1]) if flows else "",
+            "prices_digest": [self.prices[source].over(first_price, last_price) for source in self.price_sources],
+            "coverage_digest": self._coverage_digest(hull[0], hull[1]),
+            "expected_digest": self._expected_digest(day),
+            "never_stated_digest": self._never_stated_digest(day),
+            "timing_digest": self._timing_digest(first_balance, day),
+            "quarantine_digest": self._quarantine_digest(day, first_balance, flows, hull, first_price),
+        }
+
+    def _coverage_digest(self, first: datetime | None, last: datetime | None) -> str:
+        if first is None or last is None:
+            return ""
+        starts, ends, digests = self._coverage_rows
+        overlapping = np.flatnonzero((starts < _microseconds(last)) & (ends > _microseconds(first)))
+        return digest_of([digests[index] for index in overlapping])
+
+    @cached_property
+    def _coverage_rows(self) -> tuple[IntArray, IntArray, list[str]]:
+        """Start and end of every coverage row in microseconds, and a digest of each, in one order."""
+        files = self.coverage_files
+        if not files:
+            return np.array([], np.int64), np.array([], np.int64), []
+        with connect(self.lake) as connection:
+            rows = connection.execute(
+                "SELECT epoch_us(window_start) AS starts, epoch_us(window_end) AS ends,"
+                " sha256(concat_ws(chr(31), account, stream, coalesce(asset, chr(30)), window_start, window_end,"
+                " status))"
+                " AS digests FROM read_parquet($files, hive_partitioning = false) ORDER BY ALL",
+                {"files": files},
+            ).fetchnumpy()
+        return rows["starts"], rows["ends"], [str(text) for text in rows["digests"]]
+
+    def _expected_digest(self, day: date) -> str:
+        if not len(self.expected_items):
+            return ""
+        return digest_of([row for by, row in self._expected_rows if by >= day])
+
+    @cached_property
+    def _expected_rows(self) -> list[tuple[date, str]]:
+        ordered = self.expected_items.sort_by([(name, "ascending") for name in EXPECTED.order])
+        return [
+            (row["expected_by"], digest_of([row[n] for n in ("account", "wallet", "asset", "amount", "expected_by")]))
+            for row in ordered.to_pylist()
+        ]
+
+    def _timing_digest(self, first: date | None, day: date) -> str:
+        told = [
+            (stored.isoformat(), text) for stored, text in self.timing.items() if (first or date.min) <= stored < day
+        ]
+        return digest_of(sorted(told)) if told else ""
+
+    def _never_stated_digest(self, day: date) -> str:
+        then = sorted(
+            wallet
+            for wallet, (told, stated) in self.never_stated.items()
+            if told <= day and (stated is None or day < stated)
+        )
+        return digest_of(then) if then else ""
+
+    def _quarantine_digest(
+        self,
+        day: date,
+        first_balance: date | None,
+        flows: list[date],
+        hull: list[datetime | None],
+        first_price: date | None,
+    ) -> str:
+        if not self.quarantine:
+            return ""
+
+        def rests(row: Mapping[str, Any]) -> bool:
+            if row["frame"] == "balances":
+                return row["date"] is None or (first_balance or date.min) <= row["date"] <= day
+            if row["frame"] == "prices":
+                return row["instant"] is None or (first_price or date.min) <= row["instant"].date() <= day
+            if row["frame"] not in ("transfers", "trades"):
+                return False
+            if row["instant"] is None:
+                return True
+            in_flow_days = bool(flows) and flows[0] <= row["instant"].date() <= flows[1]
+            in_hull = hull[0] is not None and hull[1] is not None and hull[0] < row["instant"] <= hull[1]
+            return in_flow_days or in_hull
+
+        names = ("frame", "account", "wallet", "asset", "instant", "date")
+        return digest_of(sorted({tuple(str(row[name]) for name in names) for row in self.quarantine if rests(row)}))
+
+    def _first_days(self, frames: Iterable[str]) -> dict[Wallet, date]:
+        """The first day on which any partition of these frames tells of a wallet."""
+        first: dict[Wallet, date] = {}
+        files = [
+            self.lake.partition(frame, self.settings.venue, day)
+            for frame in frames
+            for day in getattr(self, frame).days
+        ]
+        if not files:
+            return first
+        with connect(self.lake) as connection:
+            rows = connection.execute(
+                "SELECT account, wallet, min(date) FROM read_parquet($files, hive_partitioning = true,"
+                " hive_types = {'date': DATE}) GROUP BY account, wallet",
+                {"files": files},
+            ).fetchall()
+        return {(account, wallet): day for account, wallet, day in rows}
+
+
+def stale_days(lake: Lake, settings: KernelSettings) -> list[date]:
+    """The stored days of a venue whose rows rest on inputs that have changed since, sorted."""
+    stored = lake.days("reconciliation", settings.venue)
+    if not stored:
+        return []
+    inputs = Inputs(lake, settings)
+    return [day for day in stored if _is_stale(inputs, lake.metadata("reconciliation", settings.venue, day))]
+
+
+def _is_stale(inputs: Inputs, metadata: Mapping[str, str]) -> bool:
+    # a day that was written for some accounts only, while its inputs changed for all, waits for the others
+    if STALE_KEY in metadata or INPUTS_KEY not in metadata:
+        return True
+    return inputs.is_stale(json.loads(metadata[INPUTS_KEY]))
+
+
+def connect(lake: Lake, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in UTC that reads the lake and nothing else."""
+    connection = duckdb.connect(config={"memory_limit": memory_limit, "autoinstall_known_extensions": "false"})
+    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET enable_progress_bar = false")
+    if lake.filesystem is not None:
+        connection.register_filesystem(lake.filesystem)
+    return connection
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _text(value: date | datetime | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

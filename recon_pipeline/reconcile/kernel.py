@@ -1,0 +1,199 @@
+"""The daily reconciliation of one venue: the SQL of dbt_like_sql/reconciliation, run by DuckDB over the lake.
+
+Days are computed in pieces of a few: one pass over the balances of a piece gives every window in it, one over its flows
+every sum. Between pieces only the carried state is kept (where each position and price left off), so that memory does
+not grow with the range and any batching gives the same rows. The finished days are staged and put in place together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.reconcile.carried import Carried
+from recon_pipeline.reconcile.finish import Finisher
+from recon_pipeline.reconcile.inputs import Inputs, Reach, connect, stale_days
+from recon_pipeline.reconcile.settings import KernelSettings
+from recon_pipeline.reconcile.tables import ONE_DAY, Tables
+from recon_pipeline.stores.lake import Lake
+
+PIECE_DAYS = 16
+UNASKED_PIECE_DAYS = 64
+
+
+class AmountOverflowError(ReconError):
+    """A sum of amounts has more than 20 integer digits: it does not fit decimal128(38,18)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call computed: its days, those whose rows changed, and how many rows of each status each day has."""
+
+    days: tuple[date, ...] = ()
+    changed: tuple[date, ...] = ()
+    statuses: dict[date, dict[str, int]] = field(default_factory=dict)
+
+
+def reconcile(
+    lake: Lake,
+    settings: KernelSettings,
+    days: Iterable[date],
+    as_of_day: date,
+    *,
+    run: str,
+    accounts: frozenset[str] | None = None,
+    state_folder: Path | None = None,
+    on_day: Callable[[date], None] | None = None,
+) -> Outcome:
+    """Compute the rows of these days anew from what the lake holds and put them in place.
+
+    Every day from `settings.start` on gets a partition, even one without rows. With `accounts`, the rows of others stay
+    as they are stored. `as_of_day` decides only between pending and incomplete and which expected items still count.
+    `state_folder` keeps where a call left off, so that the next need not read all the balances before it; without it
+    the result is the same. Raises StoreError if the lake refuses and AmountOverflowError if a sum does not fit; then
+    nothing is changed.
+    """
+    wanted = sorted({day for day in days if day >= settings.start})
+    if not wanted:
+        return Outcome()
+    inputs = Inputs(lake, settings)
+    statuses: dict[date, dict[str, int]] = {}
+    with lake.write(run) as write, connect(lake) as connection, Finisher(inputs, write, accounts) as finisher:
+        tables = Tables(connection, inputs, as_of_day)
+        tables.settle()
+        carried = Carried(connection, inputs, state_folder)
+        known_until = carried.load(wanted[0])
+        for first, last in _pieces(known_until, inputs, wanted):
+            asked = [day for day in wanted if first <= day <= last]
+            rows, reaches = _piece(tables, first, last, asked)
+            if rows is not None:
+                statuses |= finisher.finish(rows, asked, reaches)
+            for day in asked:
+                if on_day is not None:
+                    on_day(day)
+            carried.advance()
+        finisher.settle()
+        carried.save(wanted[-1])
+        changed = tuple(day for _, _, day in write.commit())
+    return Outcome(tuple(wanted), changed, statuses)
+
+
+def reconcile_until_settled(
+    lake: Lake,
+    settings: KernelSettings,
+    days: Iterable[date],
+    as_of_day: date,
+    *,
+    run: str,
+    accounts: frozenset[str] | None = None,
+    state_folder: Path | None = None,
+    on_day: Callable[[date], None] | None = None,
+) -> Outcome:
+    """`reconcile`, then every stored day that rests on something that has changed since, until none does."""
+    done: set[date] = set()
+    changed: set[date] = set()
+    statuses: dict[date, dict[str, int]] = {}
+    pending = sorted(set(days))
+    while pending:
+        outcome = reconcile(
+            lake, settings, pending, as_of_day, run=run, accounts=accounts, state_folder=state_folder, on_day=on_day
+        )
+        done |= set(outcome.days)
+        changed |= set(outcome.changed)
+        statuses |= outcome.statuses
+        # with accounts, a day stays marked as waiting for the others: it is not computed a second time
+        pending = [day for day in stale_days(lake, settings) if accounts is None or day not in done]
+    return Outcome(tuple(sorted(done)), tuple(sorted(changed)), statuses)
+
+
+def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """Consecutive (first, last), from where the state leaves off to the last wanted day.
+
+    A window may take back the expected residual of the day before: where there are such, each day is a piece.
+    """
+    length = 1 if len(inputs.expected_items) or inputs.timing else PIECE_DAYS
+    first = known_until + ONE_DAY if known_until else min([wanted[0], *_first_days(inputs)])
+    asked = set(wanted)
+    while first <= wanted[-1]:
+        last = first
+        if first in asked:
+            while last + ONE_DAY in asked and (last - first).days + 1 < length:
+                last += ONE_DAY
+        else:
+            upcoming = next(day for day in wanted if day > first)
+            last = min(upcoming - ONE_DAY, first + timedelta(days=UNASKED_PIECE_DAYS - 1))
+        yield first, last
+        first = last + ONE_DAY
+
+
+def _first_days(inputs: Inputs) -> list[date]:
+    return [kept.days[0] for kept in (inputs.balances, *inputs.prices.values()) if kept.days]
+
+
+def _piece(tables: Tables, first: date, last: date, asked: list[date]) -> tuple[pa.Table | None, dict[date, Reach]]:
+    """The rows of the asked days of one piece, and how far they reach; the state after the piece is left behind."""
+    try:
+        tables.days(asked)
+        tables.balances(first, last)
+        tables.prices(first, last)
+        tables.told_by_quarantine()
+        tables.model("snapshots")
+        tables.model("stated")
+        is_sliced = _slice_flows(tables) if asked else False
+        tables.never_stated(asked)
+        for name in ("positions", "cells", "windows"):
+            tables.model(name)
+        rows, reaches = _asked_rows(tables, asked, is_sliced) if asked else (None, {})
+        for name in ("carried_wallets_next", "carried_positions_next", "carried_prices_next"):
+            tables.model(name)
+    except duckdb.OutOfRangeException as error:
+        raise AmountOverflowError(
+            "a sum of amounts has more than 20 integer digits",
+            where=f"venue {tables.settings.venue}, {first} to {last}",
+            expected="amounts whose sums fit decimal128(38,18)",
+            next_step="find the flow or balance of that size and correct it at its source",
+        ) from error
+    return rows, reaches
+
+
+def _slice_flows(tables: Tables) -> bool:
+    """Sum the flows between the cuts of the venue, if it has at most one cut a day; and note whom flows tell of.
+
+    Where all windows begin and end at the same few instants, the flows are summed before anything is joined to them.
+    """
+    tables.model("cuts")
+    most_a_day, first, last = tables.one("SELECT coalesce(max(cuts_of_day), 0), min(instant), max(instant) FROM cuts")
+    tables.flows(first.date() if first else None, last.date() if last else None)
+    if most_a_day > 1:
+        tables.db.execute("INSERT INTO positions_told_by_flows SELECT DISTINCT account, wallet, asset FROM flows")
+        return False
+    tables.model("flow_slices")
+    tables.db.execute("INSERT INTO positions_told_by_flows SELECT DISTINCT account, wallet, asset FROM flow_slices")
+    return True
+
+
+def _asked_rows(tables: Tables, asked: list[date], is_sliced: bool) -> tuple[pa.Table, dict[date, Reach]]:
+    for name in ("missing_snapshots", "never_stated", "grid", "price_of_day", "reach"):
+        tables.model(name)
+    reaches = tables.reaches()
+    hulls = [hull for reach in reaches.values() if (hull := reach.flow_days)]
+    tables.flows(min((hull[0] for hull in hulls), default=None), max((hull[1] for hull in hulls), default=None))
+    tables.model("flow_sums_of_slices" if is_sliced and _ends_at_cuts(tables) else "flow_sums", table="flow_sums")
+    tables.model("window_holes")
+    tables.model("spoiled_windows")
+    tables.timing(asked)
+    return tables.rows("reconciliation"), reaches
+
+
+def _ends_at_cuts(tables: Tables) -> bool:
+    (elsewhere,) = tables.one(
+        "SELECT count(*) FROM grid WHERE situation = 'tested' AND window_start < window_end"
+        " AND NOT (window_start IN (SELECT instant FROM cuts) AND window_end IN (SELECT instant FROM cuts))"
+    )
+    return bool(elsewhere == 0)

@@ -1,0 +1,325 @@
+"""One run of one venue, from its folder to PostgreSQL, in steps that each stand on their own.
+
+    read        the folder at one moment, archived; its files, its quarantine and its coverage recorded
+    store       the input partitions of the run's days, and of whatever their rows consult
+    reconcile   the run's days and every stored day that has become stale
+    faults      what the run has to fail for, once everything that could be written is written
+
+Each brings PostgreSQL in line with the lake before it ends. Every step is idempotent and does what it needs of the
+others first, so that a step run alone, a run that was killed and one that was never interrupted end in the same bytes
+and rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from itertools import count
+from typing import Protocol
+
+from recon_pipeline.config import Settings
+from recon_pipeline.errors import ReconError
+from recon_pipeline.reconcile.inputs import stale_days
+from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
+from recon_pipeline.reconcile.plan import consulted
+from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
+from recon_pipeline.reconcile.stopping import RunStopped, Stop, between_commits
+from recon_pipeline.reconcile.storing import ByDay, absent_or_different, only_accounts
+from recon_pipeline.stores.database import VenueBusy, venue_lock
+from recon_pipeline.stores.journal import (
+    begin_run,
+    files_version,
+    finish_run,
+    last_good_files,
+    record_files,
+    record_settings,
+    record_streams,
+)
+from recon_pipeline.stores.lake import Lake, LakeWrite
+from recon_pipeline.stores.parquet import Partition
+from recon_pipeline.stores.publish import publish
+from recon_pipeline.venues.statements.reading import Reading, read_folder
+
+INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
+BESIDES = ("coverage", "expected")
+"""Inputs without an asset of their own: they say how complete the reading is, so the step that reads writes them."""
+
+
+class RefusedInput(ReconError):  # noqa: N818 - the name says what is the matter
+    """Files or rows of the venue were refused: what rests on them is incomplete, everything else is reconciled."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for: a venue's days, first and last inclusive, seen from `as_of_day`."""
+
+    venue: str
+    first_day: date
+    last_day: date
+    as_of_day: date
+    accounts: frozenset[str] | None = None
+    """Only rows of these accounts are replaced; None means all."""
+
+    @property
+    def days(self) -> list[date]:
+        """The run's own days."""
+        return [self.first_day + timedelta(days=n) for n in range((self.last_day - self.first_day).days + 1)]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What was refused at the venue at the moment of the reading."""
+
+    files: tuple[tuple[str, str], ...]
+    """Path and the text of its error."""
+    rows: int
+    """Rows in quarantine."""
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.rows)
+
+
+def today() -> date:
+    """The day from which it is judged what is due, unless a run states another: today in UTC."""
+    return datetime.now(UTC).date()
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake of these settings, with its digests remembered under RECON_HOME."""
+    return Lake(settings.lake_url, settings.home / "lake.digests.json")
+
+
+class Say(Protocol):
+    """Who hears what a run is at: in words, and, where it can be counted, how far it is."""
+
+    def __call__(self, text: str, done: int = 0, all_: int = 0) -> None:
+        """Take note."""
+
+
+def say_nothing(text: str, done: int = 0, all_: int = 0) -> None:
+    """Hear nothing."""
+
+
+@dataclass
+class VenueRun:
+    """A run of one venue. `run_id` names it in recon.runs; `url` is the database; `say` hears what it is at.
+
+    Not thread-safe. `close` ends it; steps after that are refused.
+    """
+
+    settings: Settings
+    request: Request
+    run_id: str
+    url: str
+    say: Say = say_nothing
+    changed: set[Partition] = field(default_factory=set)
+    """Every partition that this run changed, inputs and reconciliation, on whatever day."""
+    outcome: Outcome | None = None
+    _reading: Reading | None = None
+    _files_version: datetime | None = None
+    _by_day: dict[str, ByDay] = field(default_factory=dict)
+    _stored: dict[str, set[date]] = field(default_factory=dict)
+    _plans: dict[frozenset[date], dict[str, set[date]]] = field(default_factory=dict)
+    _begun: bool = False
+    _failure: BaseException | None = None
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake that the run writes."""
+        return open_lake(self.settings)
+
+    @property
+    def venue(self) -> str:
+        """The venue's name."""
+        return self.request.venue
+
+    @property
+    def kernel(self) -> KernelSettings:
+        """The kernel's settings, with the streams that the reading found."""
+        return kernel_settings(self.settings, self.venue, self._read().streams)
+
+    @property
+    def reading(self) -> Reading:
+        """The folder as this run has read it, or reads it now."""
+        if self._reading is None:
+            self.read()
+        return self._read()
+
+    def read(self) -> Reading:
+        """Read the folder, once for the whole run, and store what tells how complete it is."""
+        with self._turn() as stop:
+            reading = self._read()
+            self._store(BESIDES, stop)
+            return reading
+
+    def store(self, *frames: str) -> set[date]:
+        """Write these frames' partitions of the run's days and of what their rows consult; the days that changed."""
+        with self._turn() as stop:
+            self._store(frames, stop)
+            return {day for frame, _, day in self.changed if frame in frames}
+
+    def reconcile(self) -> Outcome:
+        """Compute the run's days and every stored day that rests on something that has changed."""
+        with self._turn() as stop:
+            days = self._bring_inputs_up_to_date(stop)
+            self.outcome = reconcile_until_settled(
+                self.lake, self.kernel, days, self.request.as_of_day,
+                run=self.run_id, accounts=self.request.accounts, state_folder=self.settings.home / "carried",
+                on_day=self._counted(f"reconciling {self.venue}", len(days), stop),
+            )  # fmt: skip
+            self.changed |= {("reconciliation", self.venue, day) for day in self.outcome.changed}
+            self._publish(stop)
+            return self.outcome
+
+    def faults(self) -> Faults:
+        """What the run has to fail for: faulty files and quarantined rows, not missing snapshots and not variances."""
+        reading = self.reading
+        files = tuple((file.path, file.error or "") for file in reading.files if file.status == "faulty")
+        return Faults(files, len(reading.quarantine))
+
+    def raise_for_faults(self) -> None:
+        """Raise RefusedInput if anything was refused: the last step of a run, when all its rows are written."""
+        if faults := self.faults():
+            first = f"{faults.files[0][0]}: {faults.files[0][1]}" if faults.files else "see recon.quarantine"
+            self._failure = RefusedInput(
+                f"{len(faults.files)} files and {faults.rows} rows were refused; first: {first}",
+                where=f"venue {self.venue}",
+                expected="every file and row of the folder as the frames describe them",
+                next_step="mend the files; the windows concerned become whole on the next run",
+            )
+            raise self._failure
+
+    def close(self) -> None:
+        """Record how the run ended, and keep the lake's digests for the next one."""
+        if self._begun:
+            outcome = "done" if self._failure is None else "stopped" if _is_stop(self._failure) else "failed"
+            finish_run(self.url, self.run_id, outcome, self._counts(), str(self._failure or ""), venue=self.venue)
+            self._begun = False
+        self.lake.save_cache()
+
+    # -- the parts of a step
+
+    @contextmanager
+    def _turn(self) -> Iterator[Stop]:
+        """The venue to ourselves, signals held back between commits, and what went wrong remembered for `close`."""
+        try:
+            with between_commits() as stop, self._lock():
+                if not self._begun:
+                    begin_run(self.url, self.run_id, self.request)
+                    record_settings(self.url, self.settings)
+                    self._begun = True
+                if self._reading is not None and files_version(self.url, self.venue) != self._files_version:
+                    # Another run has read the folder between two of our steps. To go on with what we read before
+                    # would put the lake back to it.
+                    self._reading = None
+                yield stop
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(venue_lock(self.url, self.venue, wait_seconds=1))
+            except VenueBusy:
+                self.say(f"waiting for another run of {self.venue} to end")
+                held.enter_context(venue_lock(self.url, self.venue))
+            yield
+
+    def _read(self) -> Reading:
+        if self._reading is None:
+            self.say(f"reading the folder of {self.venue}")
+            venue = self.settings.venues[self.venue]
+            self._reading = read_folder(venue, self.settings.archive, last_good_files(self.url, self.venue))
+            record_files(self.url, self.venue, self._reading.files)
+            record_streams(self.url, self.venue, self._reading.streams)
+            self._files_version = files_version(self.url, self.venue)
+            self._by_day = {frame: ByDay(frame, table) for frame, table in self._reading.frames.items()}
+            self._stored.clear()
+            self._plans.clear()
+        return self._reading
+
+    def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
+        """Store what the rows of the run's days consult, then of those that this makes stale, until none is."""
+        days = set(self.request.days)
+        while True:
+            self._store(INPUTS, stop, days)
+            stale = set(stale_days(self.lake, self.kernel)) - days
+            if not stale:
+                return sorted(days)
+            days |= stale
+
+    def _store(self, frames: Iterable[str], stop: Stop, days: set[date] | None = None) -> None:
+        reading = self._read()
+        missing = {frame: found for frame in frames if (found := self._missing(frame, days or set(self.request.days)))}
+        if not missing and "quarantine" in self._stored:
+            return
+        with self.lake.write(self.run_id) as write:
+            for frame, of_frame in missing.items():
+                self._stage(write, frame, of_frame)
+            write.put_quarantine(self.venue, reading.quarantine)
+            stop.check()
+            self.changed |= set(write.commit())
+        for frame, of_frame in {"quarantine": set[date](), **missing}.items():
+            self._stored.setdefault(frame, set()).update(of_frame)
+        self._publish(stop)
+
+    def _missing(self, frame: str, days: set[date]) -> set[date]:
+        """The partitions of a frame that a run over these days has to write and this run has not written yet."""
+        key = frozenset(days)
+        if key not in self._plans:
+            reading = self._read()
+            self._plans[key] = consulted(reading.frames, reading.quarantine, self.kernel, sorted(days))
+        wanted = days | self._plans[key].get(frame, set())
+        if frame in BESIDES:  # a claim that has left the folder must not outlive it, wherever it began
+            wanted |= set(absent_or_different(self.lake, frame, self.venue, self._by_day[frame]))
+        return wanted - self._stored.get(frame, set())
+
+    def _stage(self, write: LakeWrite, frame: str, days: set[date]) -> None:
+        for day in sorted(days):
+            rows = self._by_day[frame].rows(day)
+            if self.request.accounts is not None:
+                rows = only_accounts(self.lake, (frame, self.venue, day), rows, self.request.accounts)
+            write.put(frame, self.venue, day, rows)
+
+    def _publish(self, stop: Stop) -> None:
+        on_partition = self._counted(f"publishing {self.venue}", 0, stop)
+        publish(self.lake, self.url, self.venue, self.run_id, on_partition=on_partition)
+
+    def _counted(self, text: str, all_: int, stop: Stop) -> Callable[..., None]:
+        """A callback that stops the run if it was asked to, and says how far it is."""
+        done = count(1)
+
+        def on_one(*_what: object) -> None:
+            stop.check()
+            self.say(text, next(done), all_)
+
+        return on_one
+
+    def _counts(self) -> dict[str, int]:
+        counts: Counter[str] = Counter({"partitions_changed": len(self.changed)})
+        for of_day in self.outcome.statuses.values() if self.outcome else ():
+            counts.update(of_day)
+        return dict(counts)
+
+
+def run_venue(settings: Settings, request: Request, run_id: str, url: str) -> Outcome:
+    """A whole run of one venue, as its Dagster assets make it, without Dagster."""
+    run = VenueRun(settings, request, run_id, url)
+    try:
+        run.read()
+        run.store(*INPUTS)
+        outcome = run.reconcile()
+        run.raise_for_faults()
+        return outcome
+    finally:
+        run.close()
+
+
+def _is_stop(failure: BaseException) -> bool:
+    return isinstance(failure, RunStopped | KeyboardInterrupt)

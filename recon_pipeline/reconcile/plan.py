@@ -1,0 +1,109 @@
+"""Which input partitions a run must write: those of its own days and every one that its rows consult.
+
+Planned on the frames of a whole reading, before anything is in the lake. The plan may reach further back than the rows
+in the end do, never less far; a partition that it names and that has no rows is written empty, for a partition never
+written is a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from recon_pipeline.reconcile.inputs import PRICE_DAYS
+from recon_pipeline.reconcile.settings import KernelSettings
+from recon_pipeline.reconcile.tables import each, sql_of
+
+Instants = tuple[datetime, datetime] | None
+
+
+def consulted(
+    frames: Mapping[str, pa.Table], quarantine: pa.Table, settings: KernelSettings, days: Sequence[date]
+) -> dict[str, set[date]]:
+    """The days of each input frame whose partitions a run over `days` has to write where they are absent or differ.
+
+    `frames` holds the six input frames of one reading, each in its `Frame.arrow`.
+    """
+    own = set(days)
+    if not own:
+        return {name: set() for name in frames}
+    first, last = min(own), max(own)
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone = 'UTC'")
+        for name, table in (*frames.items(), ("quarantine", quarantine)):
+            db.register(name, table)
+        balances_from, hull = _reach(db, first, last)
+        flows = own | _flow_days(db, hull, first, last)
+        return {
+            "transfers": flows,
+            "trades": flows,
+            "balances": own | set(each(min(balances_from or first, first), last)),
+            "prices": own | _price_days(db, first, last),
+            "coverage": own | _coverage_days(db, hull),
+            "expected": {day for (day,) in _rows(db, "SELECT DISTINCT expected_by FROM expected")},
+        }
+
+
+def _reach(db: duckdb.DuckDBPyConnection, first: date, last: date) -> tuple[date | None, Instants]:
+    db.execute(
+        "CREATE TEMP TABLE bounds AS SELECT $first::DATE AS first_day, $last::DATE AS last_day",
+        {"first": first, "last": last},
+    )
+    db.execute("CREATE TEMP VIEW quarantined AS SELECT account, wallet, date FROM quarantine WHERE frame = 'balances'")
+    balances_from, first_instant, last_instant = _rows(db, sql_of("_plan"))[0]
+    if first_instant is None or last_instant is None:
+        return balances_from, None
+    return balances_from, (first_instant, last_instant)
+
+
+def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, first: date, last: date) -> set[date]:
+    days = (
+        set(each((hull[0] + timedelta(microseconds=1)).astimezone(UTC).date(), hull[1].astimezone(UTC).date()))
+        if hull
+        else set()
+    )
+    # a wallet that only flows tell of has rows from its first flow on, until its first snapshot
+    told = _rows(
+        db,
+        "WITH told AS (FROM transfers SELECT account, wallet, datetime::DATE AS day"
+        " UNION ALL FROM trades SELECT account, wallet, datetime::DATE AS day),"
+        " stated AS (SELECT account, wallet, min(date) AS first_date FROM balances GROUP BY account, wallet)"
+        " SELECT min(day), max(least(coalesce(stated.first_date, $last), $last))"
+        " FROM told LEFT JOIN stated USING (account, wallet)"
+        " WHERE day <= $last AND coalesce(stated.first_date > greatest(day, $first), true)",
+        {"first": first, "last": last},
+    )[0]
+    if told[0] is not None:
+        days |= set(each(told[0], told[1]))
+    return days
+
+
+def _price_days(db: duckdb.DuckDBPyConnection, first: date, last: date) -> set[date]:
+    recent = first - timedelta(days=PRICE_DAYS - 1)
+    older = _rows(
+        db,
+        "SELECT DISTINCT max(as_of)::DATE FROM prices WHERE as_of < $recent::DATE GROUP BY asset",
+        {"recent": recent},
+    )
+    return set(each(recent, last)) | {day for (day,) in older}
+
+
+def _coverage_days(db: duckdb.DuckDBPyConnection, hull: Instants) -> set[date]:
+    if hull is None:
+        return set()
+    found = _rows(
+        db,
+        "SELECT DISTINCT window_start::DATE FROM coverage WHERE window_start < $last AND window_end > $first",
+        {"first": hull[0], "last": hull[1]},
+    )
+    return {day for (day,) in found}
+
+
+def _rows(
+    db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    return db.execute(query, dict(parameters or {})).fetchall()

@@ -1,0 +1,86 @@
+"""How the venues stand: the latest verdicts, what is open, the last run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.stores.database import connection
+
+_STANDING = sa.text("""
+    WITH latest AS (
+        SELECT DISTINCT ON (venue, account) venue, account, date, verdict
+        FROM marts.account_day_verdict WHERE venue = :venue ORDER BY venue, account, date DESC
+    )
+    SELECT
+        (SELECT max(date) FROM latest) AS latest_day,
+        (SELECT count(*) FROM latest) AS accounts,
+        (SELECT count(*) FROM latest WHERE verdict IN ('green', 'opening')) AS green,
+        (SELECT count(*) FROM latest WHERE verdict = 'red') AS red,
+        (SELECT count(*) FROM latest WHERE verdict = 'incomplete') AS incomplete,
+        (SELECT count(*) FROM latest WHERE verdict = 'pending') AS pending,
+        (SELECT count(*) FROM marts.open_variances WHERE venue = :venue) AS open_variances,
+        (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'faulty') AS faulty_files,
+        (SELECT count(*) FROM recon.quarantine WHERE venue = :venue) AS refused_rows
+""")
+_LAST_RUN = sa.text(
+    "SELECT run_id, first_day, last_day, outcome, started_at, finished_at FROM recon.runs"
+    " WHERE venue = :venue ORDER BY started_at DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A venue: its accounts by their latest verdict, what stands open, and its last run (None if it never ran)."""
+
+    venue: str
+    latest_day: date | None
+    accounts: int
+    green: int
+    red: int
+    incomplete: int
+    pending: int
+    open_variances: int
+    faulty_files: int
+    refused_rows: int
+    last_run: Mapping[str, Any] | None
+
+    @property
+    def code(self) -> int:
+        """The exit code that says it: 1 differences, 3 incomplete or refused, 0 otherwise."""
+        if self.red or self.open_variances:
+            return 1
+        is_failed = self.last_run is not None and self.last_run["outcome"] not in ("done", None)
+        return 3 if self.incomplete or self.faulty_files or self.refused_rows or is_failed else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return asdict(self) | {"exit_code": self.code}
+
+    def as_row(self) -> dict[str, Any]:
+        """For a person."""
+        row = {name: value for name, value in asdict(self).items() if name != "last_run"}
+        return row | {"last_run": _told(self.last_run)}
+
+
+def standings(url: str, venues: Sequence[str]) -> list[Standing]:
+    """How each of these venues stands."""
+    found = []
+    with connection(url, "reading how the venues stand") as database:
+        for venue in venues:
+            figures = database.execute(_STANDING, {"venue": venue}).one()._asdict()
+            last = database.execute(_LAST_RUN, {"venue": venue}).one_or_none()
+            found.append(Standing(venue=venue, **figures, last_run=last._asdict() if last else None))
+    return found
+
+
+def _told(run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return "never"
+    ended: datetime | None = run["finished_at"]
+    outcome = run["outcome"] or "under way, or killed"
+    return f"{run['first_day']} to {run['last_day']}: {outcome}" + (f", {ended:%Y-%m-%d %H:%M}" if ended else "")

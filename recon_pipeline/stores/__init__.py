@@ -1,0 +1,1 @@
+"""Where results are kept: the Parquet lake and PostgreSQL."""

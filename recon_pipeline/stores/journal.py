@@ -1,0 +1,225 @@
+"""What a run tells of itself: when it began and how it ended, which files it read, under which settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from recon_pipeline.config import Settings
+from recon_pipeline.stores.database import connection
+
+
+class _Request(Protocol):
+    """The days of a venue that a run was asked for."""
+
+    @property
+    def venue(self) -> str: ...
+    @property
+    def first_day(self) -> date: ...
+    @property
+    def last_day(self) -> date: ...
+    @property
+    def as_of_day(self) -> date: ...
+    @property
+    def accounts(self) -> frozenset[str] | None: ...
+
+
+class _SourceFile(Protocol):
+    """One file of a folder of statements, as its reader describes it."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def digest(self) -> str | None: ...
+    @property
+    def bytes(self) -> int | None: ...
+    @property
+    def rows(self) -> int | None: ...
+    @property
+    def first_instant(self) -> datetime | None: ...
+    @property
+    def last_instant(self) -> datetime | None: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def frames(self) -> tuple[str, ...]: ...
+    @property
+    def last_good(self) -> str | None: ...
+
+
+def begin_run(url: str, run_id: str, request: _Request) -> None:
+    """Record that a run of a venue begins; a run that takes up its work again is begun anew."""
+    values = {
+        "run_id": run_id,
+        "venue": request.venue,
+        "first_day": request.first_day,
+        "last_day": request.last_day,
+        "as_of_day": request.as_of_day,
+        "accounts": None if request.accounts is None else sorted(request.accounts),
+    }
+    with connection(url, f"recording the run of {request.venue}") as opened:
+        opened.execute(
+            sa.text(
+                "INSERT INTO recon.runs (run_id, venue, first_day, last_day, as_of_day, accounts)"
+                " VALUES (:run_id, :venue, :first_day, :last_day, :as_of_day, :accounts)"
+                " ON CONFLICT (run_id, venue) DO UPDATE SET finished_at = NULL, outcome = NULL, message = NULL"
+            ),
+            values,
+        )
+
+
+def finish_run(
+    url: str, run_id: str, outcome: str, counts: Mapping[str, int], message: str = "", *, venue: str | None = None
+) -> None:
+    """Record how a run ended: of one venue, or of every venue that it began and has not ended."""
+    with connection(url, "recording the end of the run") as opened:
+        opened.execute(
+            sa.text(
+                "UPDATE recon.runs SET finished_at = clock_timestamp(), outcome = :outcome,"
+                " counts = CAST(:counts AS jsonb), message = NULLIF(:message, '')"
+                " WHERE run_id = :run_id AND (venue = :venue OR (CAST(:venue AS text) IS NULL AND finished_at IS NULL))"
+            ),
+            {
+                "run_id": run_id,
+                "venue": venue,
+                "outcome": outcome,
+                "counts": json.dumps(dict(counts)),
+                "message": message,
+            },
+        )
+
+
+def record_files(url: str, venue: str, files: Iterable[_SourceFile]) -> None:
+    """Record the files of a venue's folder; one that was known and is not among them is `gone`.
+
+    `read_at` moves only when something about the file has changed, so it says since when it is as it is.
+    """
+    rows = [
+        {
+            "venue": venue,
+            "path": file.path,
+            "digest": file.digest,
+            "bytes": file.bytes,
+            "rows": file.rows,
+            "first_instant": file.first_instant,
+            "last_instant": file.last_instant,
+            "status": file.status,
+            "error": file.error,
+            "message": file.message,
+            "frames": sorted(file.frames),
+            "last_good_digest": file.last_good,
+        }
+        for file in files
+    ]
+    with connection(url, f"recording the files of {venue}") as opened:
+        opened.execute(
+            sa.text(
+                "UPDATE recon.source_files SET status = 'gone', read_at = now()"
+                " WHERE venue = :venue AND status <> 'gone' AND NOT path = ANY(:paths)"
+            ),
+            {"venue": venue, "paths": [row["path"] for row in rows]},
+        )
+        if rows:
+            opened.execute(sa.text(_UPSERT_FILE), rows)
+
+
+_FILE_COLUMNS = (
+    "digest", "bytes", "rows", "first_instant", "last_instant", "status", "error", "message", "frames",
+    "last_good_digest",
+)  # fmt: skip
+_UPSERT_FILE = (
+    f"INSERT INTO recon.source_files AS f (venue, path, {', '.join(_FILE_COLUMNS)})"
+    f" VALUES (:venue, :path, {', '.join(f':{name}' for name in _FILE_COLUMNS)})"
+    f" ON CONFLICT (venue, path) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FILE_COLUMNS)},"
+    " read_at = now()"
+    f" WHERE ({', '.join(f'f.{name}' for name in _FILE_COLUMNS)})"
+    f" IS DISTINCT FROM ({', '.join(f'excluded.{name}' for name in _FILE_COLUMNS)})"
+)
+
+
+def last_good_files(url: str, venue: str) -> dict[str, str]:
+    """The digest of each file's last version without a fault, by path; files that are gone are left out."""
+    with connection(url, f"reading the files of {venue}") as opened:
+        rows = opened.execute(
+            sa.text(
+                "SELECT path, last_good_digest FROM recon.source_files"
+                " WHERE venue = :venue AND status <> 'gone' AND last_good_digest IS NOT NULL"
+            ),
+            {"venue": venue},
+        )
+        return {row.path: row.last_good_digest for row in rows}
+
+
+def record_settings(url: str, settings: Settings) -> None:
+    """Replace what the marts need of recon.yaml: venues, tolerances and openings."""
+    venues = [
+        {
+            "venue": each.name,
+            "kind": each.kind,
+            "calendar": each.calendar,
+            "start": each.start,
+            "due_days": each.due_days,
+        }
+        for each in settings.venues.values()
+    ]
+    tolerances = [
+        {"venue": venue, "kind": kind, "account": r.account, "asset": r.asset, "rank": r.rank, "tolerance": r.value}
+        for venue in settings.venues
+        for kind in ("default", "cumulative", "books")
+        for r in settings.tolerances.rules(venue, kind)
+    ]
+    openings = [
+        {"venue": o.venue, "account": o.account, "wallet": o.wallet, "date": o.date, "note": o.note}
+        for o in settings.openings
+    ]
+    with connection(url, "recording the settings") as opened:
+        # Runs of two venues may do this at once.
+        opened.execute(sa.text("LOCK TABLE recon.venues IN SHARE ROW EXCLUSIVE MODE"))
+        opened.execute(
+            sa.text("DELETE FROM recon.venues WHERE NOT venue = ANY(:venues)"), {"venues": list(settings.venues)}
+        )
+        opened.execute(sa.text(_UPSERT_VENUE), venues)
+        opened.execute(sa.text("DELETE FROM recon.tolerances"))
+        opened.execute(sa.text("DELETE FROM recon.openings"))
+        _insert(opened, "tolerances", tolerances)
+        _insert(opened, "openings", openings)
+
+
+_UPSERT_VENUE = (
+    "INSERT INTO recon.venues (venue, kind, calendar, start, due_days)"
+    " VALUES (:venue, :kind, :calendar, :start, :due_days) ON CONFLICT (venue) DO UPDATE"
+    " SET kind = excluded.kind, calendar = excluded.calendar, start = excluded.start, due_days = excluded.due_days"
+)
+
+
+def record_streams(url: str, venue: str, streams: Sequence[str]) -> None:
+    """Record the streams that can move a wallet of the venue, as its last reading found them."""
+    with connection(url, f"recording the streams of {venue}") as opened:
+        opened.execute(
+            sa.text("UPDATE recon.venues SET streams = :streams WHERE venue = :venue"),
+            {"venue": venue, "streams": list(streams)},
+        )
+
+
+def _insert(opened: sa.Connection, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        columns = list(rows[0])
+        values = ", ".join(f":{column}" for column in columns)
+        opened.execute(sa.text(f"INSERT INTO recon.{table} ({', '.join(columns)}) VALUES ({values})"), rows)
+
+
+def files_version(url: str, venue: str) -> datetime | None:
+    """When anything that is recorded of the venue's files last changed; None if none was ever read."""
+    with connection(url, f"reading the files of {venue}") as opened:
+        found: datetime | None = opened.execute(
+            sa.text("SELECT max(read_at) FROM recon.source_files WHERE venue = :venue"), {"venue": venue}
+        ).scalar()
+        return found

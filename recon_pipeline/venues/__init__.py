@@ -1,0 +1,1 @@
+"""Venues: each a folder that turns what a venue says into canonical frames."""

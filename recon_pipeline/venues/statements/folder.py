@@ -1,0 +1,239 @@
+"""The files of a statements folder at one moment: found, archived, opened alone, checked, and replaced if they are bad.
+
+A file serves the views whose glob it matches, and the frame whose canonical file it is (`<frame>*.csv|parquet`, if the
+mapping has no SQL for that frame). A bad file is left out by name; its previous good bytes stand in for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon_pipeline.errors import SourceFileError
+from recon_pipeline.frames.cells import FILE, LINE, is_exact
+from recon_pipeline.frames.schema import AMOUNT, COUNT, DAY, FRAMES, INSTANT, TEXT, Frame
+from recon_pipeline.venues.statements.archive import Archive, Fingerprint, fingerprint
+from recon_pipeline.venues.statements.faults import (
+    FileChanged,
+    FolderMissing,
+    HeaderDiffers,
+    InexactColumn,
+    MissingColumn,
+    UnknownColumn,
+)
+from recon_pipeline.venues.statements.files import OpenedFile, open_file, unreadable
+
+INPUT_FRAMES: tuple[Frame, ...] = tuple(frame for frame in FRAMES.values() if frame.name != "reconciliation")
+"""The frames that a folder may hold."""
+
+_SUFFIXES = (".csv", ".parquet")
+_TRIES = 2
+
+
+@dataclass
+class FolderFile:
+    """One file: what it serves, what it held, and what was wrong with it."""
+
+    name: str
+    path: Path
+    views: tuple[str, ...]
+    canonical: Frame | None
+    found: Fingerprint | None = None
+    opened: OpenedFile | None = None
+    """The rows that count: the file's own, or those of its previous good version."""
+    stand_in: str | None = None
+    """The digest of the previous good version that stands in for the file."""
+    fault: SourceFileError | None = None
+    frames: set[str] = field(default_factory=set)
+    """The frames that it feeds, bad or good."""
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the bytes whose rows count; None if none do."""
+        if self.opened is None:
+            return None
+        return self.stand_in or (self.found.digest if self.found else None)
+
+
+class Folder:
+    """The files of one venue's folder, and the archive that their bytes go to and come from."""
+
+    def __init__(
+        self,
+        reader: duckdb.DuckDBPyConnection,
+        root: Path,
+        *,
+        globs: Mapping[str, str],
+        mapped: frozenset[str],
+        archive: Path,
+        last_good: Mapping[str, str],
+    ) -> None:
+        """`mapped`: the frames that have a mapping; `last_good`: the digest of each file's last good version."""
+        if not root.is_dir():
+            raise FolderMissing(
+                "the folder of the statements is missing",
+                where=str(root),
+                expected="a folder, if only an empty one; nothing is taken for gone while it is missing",
+                next_step="create it, mount it, or correct `folder` in recon.yaml",
+            )
+        self._reader, self._archive, self._last_good = reader, Archive(archive), last_good
+        self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
+        self.files = _find(root, globs, mapped)
+        for file in self.files:
+            self._open(file)
+        self._check()
+
+    def in_view(self, view: str) -> list[FolderFile]:
+        """The files of a view whose rows count."""
+        return [file for file in self.files if view in file.views and file.opened is not None]
+
+    def refuse(self, file: FolderFile, fault: SourceFileError) -> None:
+        """Leaves a file out; its previous good version stands in, unless that is what was refused."""
+        file.fault, bad = file.fault or fault, file.digest
+        file.opened, file.stand_in = None, None
+        previous = self._last_good.get(file.name)
+        if previous is None or previous == bad:
+            return
+        with TemporaryDirectory(prefix="recon-") as scratch:
+            restored = self._archive.restore(previous, Path(scratch), file.name)
+            if restored is None:
+                return
+            try:
+                file.opened = open_file(self._reader, restored, file.name, fingerprint(restored))
+                file.stand_in = previous
+                self._test_columns(file)
+            except SourceFileError:
+                file.opened, file.stand_in = None, None
+
+    def _open(self, file: FolderFile) -> None:
+        try:
+            for _ in range(_TRIES):
+                before = file.path.stat()
+                file.found = fingerprint(file.path)
+                kept = self._archive.keep(file.path, file.found.digest)
+                file.opened = open_file(self._reader, file.path, file.name, file.found)
+                if kept and _same(before, file.path.stat()):
+                    return
+            raise FileChanged(
+                "the file was written to while it was read",
+                where=file.name,
+                expected="a file that is complete, moved into the folder in one step",
+                next_step="run again when the file is complete",
+            )
+        except SourceFileError as fault:
+            self.refuse(file, fault)
+        except OSError as error:
+            self.refuse(file, unreadable(file.name, f"the file cannot be read: {error.strerror or 'input error'}"))
+
+    def _check(self) -> None:
+        """Leaves out files with other columns than expected, until all that count agree."""
+        self._references = {view: self._reference(view) for view in {v for file in self.files for v in file.views}}
+        for file in self.files:
+            if file.opened is not None:
+                try:
+                    self._test_columns(file)
+                except SourceFileError as fault:
+                    self.refuse(file, fault)
+
+    def _reference(self, view: str) -> frozenset[tuple[str, str]] | None:
+        """The columns that most files of a view have, of those that were good before if there are any."""
+        files = self.in_view(view)
+        known = [file for file in files if file.digest == self._last_good.get(file.name)]
+        headers = [file.opened.header for file in known or files if file.opened is not None]
+        return Counter(headers).most_common(1)[0][0] if headers else None
+
+    def _test_columns(self, file: FolderFile) -> None:
+        if file.opened is None:
+            return
+        if file.canonical is not None:
+            file.opened = _canonical(file.opened, file.canonical)
+        for view in file.views:
+            reference = self._references.get(view)
+            if reference is not None and file.opened.header != reference:
+                raise _header_differs(file.opened, reference, view)
+
+
+def _find(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> list[FolderFile]:
+    """Every file that serves something, by name."""
+    views: dict[Path, list[str]] = {}
+    for view, pattern in globs.items():
+        for path in root.glob(pattern):
+            if path.is_file():
+                views.setdefault(path, []).append(view)
+    canonical: dict[Path, Frame] = {}
+    for frame in INPUT_FRAMES:
+        if frame.name not in mapped:
+            found = [path for path in root.glob(f"{frame.name}*") if path.suffix.lower() in _SUFFIXES]
+            canonical |= dict.fromkeys((path for path in found if path.is_file()), frame)
+    paths = sorted({*views, *canonical}, key=lambda path: path.relative_to(root).as_posix())
+    return [
+        FolderFile(path.relative_to(root).as_posix(), path, tuple(sorted(views.get(path, ()))), canonical.get(path))
+        for path in paths
+    ]
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
+
+
+def _header_differs(opened: OpenedFile, reference: frozenset[tuple[str, str]], view: str) -> SourceFileError:
+    more = sorted(name for name, _ in opened.header - reference)
+    less = sorted(name for name, _ in reference - opened.header)
+    told = [f"has {', '.join(more)}"] if more else []
+    told += [f"lacks {', '.join(less)}"] if less else []
+    return HeaderDiffers(
+        f"the header differs from that of the other files of `{view}`: it {' and '.join(told)}",
+        where=opened.name,
+        expected="the same columns in every file of one glob",
+        next_step="give files of another layout a glob of their own under `files`, and UNION them in the mapping",
+    )
+
+
+# --- canonical files --------------------------------------------------------------------------------------------------
+
+
+def _canonical(opened: OpenedFile, frame: Frame) -> OpenedFile:
+    """The file with the frame's columns as text, so that files of both kinds can stand in one table."""
+    known = {column.name: column for column in frame.columns}
+    for name, type_ in opened.columns:
+        if name not in known:
+            raise UnknownColumn(
+                f"column {name} is not one of the frame {frame.name}",
+                where=f"{opened.name}, line 1",
+                expected=f"no columns but {', '.join(known)}",
+                next_step=f"rename or remove the column, or write {frame.name}.sql for a layout of your own",
+            )
+        if not is_exact(known[name], type_):
+            raise InexactColumn(
+                f"column {name} is {type_}",
+                where=opened.name,
+                expected=_EXPECTED_TYPES[known[name].type],
+                next_step="write the column as text or as the exact type",
+            )
+    if missing := [c.name for c in frame.columns if c.required and c.name not in dict(opened.columns)]:
+        raise MissingColumn(
+            f"column {missing[0]} is missing",
+            where=f"{opened.name}, line 1",
+            expected=f"the columns {', '.join(c.name for c in frame.columns if c.required)}; the others have a default",
+            next_step=f"add the column, or write {frame.name}.sql for a layout of your own",
+        )
+    texts = {name: pc.cast(opened.table[name], TEXT) for name, _ in opened.columns}
+    table = pa.table({**texts, FILE: opened.table[FILE], LINE: opened.table[LINE]})
+    return OpenedFile(opened.name, opened.columns, table)
+
+
+_EXPECTED_TYPES: Mapping[pa.DataType, str] = {
+    AMOUNT: "text, a decimal or a whole number, for a float rounds",
+    INSTANT: "text with an offset, or a timestamp with a zone",
+    DAY: "text as YYYY-MM-DD, or a date",
+    COUNT: "text or a whole number",
+    TEXT: "text or a whole number",
+}

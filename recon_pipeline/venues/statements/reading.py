@@ -1,0 +1,272 @@
+"""A statements folder at one moment, as canonical frames: the one read on which a run of the venue rests.
+
+Files that cannot be believed are left out by name (a fault of a file), rows are quarantined (a fault of a row), and a
+mapping that cannot be trusted refuses the whole (a MappingError). What each file was is in `Reading.files`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon_pipeline.config import VenueSettings
+from recon_pipeline.errors import SourceFileError
+from recon_pipeline.frames.exact import connect
+from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS, FLOW_FRAMES, QUARANTINE, TEXT, Frame
+from recon_pipeline.frames.validate import FILE, Validated, validate
+from recon_pipeline.venues.statements.faults import MappingFiles
+from recon_pipeline.venues.statements.files import connect_reader
+from recon_pipeline.venues.statements.folder import INPUT_FRAMES, Folder, FolderFile
+from recon_pipeline.venues.statements.mapping import Mapped, Period, map_folder, widen
+
+STREAMS = ("transfers", "trades")
+PERIOD_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "transfers": ("datetime",),
+    "trades": ("datetime",),
+    "balances": ("as_of",),
+    "prices": ("as_of",),
+    "coverage": ("window_start", "window_end"),
+    "expected": (),
+}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the folder as `recon.source_files` tells of it.
+
+    `status` is read, faulty or gone (known from earlier, no longer there). `error` is the fault's name and `message`
+    its whole text. `rows` and the instants are those of the rows that count, so of the stand-in where one stands in.
+    `last_good` is the digest of the last version without a fault, which would stand in for a bad one.
+    """
+
+    path: str
+    digest: str | None
+    bytes: int | None
+    rows: int | None
+    first_instant: datetime | None
+    last_instant: datetime | None
+    status: str
+    error: str | None
+    message: str | None
+    frames: tuple[str, ...]
+    last_good: str | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole folder at one moment.
+
+    `frames` holds all six inputs, good rows only, each in its Frame.arrow and order. `quarantine` holds refused rows,
+    and for each bad file that feeds balances a row without a position: nothing absent counts as zero then.
+    `streams` are those that can move a wallet here. `digest` is over every byte and every setting that made the rows.
+    """
+
+    venue: str
+    frames: Mapping[str, pa.Table]
+    quarantine: pa.Table
+    files: tuple[SourceFile, ...]
+    faults: tuple[SourceFileError, ...]
+    streams: tuple[str, ...]
+    digest: str
+    counts: Mapping[str, Mapping[str, int]]
+
+
+def read_folder(venue: VenueSettings, archive: Path, last_good: Mapping[str, str] | None = None) -> Reading:
+    """Reads, archives, maps and validates the folder of a statements venue.
+
+    `last_good` gives, for a file's name, the digest of its last good version. Raises FolderMissing, a MappingError (the
+    venue's run is refused) or StoreError (the archive cannot be written).
+    """
+    sql = _mapping_files(venue)
+    with closing(connect_reader()) as reader:
+        folder = Folder(
+            reader, venue.folder, globs=venue.files, mapped=frozenset(sql), archive=archive, last_good=last_good or {}
+        )
+        mapped = map_folder(folder, sql, venue.files, PERIOD_COLUMNS)
+    tables: dict[str, pa.Table] = {
+        frame.name: mapped.tables.get(frame.name, _canonical_rows(folder, frame)) for frame in INPUT_FRAMES
+    }
+    validated: dict[str, Validated] = {
+        frame.name: validate(frame, tables[frame.name], venue.name, allowed={"stream": (*STREAMS, "*")})
+        for frame in INPUT_FRAMES
+    }
+    frames: dict[str, pa.Table] = {name: result.rows for name, result in validated.items()}
+    frames["coverage"] = _without_claims_on(frames["coverage"], folder, mapped)
+    return Reading(
+        venue=venue.name,
+        frames=frames,
+        quarantine=_quarantine(validated, folder, mapped),
+        files=_source_files(folder, tables, mapped, last_good or {}),
+        faults=_faults(folder, mapped),
+        streams=_streams(folder, sql, frames["coverage"]),
+        digest=_digest(venue, folder, sql),
+        counts={name: result.counts for name, result in validated.items()},
+    )
+
+
+def _mapping_files(venue: VenueSettings) -> dict[str, Path]:
+    """The mapping's SQL by the frame that it makes."""
+    if venue.mapping is None:
+        return {}
+    if not venue.mapping.is_dir():
+        raise MappingFiles(
+            "the folder of the mapping is missing",
+            where=str(venue.mapping),
+            expected="a folder with a SQL file for each frame that is mapped",
+            next_step="create it, or correct `mapping` in recon.yaml",
+        )
+    names = [frame.name for frame in INPUT_FRAMES]
+    found = {path.stem: path for path in sorted(venue.mapping.glob("*.sql"))}
+    if unknown := [path for stem, path in found.items() if stem not in names]:
+        raise MappingFiles(
+            f"{unknown[0].name} is named after no frame",
+            where=str(unknown[0].name),
+            expected=", ".join(f"{name}.sql" for name in names),
+            next_step="rename the file; parts of a mapping are written as CTEs inside it",
+        )
+    return found
+
+
+def _canonical_rows(folder: Folder, frame: Frame) -> pa.Table:
+    tables = [file.opened.table for file in folder.files if file.canonical == frame and file.opened is not None]
+    for file in folder.files:
+        if file.canonical == frame:
+            file.frames.add(frame.name)
+    if not tables:
+        return pa.table({column.name: pa.nulls(0, TEXT) for column in frame.columns})
+    return pa.concat_tables(tables, promote_options="default").combine_chunks()
+
+
+# --- what faults of files mean ----------------------------------------------------------------------------------------
+
+
+def _bad(folder: Folder, frames: set[str]) -> list[FolderFile]:
+    return [file for file in folder.files if file.fault is not None and file.frames & frames]
+
+
+def _without_claims_on(coverage: pa.Table, folder: Folder, mapped: Mapped) -> pa.Table:
+    """Coverage with the claims on bad files failed, and with those on no file failed if a bad file feeds flows."""
+    flows: set[str] = {frame.name for frame in FLOW_FRAMES}
+    by_file = {file.name: type(file.fault).__name__ for file in folder.files if file.fault is not None}
+    of_flows = {type(file.fault).__name__ for file in _bad(folder, flows)}
+    of_flows |= {type(fault).__name__ for fault in mapped.faults_feeding(flows)}
+    if not by_file and not of_flows:
+        return coverage
+    names = pa.array(list(by_file), TEXT)
+    errors = pa.array(list(by_file.values()), TEXT)
+    error = pc.take(errors, pc.index_in(coverage["file"], value_set=names))
+    if of_flows:
+        unnamed = pa.scalar(", ".join(sorted(of_flows)), TEXT)
+        error = pc.if_else(pc.is_null(coverage["file"]), unnamed, error)
+    counts = pc.is_in(coverage["status"], value_set=pa.array(COVERAGE_THAT_COUNTS, TEXT))
+    fails = pc.and_(pc.is_valid(error), counts)
+    schema = coverage.schema
+    coverage = coverage.set_column(
+        schema.get_field_index("status"), schema.field("status"), pc.if_else(fails, "failed", coverage["status"])
+    )
+    coverage = coverage.set_column(
+        schema.get_field_index("error"), schema.field("error"), pc.if_else(fails, error, coverage["error"])
+    )
+    return coverage.sort_by([(name, "ascending") for name in _COVERAGE_ORDER]).cast(schema)
+
+
+_COVERAGE_ORDER = next(frame.order for frame in INPUT_FRAMES if frame.name == "coverage")
+
+
+def _quarantine(validated: Mapping[str, Validated], folder: Folder, mapped: Mapped) -> pa.Table:
+    """The refused rows of every frame, and a row for each bad file that feeds balances."""
+    markers = [_marker(file.fault, file.name) for file in _bad(folder, {"balances"}) if file.fault is not None]
+    markers += [_marker(fault, None) for fault in mapped.faults_feeding({"balances"})]
+    tables = [result.quarantine for result in validated.values()]
+    tables.append(pa.Table.from_pylist(markers, schema=QUARANTINE))
+    table = pa.concat_tables(tables)
+    return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
+
+
+def _marker(fault: SourceFileError, file: str | None) -> dict[str, object]:
+    return {
+        "frame": "balances",
+        "error": type(fault).__name__,
+        "reason": f"{fault.found}; expected {fault.expected}; next: {fault.next_step}",
+        "file": file,
+        "content": json.dumps({"file": file}),
+    }
+
+
+def _faults(folder: Folder, mapped: Mapped) -> tuple[SourceFileError, ...]:
+    return (*(file.fault for file in folder.files if file.fault is not None), *mapped.faults)
+
+
+def _streams(folder: Folder, sql: Mapping[str, Path], coverage: pa.Table) -> tuple[str, ...]:
+    """The streams that a mapping, a canonical file or a coverage row names."""
+    named = {*sql, *(file.canonical.name for file in folder.files if file.canonical is not None)}
+    named |= set(pc.unique(coverage["stream"]).to_pylist())
+    return tuple(stream for stream in STREAMS if stream in named)
+
+
+# --- what was read ----------------------------------------------------------------------------------------------------
+
+
+def _source_files(
+    folder: Folder, tables: Mapping[str, pa.Table], mapped: Mapped, last_good: Mapping[str, str]
+) -> tuple[SourceFile, ...]:
+    periods = dict(mapped.periods)
+    with closing(connect()) as connection:
+        for frame in INPUT_FRAMES:
+            if PERIOD_COLUMNS[frame.name] and any(file.canonical == frame for file in folder.files):
+                widen(periods, _periods_in(connection, tables[frame.name], PERIOD_COLUMNS[frame.name]))
+    present = {file.name for file in folder.files}
+    files = [_source_file(file, periods.get(file.name, (None, None)), last_good) for file in folder.files]
+    gone = [
+        SourceFile(path, digest, None, None, None, None, "gone", None, None, (), None)
+        for path, digest in last_good.items()
+        if path not in present
+    ]
+    return tuple(sorted([*files, *gone], key=lambda file: file.path))
+
+
+def _source_file(file: FolderFile, period: Period, last_good: Mapping[str, str]) -> SourceFile:
+    return SourceFile(
+        path=file.name,
+        digest=file.found.digest if file.found else None,
+        bytes=file.found.size if file.found else None,
+        rows=file.opened.table.num_rows if file.opened else None,
+        first_instant=period[0],
+        last_instant=period[1],
+        status="read" if file.fault is None else "faulty",
+        error=type(file.fault).__name__ if file.fault else None,
+        message=str(file.fault) if file.fault else None,
+        frames=tuple(sorted(file.frames)),
+        last_good=file.digest if file.fault is None else last_good.get(file.name),
+    )
+
+
+def _periods_in(connection: duckdb.DuckDBPyConnection, table: pa.Table, columns: tuple[str, ...]) -> dict[str, Period]:
+    """First and last instant of each file's rows."""
+    if table.num_rows == 0:
+        return {}
+    connection.register("given", table.select([*columns, FILE]))
+    each = " UNION ALL ".join(f"SELECT {FILE}, instant_or_null({column}) AS told FROM given" for column in columns)
+    rows = connection.execute(f"SELECT {FILE}, min(told), max(told) FROM ({each}) GROUP BY 1").fetchall()
+    connection.unregister("given")
+    return {str(name): (first, last) for name, first, last in rows}
+
+
+def _digest(venue: VenueSettings, folder: Folder, sql: Mapping[str, Path]) -> str:
+    """Over what made the rows: the bytes that counted, the faults, the mapping and the globs."""
+    told = {
+        "venue": venue.name,
+        "files": [[file.name, file.digest, type(file.fault).__name__ if file.fault else None] for file in folder.files],
+        "globs": dict(sorted(venue.files.items())),
+        "mapping": {name: path.read_text(encoding="utf-8") for name, path in sorted(sql.items())},
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,9 @@
+SELECT
+    "Who" AS account,
+    'SPOT' AS wallet,
+    "When" AS datetime,
+    "What" AS asset,
+    "How much" AS amount,
+    filename,
+    file_line
+FROM movement

@@ -1,0 +1,2 @@
+SELECT "Who" AS account, 'SPOT' AS wallet, "When" AS datetime, "What" AS asset
+FROM movement

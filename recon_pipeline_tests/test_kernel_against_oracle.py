@@ -1,0 +1,129 @@
+"""The kernel against the oracle, cell by cell, on random ledgers; and that only what the lake holds decides its rows.
+
+RECON_EXAMPLES sets how many ledgers each property is tried on (the default suits every run of the tests; thousands
+suit a night).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE
+from recon_pipeline.reconcile.kernel import reconcile, reconcile_until_settled
+from recon_pipeline.stores.lake import Lake
+from recon_pipeline_tests import oracle
+from recon_pipeline_tests.kernel_lake import kernel_settings_of, store, stored_bytes, stored_rows
+from recon_pipeline_tests.ledgers import SUBTYPES, earlier_states, ledgers
+from recon_pipeline_tests.oracle import Ledger
+from recon_pipeline_tests.stories import disagreements, story
+
+EXAMPLES = int(os.environ.get("RECON_EXAMPLES", "150"))
+SHOWN = 12
+
+
+def tried(share: float) -> settings:
+    """Hypothesis settings for a property that deserves this share of the examples."""
+    return settings(
+        max_examples=max(5, int(EXAMPLES * share)),
+        deadline=None,
+        derandomize="RECON_EXAMPLES" not in os.environ,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    )
+
+
+@contextmanager
+def new_lake() -> Iterator[Lake]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Lake(str(Path(folder) / "lake"))
+
+
+def run(lake: Lake, ledger: Ledger, days: Sequence[date] | None = None) -> None:
+    asked = ledger.days if days is None else days
+    reconcile(lake, kernel_settings_of(ledger), asked, ledger.as_of_day, run="test")
+
+
+def settle(lake: Lake, ledger: Ledger, days: Sequence[date] = ()) -> None:
+    reconcile_until_settled(lake, kernel_settings_of(ledger), days, ledger.as_of_day, run="test")
+
+
+def assert_same(ledger: Ledger, lake: Lake, expected: dict[date, list[oracle.Row]]) -> None:
+    """Fail with what differs, cell by cell, and the story of the account that it happened to."""
+    found = stored_rows(lake, ledger.settings.venue, ledger.days)
+    lines = disagreements(expected, found)
+    if lines:
+        shown = [*lines[:SHOWN], *([f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
+        pytest.fail("\n".join(("the kernel disagrees with the oracle", *shown, "", story(ledger))), pytrace=False)
+
+
+def test_oracle_and_registry_know_the_same_subtypes() -> None:
+    buckets = dict(oracle.BUCKET_OF_SUBTYPE)
+    for subtype in {name for names in SUBTYPES.values() for name in names} - {"unknown"}:
+        assert BUCKET_BY_SUBTYPE[subtype] == buckets[subtype]
+    assert BUCKET_BY_SUBTYPE["unknown"] is None
+
+
+@tried(1.0)
+@given(ledgers())
+def test_kernel_agrees_with_the_oracle_in_every_cell(ledger: Ledger) -> None:
+    with new_lake() as lake:
+        store(lake, ledger)
+        run(lake, ledger)
+        assert_same(ledger, lake, oracle.reconcile(ledger))
+
+
+@tried(0.2)
+@given(ledgers(), st.data())
+def test_days_in_any_order_and_batching_end_in_the_same_bytes(ledger: Ledger, data: st.DataObject) -> None:
+    with new_lake() as at_once, new_lake() as in_batches:
+        store(at_once, ledger)
+        run(at_once, ledger)
+        store(in_batches, ledger)
+        order = data.draw(st.permutations(ledger.days), label="order")
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(order)), max_size=4), label="cuts") | {0, len(order)})
+        for begin, end in itertools.pairwise(cuts):
+            run(in_batches, ledger, order[begin:end])
+        settle(in_batches, ledger)
+        note(story(ledger))
+        assert_same(ledger, in_batches, stored_rows(at_once, ledger.settings.venue, ledger.days))
+        assert stored_bytes(in_batches, ledger.settings.venue) == stored_bytes(at_once, ledger.settings.venue)
+
+
+@tried(0.1)
+@given(ledgers())
+def test_running_twice_changes_nothing(ledger: Ledger) -> None:
+    with new_lake() as lake:
+        store(lake, ledger)
+        run(lake, ledger)
+        before = stored_bytes(lake, ledger.settings.venue)
+        outcome = reconcile(lake, kernel_settings_of(ledger), ledger.days, ledger.as_of_day, run="again")
+        assert outcome.changed == ()
+        assert stored_bytes(lake, ledger.settings.venue) == before
+
+
+@tried(0.4)
+@given(ledgers(), st.data())
+def test_what_was_late_changed_or_removed_ends_as_if_it_had_always_been_so(ledger: Ledger, data: st.DataObject) -> None:
+    """Only the stale days are run again after the inputs have changed, back and forth between two states."""
+    earlier = data.draw(earlier_states(ledger), label="earlier")
+    states = data.draw(st.sampled_from(((earlier, ledger), (ledger, earlier))), label="order")
+    note(f"before:\n{story(states[0])}\nthen:\n{story(states[1])}")
+    with new_lake() as lake, new_lake() as always:
+        store(lake, states[0])
+        run(lake, states[0])
+        store(lake, states[1])
+        settle(lake, states[1])
+        store(always, states[1])
+        run(always, states[1])
+        assert_same(ledger, lake, oracle.reconcile(states[1]))
+        assert stored_bytes(lake, ledger.settings.venue) == stored_bytes(always, ledger.settings.venue)
