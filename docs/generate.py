@@ -1,6 +1,6 @@
 """Write docs/reference/*.md from the code, or with --check say which of them are out of date.
 
-    python -m docs.generate [--check]
+python -m docs.generate [--check]
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ def registries_page() -> str:
     """The subtypes with their buckets, and the usual wallets."""
     lines = ["# Registries", "", "## Subtypes", "", "| txn_subtype | bucket | meaning |", "|---|---|---|"]
     lines += [f"| {s.name} | {s.bucket or 'by sign'} | {s.description} |" for s in SUBTYPES]
-    lines += ["", "## Wallets", "", "The registry is open: a mapping names its own.", "", "| wallet | meaning |", "|---|---|"]
+    lines += [
+        "",
+        "## Wallets",
+        "",
+        "The registry is open: a mapping names its own.",
+        "",
+        "| wallet | meaning |",
+        "|---|---|",
+    ]
     lines += [f"| {wallet.name} | {wallet.description} |" for wallet in WALLETS]
     return "\n".join([*lines, ""])
 

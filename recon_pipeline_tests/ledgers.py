@@ -45,7 +45,7 @@ DAYS_MAX = 7
 EARLIEST_DAY = -6
 """Flow partitions reach this far back, so that a window of an old as_of is not always a hole."""
 
-ACCOUNTS = ("ann", "bob")
+ACCOUNTS = ("ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal")
 WALLETS = ("SPOT", "EARN")
 FLOW_WALLETS = (*WALLETS, "NEVER STATED")
 ASSETS = ("BTC", "USD", "SHIB")
@@ -101,7 +101,7 @@ def moment(number: int, clock: timedelta) -> datetime:
 
 def held(amount: Decimal) -> Decimal:
     """An amount as a column of (36,18) can hold it: what is larger is cut to the largest."""
-    return max(-LARGEST, min(LARGEST, amount))
+    return max(EXACT.minus(LARGEST), min(LARGEST, amount))
 
 
 def sampled_mostly(usual: Any, *others: Any, weight: int = 3) -> st.SearchStrategy[Any]:
@@ -109,7 +109,7 @@ def sampled_mostly(usual: Any, *others: Any, weight: int = 3) -> st.SearchStrate
     return st.sampled_from((*([usual] * weight), *others))
 
 
-amounts = st.one_of(st.integers(-5, 5).map(Decimal), st.sampled_from((*AMOUNTS, *(-a for a in AMOUNTS))))
+amounts = st.one_of(st.integers(-5, 5).map(Decimal), st.sampled_from((*AMOUNTS, *map(EXACT.minus, AMOUNTS))))
 clocks = st.sampled_from(CLOCKS)
 
 
@@ -126,30 +126,35 @@ class Telling:
     unknown: frozenset[str]
 
 
-positions = st.builds(
-    Position,
-    sampled_mostly("ann", "bob"),
-    sampled_mostly("SPOT", "EARN", "NEVER STATED", weight=6),
-    st.sampled_from(ASSETS),
-)
+pockets = st.tuples(sampled_mostly("SPOT", "EARN", "NEVER STATED", weight=6), st.sampled_from(ASSETS))
+"""A wallet and an asset: a position of some account."""
 TOLD = (*(("told", ()),) * 12, ("forgotten", ()), ("doubled", ()), ("refused", ()), ("refused", ("asset",)))
 TOLD_BADLY = (("refused", ("wallet",)), ("refused", ("account",)), ("refused", ("instant",)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What all accounts of a ledger share: its length, the streams that are read, the measures besides the balance."""
+
+    days: int
+    streams: tuple[str, ...]
+    measures: tuple[str, ...]
+
+
 @st.composite
-def telling(draw: st.DrawFn, days: int, streams: tuple[str, ...], measures: tuple[str, ...]) -> Telling:
-    position = draw(positions)
-    frame, subtype = draw(st.sampled_from([(frame, subtype) for frame in streams for subtype in SUBTYPES[frame]]))
+def tellings(draw: st.DrawFn, account: str, scope: Scope) -> Telling:
+    wallet, asset = draw(pockets)
+    frame, subtype = draw(st.sampled_from([(frame, subtype) for frame in scope.streams for subtype in SUBTYPES[frame]]))
     told, unknown = draw(st.sampled_from((*TOLD, *TOLD_BADLY)))
     flow = Flow(
         frame=frame,
-        account=position.account,
-        wallet=position.wallet,
-        asset=position.asset,
-        datetime=draw(instants(-1, days)),
+        account=account,
+        wallet=wallet,
+        asset=asset,
+        datetime=draw(instants(-1, scope.days)),
         txn_subtype=subtype,
         amount=draw(amounts),
-        measure=draw(sampled_mostly("balance", *measures)),
+        measure=draw(sampled_mostly("balance", *scope.measures)),
     )
     return Telling(flow, told, frozenset(unknown))
 
@@ -261,86 +266,16 @@ one instant differ by their name, in the order of text."""
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, world: World, days: int, with_measures: bool) -> list[Balance]:
-    wallets = st.sampled_from([Wallet(account, wallet) for account in ACCOUNTS for wallet in WALLETS])
+def snapshots(draw: st.DrawFn, world: World, account: str, scope: Scope) -> list[Balance]:
     rows: list[Balance] = []
-    for wallet in draw(st.lists(wallets, min_size=1, max_size=2, unique=True)):
-        first = draw(st.sampled_from((-1, 0, 1)))
-        for number in range(first, days):
-            for name, clock in draw(st.sampled_from(READS)):
-                read = Read(wallet, day_no(number), f"{number}{name}", moment(number, clock))
+    for name in draw(st.sampled_from((("SPOT",), ("SPOT", "EARN"), ()))):
+        wallet = Wallet(account, name)
+        for number in range(draw(st.sampled_from((-1, 0, 1))), scope.days):
+            for read_name, clock in draw(st.sampled_from(READS)):
+                read = Read(wallet, day_no(number), f"{number}{read_name}", moment(number, clock))
                 for asset in ASSETS:
-                    rows += draw(cell(world, read, asset, with_measures))
+                    rows += draw(cell(world, read, asset, bool(scope.measures)))
     return rows
-
-
-# --- the rest ---------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def coverages(draw: st.DrawFn, days: int) -> list[Coverage]:
-    """Each account covered whole, or by tiles some of which fail, or not at all; and a few rows of any kind over it."""
-    long_ago, far_ahead = moment(-30, timedelta(0)), moment(days + 30, timedelta(0))
-    status = sampled_mostly("complete", "final", "not_applicable", "partial", "failed")
-    rows: list[Coverage] = []
-    for account in ACCOUNTS:
-        mode = draw(sampled_mostly("whole", "tiles", "none", weight=6))
-        borders = sorted(draw(st.sets(instants(-3, days), max_size=4))) if mode == "tiles" else []
-        edges = [] if mode == "none" else [long_ago, *borders, far_ahead]
-        for begin, end in itertools.pairwise(edges):
-            row_status = draw(status) if mode == "tiles" else "complete"
-            rows.append(Coverage(account, draw(sampled_mostly("*", "transfers")), None, begin, end, row_status))
-    extra = st.builds(
-        Coverage,
-        st.sampled_from(ACCOUNTS),
-        st.sampled_from(("*", *FLOW_FRAMES)),
-        st.sampled_from((None, *ASSETS)),
-        instants(-3, days),
-        instants(-3, days),
-        st.sampled_from(("failed", "partial", "complete", "final", "not_applicable")),
-    ).map(
-        lambda c: dataclasses.replace(
-            c, window_start=min(c.window_start, c.window_end), window_end=max(c.window_start, c.window_end)
-        )
-    )
-    rows += draw(st.lists(extra, max_size=3))
-    by_key = {(c.account, c.stream, c.asset, c.window_start, c.window_end): c for c in rows}
-    return list(by_key.values())
-
-
-@st.composite
-def prices(draw: st.DrawFn, days: int) -> list[Price]:
-    one = st.builds(
-        Price,
-        sampled_mostly("v", "px1", "px2"),
-        st.sampled_from(ASSETS),
-        instants(-5, days),
-        st.sampled_from(PRICES_OF_ONE),
-        st.sampled_from(("p", "q", "P")),
-    )
-    usual = [Price("v", asset, moment(-1, CLOSE), draw(st.sampled_from(PRICES_OF_ONE)), "p") for asset in ASSETS]
-    return draw(
-        st.lists(
-            st.one_of(one, st.sampled_from(usual)),
-            max_size=8,
-            unique_by=lambda p: (p.venue, p.asset, p.as_of, p.source),
-        )
-    )
-
-
-@st.composite
-def expectations(draw: st.DrawFn, ledger: Ledger) -> tuple[Expected, ...]:
-    """Items that name a residual that is there, or one that is not."""
-    rows = [row for rows in reconcile(ledger).values() for row in rows if row.status == "variance"]
-    items = []
-    for n in range(draw(st.integers(0, 3))):
-        residual, off = draw(st.sampled_from(rows)) if rows else None, draw(sampled_mostly(ZERO, Decimal(1)))
-        position = Position(residual.account, residual.wallet, residual.asset) if residual else draw(positions)
-        amount = held(EXACT.add((residual and residual.variance_in_asset) or ZERO, off))
-        day = residual.date if residual else START
-        by = max(day, ledger.as_of_day) + timedelta(days=draw(sampled_mostly(1, 0, -1, 30)))
-        items.append(Expected(position.account, position.wallet, position.asset, amount, by, f"reason {n}"))
-    return tuple(items)
 
 
 @st.composite
@@ -357,6 +292,107 @@ def refused_balances(draw: st.DrawFn, rows: list[Balance]) -> tuple[list[Balance
     return [row for n, row in enumerate(rows) if n not in at], refused
 
 
+# --- coverage ---------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def coverages(draw: st.DrawFn, account: str, days: int) -> list[Coverage]:
+    """The account covered whole, or by tiles some of which fail, or not at all; and a few rows of any kind over it."""
+    status = sampled_mostly("complete", "final", "not_applicable", "partial", "failed")
+    mode = draw(sampled_mostly("whole", "tiles", "none", weight=6))
+    borders = sorted(draw(st.sets(instants(-3, days), max_size=4))) if mode == "tiles" else []
+    edges = [] if mode == "none" else [moment(-30, timedelta(0)), *borders, moment(days + 30, timedelta(0))]
+    rows = [
+        Coverage(account, draw(sampled_mostly("*", "transfers")), None, *tile, draw(status) if borders else "complete")
+        for tile in itertools.pairwise(edges)
+    ]
+    rows += draw(st.lists(odd_coverages(account, days), max_size=3))
+    by_key = {(c.stream, c.asset, c.window_start, c.window_end): c for c in rows}
+    return list(by_key.values())
+
+
+@st.composite
+def odd_coverages(draw: st.DrawFn, account: str, days: int) -> Coverage:
+    stream, asset = draw(st.sampled_from(("*", *FLOW_FRAMES))), draw(st.sampled_from((None, *ASSETS)))
+    begin, end = sorted((draw(instants(-3, days)), draw(instants(-3, days))))
+    status = draw(st.sampled_from(("failed", "partial", "complete", "final", "not_applicable")))
+    return Coverage(account, stream, asset, begin, end, status)
+
+
+# --- one account ------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class AccountStory:
+    """What befalls one account."""
+
+    balances: list[Balance]
+    flows: list[Flow]
+    coverage: list[Coverage]
+    quarantine: list[Quarantined]
+    openings: list[Opening]
+
+
+@st.composite
+def account_stories(draw: st.DrawFn, account: str, scope: Scope) -> AccountStory:
+    happened = draw(st.lists(tellings(account, scope), max_size=10)) if scope.streams else []
+    opened_with = draw(st.dictionaries(pockets, amounts, max_size=3))
+    world = World(
+        {Position(account, *pocket): held for pocket, held in opened_with.items()}, [t.flow for t in happened]
+    )
+    balances, refused = draw(refused_balances(draw(snapshots(world, account, scope))))
+    opening = st.builds(
+        Opening, st.just(account), sampled_mostly("SPOT", "EARN"), st.integers(-3, scope.days).map(day_no)
+    )
+    return AccountStory(
+        balances=balances,
+        flows=told_flows(happened),
+        coverage=draw(coverages(account, scope.days)),
+        quarantine=[*refused_flows(happened), *refused],
+        openings=draw(sampled_lists(opening)),
+    )
+
+
+def sampled_lists(elements: st.SearchStrategy[T]) -> st.SearchStrategy[list[T]]:
+    """Mostly nothing, at times one."""
+    return st.integers(0, 5).flatmap(lambda n: elements.map(lambda e: [e]) if n == 5 else st.just([]))
+
+
+# --- what all accounts share ------------------------------------------------------------------------------------
+
+
+@st.composite
+def prices(draw: st.DrawFn, days: int) -> list[Price]:
+    one = st.builds(
+        Price,
+        sampled_mostly("v", "px1", "px2"),
+        st.sampled_from(ASSETS),
+        instants(-5, days),
+        st.sampled_from(PRICES_OF_ONE),
+        st.sampled_from(("p", "q", "P")),
+    )
+    usual = [
+        Price("v", asset, moment(-1, CLOSE), price, "p")
+        for asset in ASSETS
+        if (price := draw(st.sampled_from((None, *PRICES_OF_ONE)))) is not None
+    ]
+    others = draw(st.lists(one, max_size=6))
+    return list({(p.venue, p.asset, p.as_of, p.source): p for p in (*usual, *others)}.values())
+
+
+@st.composite
+def expectations(draw: st.DrawFn, ledger: Ledger) -> tuple[Expected, ...]:
+    """Items that name a residual that is there, or miss it by one."""
+    rows = [row for rows in reconcile(ledger).values() for row in rows if row.status == "variance"]
+    items = []
+    for n in range(draw(st.integers(1, 5)) if rows else 0):
+        row, off = draw(st.sampled_from(rows)), draw(sampled_mostly(ZERO, Decimal(1)))
+        amount = held(EXACT.add(row.variance_in_asset or ZERO, off))
+        by = max(row.date, ledger.as_of_day) + timedelta(days=draw(sampled_mostly(1, 0, -1, 30)))
+        items.append(Expected(row.account, row.wallet, row.asset, amount, by, f"reason {n}"))
+    return tuple(items)
+
+
 @st.composite
 def refused_others(draw: st.DrawFn, days: int) -> list[Quarantined]:
     """Refused prices, rows that no window cares about, and a faulty file of balances of which nothing can be told."""
@@ -366,18 +402,9 @@ def refused_others(draw: st.DrawFn, days: int) -> list[Quarantined]:
         st.one_of(instants(-5, days), st.none()),
         st.sampled_from(PRICE_VENUES),
     )
-    unstated = st.builds(
-        Quarantined,
-        st.just("balances"),
-        st.just("ann"),
-        st.just("SPOT"),
-        st.sampled_from(ASSETS),
-        st.none(),
-        st.just(START),
-    )
-    others = (Quarantined("balances"), Quarantined("coverage", "ann"), Quarantined("expected", "ann"))
-    rows = st.one_of(price, price, unstated, st.sampled_from(others))
-    return draw(st.one_of(st.just([]), st.lists(rows, max_size=2)))
+    unstated = Quarantined("balances", "ann", "SPOT", "BTC", date=START)
+    others = (unstated, Quarantined("coverage", "ann"), Quarantined("expected", "ann"), Quarantined("balances"))
+    return draw(st.one_of(st.just([]), st.lists(st.one_of(price, price, st.sampled_from(others)), max_size=2)))
 
 
 @st.composite
@@ -393,25 +420,21 @@ def tolerances(draw: st.DrawFn) -> tuple[ToleranceRule, ...]:
     )
 
 
+STRICT = Severities(Decimal("0.5"), Decimal("0.75"), Decimal(2), Decimal(3), Decimal(4), Decimal(5), Decimal(4))
+
+
 @st.composite
-def settings_of(draw: st.DrawFn, streams: tuple[str, ...], measures: tuple[str, ...], days: int) -> Settings:
-    opening = st.builds(
-        Opening, sampled_mostly("ann", "bob"), sampled_mostly("SPOT", "EARN"), st.integers(-3, days).map(day_no)
-    )
+def settings_of(draw: st.DrawFn, scope: Scope, openings: Iterable[Opening]) -> Settings:
     return Settings(
         start=day_no(draw(sampled_mostly(0, 1, 2))),
-        streams=streams,
-        calendar=draw(st.sampled_from(("daily", "weekdays", "stated"))),
+        streams=scope.streams,
+        calendar=draw(sampled_mostly("daily", "weekdays", "stated")),
         due_days=draw(st.sampled_from((1, 0, 2))),
         tolerances=draw(tolerances()),
-        severities=draw(
-            sampled_mostly(
-                Severities(), Severities(Decimal("0.5"), Decimal("0.75"), *(Decimal(n) for n in (2, 3, 4, 5, 4)))
-            )
-        ),
-        openings=tuple(draw(st.lists(opening, max_size=1))),
+        severities=draw(sampled_mostly(Severities(), STRICT)),
+        openings=tuple(openings),
         price_sources=draw(st.sampled_from(((), ("px1",), ("px2", "px1")))),
-        measures=measures,
+        measures=draw(st.sampled_from((scope.measures, ()))),
     )
 
 
@@ -425,29 +448,31 @@ def flow_partitions(draw: st.DrawFn, days: int, streams: tuple[str, ...]) -> fro
 
 
 @st.composite
-def ledgers(draw: st.DrawFn) -> Ledger:
+def ledgers(draw: st.DrawFn, accounts_max: int = len(ACCOUNTS)) -> Ledger:
     """One venue's ledger of up to a week, and the days that are asked for."""
-    days = draw(st.integers(1, DAYS_MAX))
-    streams = draw(sampled_mostly(FLOW_FRAMES, ("transfers",), ("trades",), (), weight=7))
-    told_measures = draw(sampled_mostly((), ("loan",), ("loan", "interest")))
-    settings = draw(settings_of(streams, draw(st.sampled_from((told_measures, ()))), days))
-    happened = draw(st.lists(telling(days, streams, told_measures), max_size=12)) if streams else []
-    world = World(draw(st.dictionaries(positions, amounts, max_size=3)), [t.flow for t in happened])
-    partitions = draw(flow_partitions(days, streams))
-    balances, refused = draw(refused_balances(draw(snapshots(world, days, bool(told_measures)))))
+    scope = Scope(
+        days=draw(st.integers(1, DAYS_MAX)),
+        streams=draw(sampled_mostly(FLOW_FRAMES, ("transfers",), ("trades",), (), weight=7)),
+        measures=draw(sampled_mostly((), ("loan",), ("loan", "interest"))),
+    )
+    names = ACCOUNTS[: draw(st.integers(1, accounts_max))]
+    stories = [draw(account_stories(name, scope)) for name in names]
+    settings = draw(settings_of(scope, [o for s in stories for o in s.openings]))
+    partitions = draw(flow_partitions(scope.days, scope.streams))
     first = (settings.start - START).days
     ledger = Ledger(
         settings=settings,
-        as_of_day=day_no(draw(st.sampled_from((days + 9, days + 9, days, 1, -1)))),
-        days=tuple(day_no(n) for n in range(first, max(days, first + 1))),
-        balances=tuple(balances),
-        flows=tuple(f for f in told_flows(happened) if (f.frame, f.datetime.date()) in partitions),
+        as_of_day=day_no(draw(sampled_mostly(scope.days + 9, scope.days, 1, -1))),
+        days=tuple(day_no(n) for n in range(first, max(scope.days, first + 1))),
+        balances=tuple(b for s in stories for b in s.balances),
+        flows=tuple(f for s in stories for f in s.flows if (f.frame, f.datetime.date()) in partitions),
         flow_partitions=partitions,
-        coverage=tuple(draw(coverages(days))),
-        prices=tuple(draw(prices(days))),
-        quarantine=(*refused_flows(happened), *refused, *draw(refused_others(days))),
+        coverage=tuple(c for s in stories for c in s.coverage),
+        prices=tuple(draw(prices(scope.days))),
+        quarantine=(*(q for s in stories for q in s.quarantine), *draw(refused_others(scope.days))),
     )
-    return dataclasses.replace(ledger, expected=draw(expectations(ledger)))
+    with_expected = draw(sampled_mostly(False, True, weight=2))
+    return dataclasses.replace(ledger, expected=draw(expectations(ledger))) if with_expected else ledger
 
 
 @st.composite

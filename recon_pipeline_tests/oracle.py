@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
 from functools import cached_property
 from typing import Any
 
 EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, Overflow])
-"""Sums and products: 120 digits hold any of them, and what does not fit raises Inexact."""
+"""All arithmetic here: 120 digits hold any sum and product, and what does not fit raises Inexact. It must be in force
+even where only a sign changes: under Python's own context `-x` and `abs(x)` round to 28 digits."""
 ROUNDING = Context(prec=120, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
 """The one rounding of the contract: USD, half away from zero."""
 
@@ -276,10 +277,11 @@ def reconcile(ledger: Ledger) -> dict[date, list[Row]]:
     """The rows of each asked day, by account, wallet and asset."""
     rows: dict[date, list[Row]] = {day: [] for day in ledger.days}
     book = _Book(ledger)
-    for position in book.positions:
-        for row in book.walk(position):
-            if row.date in rows:
-                rows[row.date].append(row)
+    with localcontext(EXACT):
+        for position in book.positions:
+            for row in book.walk(position):
+                if row.date in rows:
+                    rows[row.date].append(row)
     return rows
 
 
@@ -290,9 +292,7 @@ def instant(day: date) -> datetime:
 
 def add(*amounts: Decimal) -> Decimal:
     """The exact sum; SumOverflowError beyond decimal(38,18)."""
-    total = ZERO
-    for amount in amounts:
-        total = EXACT.add(total, amount)
+    total = sum(amounts, ZERO)
     if abs(total) >= SUM_LIMIT:
         raise SumOverflowError(f"{total} does not fit decimal(38,18)")
     return total
@@ -494,8 +494,8 @@ class _Book:
             return "critical"
         calculated, actual = some(row.calculated_balance), some(row.actual_balance)
         larger = max(abs(calculated), abs(actual))
-        is_high_share = abs(variance) > EXACT.multiply(limits.high_share, larger)
-        is_medium_share = abs(variance) >= EXACT.multiply(limits.medium_share, larger) and larger != 0
+        is_high_share = abs(variance) > limits.high_share * larger
+        is_medium_share = abs(variance) >= limits.medium_share * larger and larger != 0
         if row.variance_in_usd is None:
             return "high" if is_high_share else "medium"
         usd = abs(row.variance_in_usd)
@@ -646,7 +646,7 @@ class _Book:
         price, price_status = self.price(position.asset, day)
         usd = None
         if variance is not None and price is not None:
-            usd = EXACT.multiply(variance, price).quantize(CENTI_MICRO, context=ROUNDING)
+            usd = ROUNDING.quantize(variance * price, CENTI_MICRO)
             if abs(usd) >= USD_LIMIT:
                 usd, price_status = None, "overflow"
         row = Row(

@@ -11,7 +11,8 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,13 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE
-from recon_pipeline.reconcile.kernel import reconcile, reconcile_until_settled
+from recon_pipeline.reconcile.kernel import AmountOverflowError, reconcile, reconcile_until_settled
 from recon_pipeline.stores.lake import Lake
 from recon_pipeline_tests import oracle
 from recon_pipeline_tests.kernel_lake import kernel_settings_of, store, stored_bytes, stored_rows
-from recon_pipeline_tests.ledgers import SUBTYPES, earlier_states, ledgers
+from recon_pipeline_tests.ledgers import LARGEST, SUBTYPES, earlier_states, ledgers, moment
 from recon_pipeline_tests.oracle import Ledger
+from recon_pipeline_tests.planted import faults, planted_ledger
 from recon_pipeline_tests.stories import disagreements, story
 
 EXAMPLES = int(os.environ.get("RECON_EXAMPLES", "150"))
@@ -127,3 +129,47 @@ def test_what_was_late_changed_or_removed_ends_as_if_it_had_always_been_so(ledge
         run(always, states[1])
         assert_same(ledger, lake, oracle.reconcile(states[1]))
         assert stored_bytes(lake, ledger.settings.venue) == stored_bytes(always, ledger.settings.venue)
+
+
+@pytest.mark.parametrize("seed", range(max(1, EXAMPLES // 75)))
+def test_every_planted_difference_is_found_and_nothing_else_is(seed: int) -> None:
+    ledger, manifest = planted_ledger(seed)
+    assert faults(oracle.reconcile(ledger), manifest) == []
+    with new_lake() as lake:
+        store(lake, ledger)
+        run(lake, ledger)
+        assert faults(stored_rows(lake, ledger.settings.venue, ledger.days), manifest) == []
+
+
+def test_difference_that_nobody_planted_and_one_that_nobody_found_are_both_faults() -> None:
+    ledger, manifest = planted_ledger(0)
+    rows = oracle.reconcile(ledger)
+    (day, position), mark = next(iter(manifest.items()))
+    others = {key: other for key, other in manifest.items() if key != (day, position)}
+    assert len(faults(rows, others)) == 1
+    elsewhere = others | {(day + timedelta(days=1), position): mark}
+    assert len(faults(rows, elsewhere)) == 2
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sum_beyond_its_column_is_refused_by_name_and_nothing_is_written(sign: int) -> None:
+    """Flows of one window whose sum has 21 digits before the point: no wrong number, no row, a named error."""
+    amount = LARGEST if sign > 0 else LARGEST.copy_negate()
+    close = moment(0, timedelta(0)), moment(1, timedelta(0))
+    balances = [oracle.Balance("ann", "SPOT", "BTC", at, at.date(), "s", at, Decimal(0)) for at in close]
+    flow = oracle.Flow("transfers", "ann", "SPOT", "BTC", close[1], "transfer_in", amount)
+    ledger = Ledger(
+        settings=oracle.Settings(start=close[0].date()),
+        as_of_day=date(2026, 4, 1),
+        days=tuple(at.date() for at in close),
+        balances=tuple(balances),
+        flows=(flow,) * 101,
+        flow_partitions=frozenset((frame, at.date()) for frame in oracle.FLOW_FRAMES for at in close),
+    )
+    with pytest.raises(oracle.SumOverflowError):
+        oracle.reconcile(ledger)
+    with new_lake() as lake:
+        store(lake, ledger)
+        with pytest.raises(AmountOverflowError):
+            run(lake, ledger)
+        assert lake.days("reconciliation", ledger.settings.venue) == []

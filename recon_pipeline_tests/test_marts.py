@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,7 +192,7 @@ class Book:
 
     def why(self, day: int, account: str = "main") -> str:
         rows = self.read("SELECT date, account, why FROM marts.account_day_verdict")
-        return next(row["why"] for row in rows if (row["date"], row["account"]) == (jan(day), account))
+        return next(str(row["why"]) for row in rows if (row["date"], row["account"]) == (jan(day), account))
 
 
 @pytest.fixture(scope="module")

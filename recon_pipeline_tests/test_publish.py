@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -70,6 +71,7 @@ def instant(day: date, hour: int = 0) -> datetime:
 
 
 def reconciliation(day: date, *variances: str | None, asset: str = "BTC", status: str = "matched") -> pa.Table:
+    digest = hashlib.sha256(repr(variances).encode()).hexdigest()
     rows = [
         {
             "date": day,
@@ -83,7 +85,7 @@ def reconciliation(day: date, *variances: str | None, asset: str = "BTC", status
             "tolerance": Decimal(0),
             "status": status,
             "flow_count": number,
-            "inputs_digest": f"digest of {variances}",
+            "inputs_digest": digest,
         }
         for number, variance in enumerate(variances)
     ]
@@ -145,7 +147,7 @@ def assert_equal_to_lake(url: str, lake: Lake) -> None:
             digests = opened.execute(
                 sa.text("SELECT date, digest FROM recon.partitions WHERE frame = :f"), {"f": frame.name}
             )
-            assert {day: digest for day, digest in digests} == lake.digests(frame.name, "bank")
+            assert {row.date: row.digest for row in digests} == lake.digests(frame.name, "bank")
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -378,16 +380,13 @@ def test_a_kill_anywhere_is_mended_by_the_next_call(database: str, lake: Lake) -
     assert publish(lake, database, "bank", "again") == Published()
 
 
-def test_a_year_of_five_frames_is_published_in_seconds_and_far_faster_than_to_sql(database: str, lake: Lake) -> None:
+def test_a_year_of_five_frames_is_published_in_seconds(database: str, lake: Lake) -> None:
     days = [date(2026, 1, 1) + timedelta(days=n) for n in range(365)]
-    for frame, make in {
-        "transfers": lambda day: transfers(*["1.5"] * 20, day=day),
-        "balances": balances,
-        "prices": lambda day: prices(day, "5"),
-        "coverage": lambda day: coverage(day, "complete"),
-        "reconciliation": lambda day: reconciliation(day, *["0.5"] * 20),
-    }.items():
-        put(lake, frame, {day: make(day) for day in days})
+    put(lake, "transfers", {day: transfers(*["1.5"] * 20, day=day) for day in days})
+    put(lake, "balances", {day: balances(day) for day in days})
+    put(lake, "prices", {day: prices(day, "5") for day in days})
+    put(lake, "coverage", {day: coverage(day, "complete") for day in days})
+    put(lake, "reconciliation", {day: reconciliation(day, *["0.5"] * 20) for day in days})
     started = time.perf_counter()
     done = publish(lake, database, "bank", "run-1")
     seconds = time.perf_counter() - started
@@ -400,7 +399,7 @@ def test_a_year_of_five_frames_is_published_in_seconds_and_far_faster_than_to_sq
 
 
 def test_bulk_loading_is_at_least_five_times_as_fast_as_to_sql(database: str) -> None:
-    rows = pa.concat_tables([reconciliation(DAY, *["0.123456789"] * 20_000)])
+    rows = reconciliation(DAY, *["0.123456789"] * 20_000)
     with bulk_connection(database, "loading") as opened:
         bulk = Bulk(opened, "bank", "run")
         bulk.ensure_months("reconciliation", [DAY])

@@ -1,26 +1,32 @@
 -- Variances of a position, added up since its wallet's opening: they telescope to actual - opening - every flow since.
-WITH in_epochs AS NOT MATERIALIZED (
+WITH positions AS NOT MATERIALIZED (
+    SELECT
+        r.venue, r.account, r.wallet, r.asset,
+        max(r.date) AS last_date,
+        coalesce(bool_or(r.variance_in_asset <> 0), false) AS has_differed,
+        (
+            SELECT t.tolerance
+            FROM recon.tolerances AS t
+            WHERE t.kind = 'cumulative' AND t.venue = r.venue
+                AND (t.account IS NULL OR t.account = r.account) AND (t.asset IS NULL OR t.asset = r.asset)
+            ORDER BY t.rank
+            LIMIT 1
+        ) AS cumulative_tolerance
+    FROM recon.reconciliation AS r
+    GROUP BY r.venue, r.account, r.wallet, r.asset
+),
+
+in_epochs AS NOT MATERIALIZED (
     SELECT
         r.date, r.venue, r.account, r.wallet, r.asset, r.status, r.variance_in_asset, r.usd_price,
-        coalesce(rule.tolerance, r.tolerance) AS cumulative_tolerance,
-        w.opened_on, w.next_opened_on
+        coalesce(p.cumulative_tolerance, r.tolerance) AS cumulative_tolerance,
+        w.opened_on, w.next_opened_on, p.last_date, p.has_differed
     FROM recon.reconciliation AS r
+    JOIN positions AS p
+        ON p.venue = r.venue AND p.account = r.account AND p.wallet = r.wallet AND p.asset = r.asset
     LEFT JOIN marts.wallet_openings AS w
         ON w.venue = r.venue AND w.account = r.account AND w.wallet = r.wallet
         AND r.date >= w.opened_on AND (w.next_opened_on IS NULL OR r.date < w.next_opened_on)
-    LEFT JOIN LATERAL (
-        SELECT t.tolerance
-        FROM recon.tolerances AS t
-        WHERE t.kind = 'cumulative' AND t.venue = r.venue
-            AND (t.account IS NULL OR t.account = r.account) AND (t.asset IS NULL OR t.asset = r.asset)
-        ORDER BY t.rank
-        LIMIT 1
-    ) AS rule ON true
-),
-
--- Most positions never differ: only those that ever did are sorted and summed.
-differing AS NOT MATERIALIZED (
-    SELECT DISTINCT venue, account, wallet, asset FROM recon.reconciliation WHERE variance_in_asset <> 0
 ),
 
 deadlines AS (
@@ -29,6 +35,7 @@ deadlines AS (
     GROUP BY venue, account, wallet, asset
 ),
 
+-- Most positions never differ: only those that ever did are sorted and summed.
 summed AS (
     SELECT
         e.*,
@@ -37,8 +44,7 @@ summed AS (
         coalesce(sum(CASE WHEN e.status = 'timing' THEN e.variance_in_asset END) OVER so_far, 0) AS expected,
         coalesce(lead(e.date) OVER in_order, e.next_opened_on) AS stands_until
     FROM in_epochs AS e
-    JOIN differing AS d
-        ON d.venue = e.venue AND d.account = e.account AND d.wallet = e.wallet AND d.asset = e.asset
+    WHERE e.has_differed
     WINDOW
         so_far AS (
             PARTITION BY e.venue, e.account, e.wallet, e.asset, e.opened_on ORDER BY e.date
@@ -63,7 +69,7 @@ judged AS (
 
 all_positions AS (
     SELECT
-        date, venue, account, wallet, asset, opened_on, next_opened_on, status, variance_in_asset, usd_price,
+        date, venue, account, wallet, asset, opened_on, next_opened_on, last_date, status, variance_in_asset, usd_price,
         cumulative_tolerance, cumulative_variance, expected, not_yet_due, stands_until,
         coalesce(counts_from = date, false) AS is_beyond,
         abs(cumulative_variance) > cumulative_tolerance AND counts_from IS DISTINCT FROM date AS is_waiting,
@@ -71,41 +77,29 @@ all_positions AS (
     FROM judged
     UNION ALL
     SELECT
-        e.date, e.venue, e.account, e.wallet, e.asset, e.opened_on, e.next_opened_on, e.status, e.variance_in_asset,
-        e.usd_price, e.cumulative_tolerance, 0, 0, 0, NULL, false, false, NULL
-    FROM in_epochs AS e
-    WHERE NOT EXISTS (
-        SELECT 1 FROM differing AS d
-        WHERE d.venue = e.venue AND d.account = e.account AND d.wallet = e.wallet AND d.asset = e.asset
-    )
-),
-
-last_days AS (
-    SELECT venue, account, wallet, asset, max(date) AS date
-    FROM recon.reconciliation
-    GROUP BY venue, account, wallet, asset
+        date, venue, account, wallet, asset, opened_on, next_opened_on, last_date, status, variance_in_asset, usd_price,
+        cumulative_tolerance, 0, 0, 0, NULL, false, false, NULL
+    FROM in_epochs
+    WHERE NOT has_differed
 )
 
 SELECT
-    p.date,
-    p.venue,
-    p.account,
-    p.wallet,
-    p.asset,
-    p.opened_on,
-    p.status,
-    p.variance_in_asset,
-    p.cumulative_variance,
-    p.expected AS expected_in_asset,
-    p.not_yet_due AS pending_in_asset,
-    p.cumulative_tolerance,
-    p.is_beyond,
-    p.is_waiting,
-    p.beyond_from,
-    CASE WHEN p.is_waiting OR p.beyond_from IS NOT NULL THEN p.stands_until END AS beyond_until,
-    p.date = last_days.date AND p.next_opened_on IS NULL AS is_latest,
-    round(p.cumulative_variance * p.usd_price, 8) AS cumulative_variance_in_usd
-FROM all_positions AS p
-LEFT JOIN last_days
-    ON last_days.venue = p.venue AND last_days.account = p.account AND last_days.wallet = p.wallet
-    AND last_days.asset = p.asset
+    date,
+    venue,
+    account,
+    wallet,
+    asset,
+    opened_on,
+    status,
+    variance_in_asset,
+    cumulative_variance,
+    expected AS expected_in_asset,
+    not_yet_due AS pending_in_asset,
+    cumulative_tolerance,
+    is_beyond,
+    is_waiting,
+    beyond_from,
+    CASE WHEN is_waiting OR beyond_from IS NOT NULL THEN stands_until END AS beyond_until,
+    date = last_date AND next_opened_on IS NULL AS is_latest,
+    round(cumulative_variance * usd_price, 8) AS cumulative_variance_in_usd
+FROM all_positions

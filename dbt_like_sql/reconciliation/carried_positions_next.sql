@@ -1,8 +1,7 @@
 -- Where this piece leaves each position: the cell from which its next window starts. What holds zero since its wallet
 -- was last read, as anything that nobody stated does, need not be remembered.
-WITH ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY position_id ORDER BY date DESC, epoch DESC) AS age
-    FROM windows
+WITH read_wallets AS (
+    SELECT DISTINCT account, wallet FROM snapshots
 ),
 
 last_cells AS (
@@ -10,27 +9,33 @@ last_cells AS (
         positions.account,
         positions.wallet,
         positions.asset,
-        ranked.kind,
-        ranked.date AS wallet_date,
+        windows.kind,
+        windows.date AS wallet_date,
         CASE
-            WHEN ranked.starts_next THEN struct_pack(
-                as_of := ranked.as_of,
-                date := ranked.date,
-                balance := ranked.balance,
-                loan := ranked.loan,
-                interest := ranked.interest
+            WHEN windows.starts_next THEN struct_pack(
+                as_of := windows.as_of,
+                date := windows.date,
+                balance := windows.balance,
+                loan := windows.loan,
+                interest := windows.interest
             )
-            WHEN ranked.start_as_of IS NOT NULL THEN struct_pack(
-                as_of := ranked.start_as_of,
-                date := ranked.start.date,
-                balance := ranked.start.balance,
-                loan := ranked.start.loan,
-                interest := ranked.start.interest
+            WHEN windows.start_as_of IS NOT NULL THEN struct_pack(
+                as_of := windows.start_as_of,
+                date := windows.start.date,
+                balance := windows.start.balance,
+                loan := windows.start.loan,
+                interest := windows.start.interest
             )
         END AS cell
-    FROM ranked
+    FROM windows
     INNER JOIN positions USING (position_id)
-    WHERE ranked.age = 1
+    INNER JOIN carried_wallets_next AS wallets USING (account, wallet)
+    LEFT JOIN read_wallets USING (account, wallet)
+    WHERE
+        CASE
+            WHEN windows.kind = 'carried' THEN read_wallets.account IS NULL
+            ELSE windows.date = wallets.last_date
+        END
 )
 
 SELECT

@@ -177,4 +177,4 @@ SELECT
     END AS discrepancy_type,
     CASE WHEN is_rolled THEN flow_count END AS flow_count
 FROM judged
-ORDER BY date, account, wallet, asset
+ORDER BY date, position_id

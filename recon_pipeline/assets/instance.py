@@ -41,6 +41,7 @@ run_retries:
   max_retries: 1
   retry_on_asset_or_op_failure: false               # a named error does not pass by itself
 telemetry: {{enabled: false}}
+nux: {{enabled: false}}
 """
 
 

@@ -1,10 +1,12 @@
-"""What the UI shows beside an asset: column schemas, tables of rows, and a small plot."""
+"""What the UI shows beside an asset: column schemas, tables of rows, and a small plot.
+
+The plot is SVG, written here: a plotting library would take a second of each run to import.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,6 +22,7 @@ _COLOURS = {
     "timing": "#e3c464", "incomplete": "#e08e45", "variance": "#c8453b",
 }  # fmt: skip
 _PLOT_DAYS_MAX = 92
+_WIDTH, _HEIGHT = 480, 90
 
 
 def frame_schema(frame: Frame) -> dg.TableSchema:
@@ -60,15 +63,13 @@ def model_schema(model: Model) -> dg.TableSchema:
     )
 
 
-def table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> dg.MarkdownMetadataValue:
-    """The first rows as a Markdown table; amounts in full, never rounded."""
+def table(rows: Sequence[Mapping[str, Any]], most: int = 50) -> dg.TableMetadataValue | str:
+    """The first rows as a table; amounts in full, never rounded."""
     if not rows:
-        return dg.MetadataValue.md("none")
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(text(row[name]) for name in names) + " |" for row in rows[:most]]
-    lines += [f"\n… and {len(rows) - most} more"] if len(rows) > most else []
-    return dg.MetadataValue.md("\n".join(lines))
+        return "none"
+    records = [dg.TableRecord({name: text(value) for name, value in row.items()}) for row in rows[:most]]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in rows[0]])
+    return dg.MetadataValue.table(records, schema=schema)
 
 
 def text(value: Any) -> str:
@@ -77,34 +78,44 @@ def text(value: Any) -> str:
         return ""
     if isinstance(value, Decimal):
         digits = format(value, "f")
-        return digits.rstrip("0").rstrip(".") or "0" if "." in digits else digits
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    return str(value).replace("|", "\\|").replace("\n", " ")
+        return (digits.rstrip("0").rstrip(".") or "0") if "." in digits else digits
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
 
 
 def plot(days: Mapping[date, DayFindings]) -> dg.MarkdownMetadataValue:
     """Rows by status for each day, as a small picture inside Markdown; the last quarter if there are more days."""
-    # Drawing needs the Agg classes only: pyplot would look for a screen and takes a second to import.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shown = sorted(days)[-_PLOT_DAYS_MAX:]
-    figure = Figure(figsize=(6.4, 2.0), dpi=80, layout="constrained")
-    axes = figure.add_subplot()
-    floor = [0] * len(shown)
+    most = max((days[day].rows for day in shown), default=0) or 1
+    step = _WIDTH / max(len(shown), 8)
+    drawn = [bar for n, day in enumerate(shown) for bar in _bars(days[day], n * step, step * 0.85, _HEIGHT / most)]
+    marks = [n for n in range(len(shown)) if n % max(1, -(-len(shown) // 6)) == 0]
+    drawn += [_label(n * step, _HEIGHT + 12, f"{shown[n]:%d %b}") for n in marks]
+    present = [status for status in _COLOURS if any(status in days[day].statuses for day in shown)]
+    drawn += [_key(status, 12 * n) for n, status in enumerate(present)]
+    drawn.append(_label(_WIDTH + 8, _HEIGHT, f"{most} rows high"))
+    size = f"width='{_WIDTH + 110}' height='{_HEIGHT + 16}'"
+    picture = f"<svg xmlns='http://www.w3.org/2000/svg' {size}>{''.join(drawn)}</svg>"
+    encoded = base64.b64encode(picture.encode()).decode()
+    return dg.MetadataValue.md(f"![rows by status and day](data:image/svg+xml;base64,{encoded})")
+
+
+def _bars(day: DayFindings, left: float, width: float, scale: float) -> Iterator[str]:
+    """A day's rows, one status on the other, the gravest on top."""
+    bottom = float(_HEIGHT)
     for status, colour in _COLOURS.items():
-        heights = [days[day].statuses.get(status, 0) for day in shown]
-        if any(heights):
-            axes.bar(range(len(shown)), heights, bottom=floor, color=colour, label=status, width=0.85)
-            floor = [below + height for below, height in zip(floor, heights, strict=True)]
-    marks = range(0, len(shown), max(1, len(shown) // 6))
-    axes.set_xticks(list(marks), [f"{shown[mark]:%d %b}" for mark in marks], fontsize=7)
-    axes.tick_params(axis="y", labelsize=7)
-    axes.set_ylabel("rows", fontsize=7)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=6, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
-    encoded = base64.b64encode(picture.getvalue()).decode()
-    return dg.MetadataValue.md(f"![rows by status and day](data:image/png;base64,{encoded})")
+        if rows := day.statuses.get(status, 0):
+            height = max(rows * scale, 1.5)  # one row among thousands is still to be seen
+            bottom -= height
+            at = f"x='{left:.1f}' y='{bottom:.1f}' width='{width:.1f}' height='{height:.1f}'"
+            yield f"<rect {at} fill='{colour}'/>"
+
+
+def _key(status: str, top: int) -> str:
+    square = f"<rect x='{_WIDTH + 8}' y='{top}' width='8' height='8' fill='{_COLOURS[status]}'/>"
+    return square + _label(_WIDTH + 20, top + 8, status)
+
+
+def _label(left: float, baseline: float, words: str) -> str:
+    return (
+        f"<text x='{left:.1f}' y='{baseline:.1f}' font-family='sans-serif' font-size='9' fill='#5b6670'>{words}</text>"
+    )

@@ -204,4 +204,4 @@ def _file(settings: Settings, name: str) -> Path:
 
 
 def _log(settings: Settings, name: str) -> Path:
-    return dagster_home(settings) / "logs" / f"{name}.log"
+    return dagster_home(settings) / "processes" / f"{name}.log"

@@ -38,7 +38,7 @@ class Carried:
         self._inputs = inputs
         self._folder = folder / inputs.settings.venue if folder else None
         for name, columns in _TABLES.items():
-            self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
+            self._db.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
 
     def load(self, before: date) -> date | None:
         """Take the latest copy from before a day; its day, or None if there is none that fits."""
@@ -48,7 +48,7 @@ class Carried:
                 with suppress(duckdb.Error):
                     for name in _TABLES:
                         self._db.execute(
-                            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_parquet($path)",
+                            f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM read_parquet($path)",
                             {"path": str(copy / f"{name}.parquet")},
                         )
                     return day
@@ -57,7 +57,7 @@ class Carried:
     def advance(self) -> None:
         """Let what a piece leaves behind be what the next one starts from."""
         for name in _TABLES:
-            self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {name}_next")
+            self._db.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_next")
 
     def save(self, day: date) -> None:
         """Keep a copy of the state after a day; failing to is no error."""

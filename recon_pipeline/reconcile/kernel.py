@@ -13,7 +13,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.reconcile.carried import Carried
@@ -63,25 +62,40 @@ def reconcile(
     if not wanted:
         return Outcome()
     inputs = Inputs(lake, settings)
-    statuses: dict[date, dict[str, int]] = {}
-    with lake.write(run) as write, connect(lake) as connection, Finisher(inputs, write, accounts) as finisher:
-        tables = Tables(connection, inputs, as_of_day)
-        tables.settle()
-        carried = Carried(connection, inputs, state_folder)
-        known_until = carried.load(wanted[0])
-        for first, last in _pieces(known_until, inputs, wanted):
-            asked = [day for day in wanted if first <= day <= last]
-            rows, reaches = _piece(tables, first, last, asked)
-            if rows is not None:
-                statuses |= finisher.finish(rows, asked, reaches)
-            for day in asked:
-                if on_day is not None:
-                    on_day(day)
-            carried.advance()
-        finisher.settle()
-        carried.save(wanted[-1])
-        changed = tuple(day for _, _, day in write.commit())
-    return Outcome(tuple(wanted), changed, statuses)
+    try:
+        with lake.write(run) as write, connect(lake) as connection, Finisher(inputs, write, accounts) as finisher:
+            tables = Tables(connection, inputs, as_of_day)
+            tables.settle()
+            carried = Carried(connection, inputs, state_folder)
+            _compute(tables, carried, finisher, wanted, on_day)
+            carried.save(wanted[-1])
+            changed = tuple(day for _, _, day in write.commit())
+    except duckdb.OutOfRangeException as error:
+        raise AmountOverflowError(
+            "a sum of amounts has more than 20 integer digits",
+            where=f"venue {settings.venue}, {wanted[0]} to {wanted[-1]}",
+            expected="amounts whose sums fit decimal128(38,18)",
+            next_step="find the flow or balance of that size and correct it at its source",
+        ) from error
+    return Outcome(tuple(wanted), changed, finisher.statuses)
+
+
+def _compute(
+    tables: Tables, carried: Carried, finisher: Finisher, wanted: list[date], on_day: Callable[[date], None] | None
+) -> None:
+    known_until = carried.load(wanted[0])
+    for first, last in _pieces(known_until, tables.inputs, wanted):
+        asked = [day for day in wanted if first <= day <= last]
+        reaches = _prepare(tables, first, last, asked)
+        if asked:
+            finisher.finish(tables.frozen(), reaches)
+        if _takes_back(tables.inputs):
+            finisher.settle()  # the next day's window may take back what this one expects
+        carried.advance()
+        for day in asked:
+            if on_day is not None:
+                on_day(day)
+    finisher.settle()
 
 
 def reconcile_until_settled(
@@ -117,7 +131,7 @@ def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) ->
 
     A window may take back the expected residual of the day before: where there are such, each day is a piece.
     """
-    length = 1 if len(inputs.expected_items) or inputs.timing else PIECE_DAYS
+    length = 1 if _takes_back(inputs) else PIECE_DAYS
     first = known_until + ONE_DAY if known_until else min([wanted[0], *_first_days(inputs)])
     asked = set(wanted)
     while first <= wanted[-1]:
@@ -132,34 +146,30 @@ def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) ->
         first = last + ONE_DAY
 
 
+def _takes_back(inputs: Inputs) -> bool:
+    return bool(len(inputs.expected_items) or inputs.timing)
+
+
 def _first_days(inputs: Inputs) -> list[date]:
     return [kept.days[0] for kept in (inputs.balances, *inputs.prices.values()) if kept.days]
 
 
-def _piece(tables: Tables, first: date, last: date, asked: list[date]) -> tuple[pa.Table | None, dict[date, Reach]]:
-    """The rows of the asked days of one piece, and how far they reach; the state after the piece is left behind."""
-    try:
-        tables.days(asked)
-        tables.balances(first, last)
-        tables.prices(first, last)
-        tables.told_by_quarantine()
-        tables.model("snapshots")
-        tables.model("stated")
-        is_sliced = _slice_flows(tables) if asked else False
-        tables.never_stated(asked)
-        for name in ("positions", "cells", "windows"):
-            tables.model(name)
-        rows, reaches = _asked_rows(tables, asked, is_sliced) if asked else (None, {})
-        for name in ("carried_wallets_next", "carried_positions_next", "carried_prices_next"):
-            tables.model(name)
-    except duckdb.OutOfRangeException as error:
-        raise AmountOverflowError(
-            "a sum of amounts has more than 20 integer digits",
-            where=f"venue {tables.settings.venue}, {first} to {last}",
-            expected="amounts whose sums fit decimal128(38,18)",
-            next_step="find the flow or balance of that size and correct it at its source",
-        ) from error
-    return rows, reaches
+def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> dict[date, Reach]:
+    """Make the tables of one piece, and the state after it; how far the rows of its asked days reach."""
+    tables.days(asked)
+    tables.balances(first, last)
+    tables.prices(first, last)
+    tables.told_by_quarantine()
+    tables.model("snapshots")
+    tables.model("stated")
+    is_sliced = _slice_flows(tables) if asked else False
+    tables.never_stated(asked)
+    for name in ("positions", "cells", "windows"):
+        tables.model(name)
+    reaches = _prepare_asked(tables, asked, is_sliced) if asked else {}
+    for name in ("carried_wallets_next", "carried_positions_next", "carried_prices_next"):
+        tables.model(name)
+    return reaches
 
 
 def _slice_flows(tables: Tables) -> bool:
@@ -178,7 +188,7 @@ def _slice_flows(tables: Tables) -> bool:
     return True
 
 
-def _asked_rows(tables: Tables, asked: list[date], is_sliced: bool) -> tuple[pa.Table, dict[date, Reach]]:
+def _prepare_asked(tables: Tables, asked: list[date], is_sliced: bool) -> dict[date, Reach]:
     for name in ("missing_snapshots", "never_stated", "grid", "price_of_day", "reach"):
         tables.model(name)
     reaches = tables.reaches()
@@ -188,7 +198,7 @@ def _asked_rows(tables: Tables, asked: list[date], is_sliced: bool) -> tuple[pa.
     tables.model("window_holes")
     tables.model("spoiled_windows")
     tables.timing(asked)
-    return tables.rows("reconciliation"), reaches
+    return reaches
 
 
 def _ends_at_cuts(tables: Tables) -> bool:

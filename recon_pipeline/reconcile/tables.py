@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE, BUCKETS
 from recon_pipeline.frames.schema import FLOW_FRAMES
@@ -45,15 +44,20 @@ class Tables:
 
     def model(self, name: str, *, table: str | None = None) -> None:
         """Make a model's table from its SQL, under its own name or another."""
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {table or name} AS {sql_of(name)}")
+        self.db.execute(f"CREATE OR REPLACE TABLE {table or name} AS {sql_of(name)}")
 
-    def rows(self, name: str) -> pa.Table:
-        """The rows of a model that needs no table."""
-        return self.db.sql(sql_of(name)).to_arrow_table()
+    def frozen(self) -> duckdb.DuckDBPyConnection:
+        """A second connection that goes on seeing the tables as they are now, whatever this one does next."""
+        reader = self.db.cursor()
+        reader.execute("SET TimeZone = 'UTC'")
+        self._variables(reader)
+        reader.execute("BEGIN TRANSACTION")
+        reader.execute("SELECT count(*) FROM days").fetchall()  # a transaction sees what its first query saw
+        return reader
 
     def table(self, name: str, columns: str, rows: Sequence[tuple[Any, ...]] = ()) -> None:
         """Make a small table from rows."""
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
+        self.db.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
         if rows:
             marks = ", ".join("?" for _ in rows[0])
             self.db.executemany(f"INSERT INTO {name} VALUES ({marks})", [list(row) for row in rows])
@@ -63,7 +67,7 @@ class Tables:
     def settle(self) -> None:
         """Macros, variables, settings, quarantine, coverage and expected items."""
         self.db.execute(sql_of("_macros"))
-        self._variables()
+        self._variables(self.db)
         settings = self.settings
         self.table("streams", "stream VARCHAR", [(stream,) for stream in settings.streams])
         self.table(
@@ -84,7 +88,7 @@ class Tables:
         self._whole_frame("expected_items", f"{POSITION}, amount DECIMAL(36, 18), expected_by DATE", expected)
         self.model("coverage_islands")
 
-    def _variables(self) -> None:
+    def _variables(self, db: duckdb.DuckDBPyConnection) -> None:
         settings = self.settings
         values: dict[str, Any] = {
             "calendar": settings.calendar,
@@ -95,9 +99,9 @@ class Tables:
             "rolls_interest": "interest" in settings.measures,
         }
         for name, value in values.items():
-            self.db.execute(f"SET VARIABLE {name} = $value", {"value": value})
+            db.execute(f"SET VARIABLE {name} = $value", {"value": value})
         for name, threshold in vars(settings.severities).items():
-            self.db.execute(f"SET VARIABLE {name} = '{threshold:f}'::DECIMAL(38, 9)")
+            db.execute(f"SET VARIABLE {name} = '{threshold:f}'::DECIMAL(38, 9)")
 
     def _quarantine(self) -> None:
         """What was refused, as far as its position, instant and day can be told."""
@@ -156,7 +160,7 @@ class Tables:
     def flows(self, first: date | None, last: date | None) -> None:
         """A view over the flows dated first to last, and which partitions of these days there are and are not."""
         source = self.flow_source(first, last, _FLOW_COLUMNS) if first and last else None
-        self.db.execute(f"CREATE OR REPLACE TEMP VIEW flows AS {source or _NO_FLOWS}")
+        self.db.execute(f"CREATE OR REPLACE VIEW flows AS {source or _NO_FLOWS}")
         days = each(first, last) if first and last else []
         self.table("flow_partitions", "utc_day DATE", [(day,) for day in days])
         missing = {
@@ -170,9 +174,7 @@ class Tables:
 
     def prices(self, first: date, last: date) -> None:
         """Prices by rank of their source, one for each instant; a refused one is a null that counts."""
-        self.db.execute(
-            "CREATE OR REPLACE TEMP TABLE prices AS SELECT rank, asset, as_of, usd_price FROM carried_prices"
-        )
+        self.db.execute("CREATE OR REPLACE TABLE prices AS SELECT rank, asset, as_of, usd_price FROM carried_prices")
         for rank, source in enumerate(self.inputs.price_sources, start=1):
             days = [day for day in self.inputs.prices[source].days if first <= day <= last]
             self.table("refused_prices", "asset VARCHAR, as_of TIMESTAMPTZ", self._refused_prices(source, first, last))
@@ -206,7 +208,7 @@ class Tables:
     def told_by_quarantine(self) -> None:
         """The positions that refused flows tell of; those that flows tell of are added to them."""
         self.db.execute(
-            "CREATE OR REPLACE TEMP TABLE positions_told_by_flows AS SELECT DISTINCT account, wallet, asset"
+            "CREATE OR REPLACE TABLE positions_told_by_flows AS SELECT DISTINCT account, wallet, asset"
             " FROM unknown_flows WHERE account IS NOT NULL AND wallet IS NOT NULL AND asset IS NOT NULL"
         )
 
@@ -239,7 +241,7 @@ class Tables:
     def timing(self, asked: Sequence[date]) -> None:
         """The expected items that count on each day, and the `expected` rows that a window may take back."""
         self.db.execute(
-            "CREATE OR REPLACE TEMP TABLE expected_sums AS"
+            "CREATE OR REPLACE TABLE expected_sums AS"
             " SELECT account, wallet, asset, days.date, sum(amount) AS amount FROM expected_items, days"
             " WHERE expected_by >= days.date AND expected_by >= getvariable('as_of_day')"
             " GROUP BY account, wallet, asset, days.date"

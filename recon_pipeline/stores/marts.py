@@ -89,7 +89,7 @@ def refresh(url: str, models: Sequence[Model], venue: str | None = None) -> dict
             _run(database, f"DELETE FROM {model.relation}{where}")
             inserted = _run(
                 database,
-                f"INSERT INTO {model.relation} ({listed}) SELECT {listed} FROM ({model.sql}) AS model{where}",
+                f"INSERT INTO {model.relation} ({listed}) SELECT {listed} FROM ({model.sql}\n) AS model{where}",
             )
             # The next model's plan rests on what this one now holds.
             _run(database, f"ANALYZE {model.relation}")
@@ -105,10 +105,10 @@ def run_tests(url: str, model: Model) -> list[TestResult]:
 
 
 def _run_test(database: sa.Connection, test: ModelTest) -> TestResult:
-    counted = _run(database, f"SELECT count(*) FROM ({test.sql}) AS failing").scalar_one()
+    counted = _run(database, f"SELECT count(*) FROM ({test.sql}\n) AS failing").scalar_one()
     sample: tuple[Mapping[str, Any], ...] = ()
     if counted:
-        rows = _run(database, f"SELECT * FROM ({test.sql}) AS failing LIMIT {SAMPLE_ROWS_MAX}")
+        rows = _run(database, f"SELECT * FROM ({test.sql}\n) AS failing LIMIT {SAMPLE_ROWS_MAX}")
         sample = tuple(dict(row) for row in rows.mappings())
     return TestResult(test.name, counted == 0, counted, sample, test.sql)
 

@@ -167,7 +167,8 @@ def _columns_written(sql: str, path: Path, dialect: str) -> tuple[str, ...]:
     except SqlglotError as fault:
         raise ModelError(f"not SQL: {str(fault).splitlines()[0]}", where=str(path), expected="one SELECT") from None
     if not isinstance(tree, exp.Query):
-        raise ModelError(f"a {tree.key.upper()}", where=str(path), expected="one SELECT")
+        found = "several statements" if isinstance(tree, exp.Block) else f"a {tree.key.upper()}"
+        raise ModelError(found, where=str(path), expected="one SELECT")
     names = tuple(tree.named_selects)
     if any(name in ("*", "") for name in names) or tree.is_star:
         raise ModelError(

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,6 +28,12 @@ class Footer(NamedTuple):
 
     rows: int
     metadata: dict[str, str]
+
+
+@lru_cache
+def _schemas(frame: str) -> tuple[pa.Schema, pa.Schema]:
+    """A frame's whole schema and that of its files, made once: they are asked for with every file."""
+    return FRAMES[frame].arrow, FRAMES[frame].arrow_in_lake
 
 
 def sha256(file: BinaryIO) -> str:
@@ -55,10 +62,9 @@ def mismatch(where: str, found: str, expected: str) -> StoreError:
 
 def partition_rows(frame: Frame, venue: str, day: date, table: pa.Table, where: str) -> pa.Table:
     """The columns of a partition's file, in the file's types; every row checked to be of that venue and day."""
-    names = set(table.schema.names)
-    expected = ", ".join(frame.columns_in_lake)
-    if names - set(frame.arrow.names) or set(frame.columns_in_lake) - names:
-        raise mismatch(where, f"columns {', '.join(table.schema.names)}", expected)
+    names, (whole, held) = table.schema.names, _schemas(frame.name)
+    if set(names) - set(whole.names) or set(held.names) - set(names) or len(set(names)) < len(names):
+        raise mismatch(where, f"columns {', '.join(names)}", ", ".join(held.names))
     if "venue" in names and any(value != venue for value in pc.unique(table["venue"]).to_pylist()):
         raise mismatch(where, "another venue's rows", f"venue {venue} in every row")
     if frame.partitioned_by in names:
@@ -68,7 +74,7 @@ def partition_rows(frame: Frame, venue: str, day: date, table: pa.Table, where: 
         days = pc.unique(placed_by.cast(pa.date32())).to_pylist()
         if any(value != day for value in days):
             raise mismatch(where, f"rows of {', '.join(map(str, days))}", f"{frame.partitioned_by} on {day} (UTC)")
-    return cast_exactly(table.select(frame.columns_in_lake), frame.arrow_in_lake, where)
+    return cast_exactly(table.select(held.names), held, where)
 
 
 def cast_exactly(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
@@ -130,8 +136,8 @@ def checked_footer(partition: Partition, path: Path) -> Footer:
 def with_path_columns(frame: Frame, venue: str, day: date, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows of a file with the columns that its path states, in `Frame.arrow`."""
     stated = {"venue": pa.scalar(venue, pa.string()), "date": pa.scalar(day, pa.date32())}
-    schema, held = frame.arrow, set(frame.columns_in_lake)
-    arrays = [batch[name] if name in held else pa.repeat(stated[name], len(batch)) for name in schema.names]
+    schema, held = _schemas(frame.name)
+    arrays = [batch[name] if name in held.names else pa.repeat(stated[name], len(batch)) for name in schema.names]
     nulls = [field.name for field, array in zip(schema, arrays, strict=True) if array.null_count and not field.nullable]
     if nulls:
         raise pa.ArrowInvalid(f"null in {', '.join(nulls)}")
@@ -140,9 +146,10 @@ def with_path_columns(frame: Frame, venue: str, day: date, batch: pa.RecordBatch
 
 def check_schema(frame: Frame, schema: pa.Schema) -> None:
     """Names, order and types as the frame has them; whether a column may be null is the rows' affair."""
-    expected = [(column.name, column.type) for column in frame.arrow_in_lake]
-    found = [(column.name, column.type) for column in schema]
-    if found != expected:
+    _, described = _schemas(frame.name)
+    if schema.names != described.names or schema.types != described.types:
+        expected = list(zip(described.names, described.types, strict=True))
+        found = list(zip(schema.names, schema.types, strict=True))
         wrong = [f"{name} {kind}" for name, kind in found if (name, kind) not in expected]
         missing = [f"{name} {kind}" for name, kind in expected if (name, kind) not in found]
         raise pa.ArrowInvalid(f"columns differ: found {wrong or 'another order'}, expected {missing or 'the order'}")

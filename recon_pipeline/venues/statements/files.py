@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -43,6 +43,11 @@ class OpenedFile:
     name: str
     columns: tuple[tuple[str, pa.DataType], ...]
     table: pa.Table
+    rows: int
+
+    def without_rows(self) -> OpenedFile:
+        """The same file, its rows given back to memory; their number stays."""
+        return replace(self, table=self.table.schema.empty_table())
 
     @property
     def header(self) -> frozenset[tuple[str, str]]:
@@ -180,4 +185,5 @@ def _with_place(name: str, table: pa.Table, lines: npt.NDArray[np.int64] | None)
     columns = tuple((field.name, field.type) for field in table.schema)
     filename = pa.DictionaryArray.from_arrays(pa.array(np.zeros(table.num_rows, np.int32)), pa.array([name]))
     numbers = pa.nulls(table.num_rows, pa.int64()) if lines is None else pa.array(lines)
-    return OpenedFile(name, columns, table.append_column(FILE, filename.cast(pa.string())).append_column(LINE, numbers))
+    table = table.append_column(FILE, filename.cast(pa.string())).append_column(LINE, numbers)
+    return OpenedFile(name, columns, table, table.num_rows)

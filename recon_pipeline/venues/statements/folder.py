@@ -95,6 +95,12 @@ class Folder:
         """The files of a view whose rows count."""
         return [file for file in self.files if view in file.views and file.opened is not None]
 
+    def forget_rows(self) -> None:
+        """Frees the rows of every file, once they stand in the tables that are validated."""
+        for file in self.files:
+            if file.opened is not None:
+                file.opened = file.opened.without_rows()
+
     def refuse(self, file: FolderFile, fault: SourceFileError) -> None:
         """Leaves a file out; its previous good version stands in, unless that is what was refused."""
         file.fault, bad = file.fault or fault, file.digest
@@ -227,7 +233,7 @@ def _canonical(opened: OpenedFile, frame: Frame) -> OpenedFile:
         )
     texts = {name: pc.cast(opened.table[name], TEXT) for name, _ in opened.columns}
     table = pa.table({**texts, FILE: opened.table[FILE], LINE: opened.table[LINE]})
-    return OpenedFile(opened.name, opened.columns, table)
+    return OpenedFile(opened.name, opened.columns, table, opened.rows)
 
 
 _EXPECTED_TYPES: Mapping[pa.DataType, str] = {

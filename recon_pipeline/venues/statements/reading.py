@@ -93,19 +93,22 @@ def read_folder(venue: VenueSettings, archive: Path, last_good: Mapping[str, str
         )
         mapped = map_folder(folder, sql, venue.files, PERIOD_COLUMNS)
     tables: dict[str, pa.Table] = {
-        frame.name: mapped.tables.get(frame.name, _canonical_rows(folder, frame)) for frame in INPUT_FRAMES
-    }
-    validated: dict[str, Validated] = {
-        frame.name: validate(frame, tables[frame.name], venue.name, allowed={"stream": (*STREAMS, "*")})
+        frame.name: mapped.tables.pop(frame.name) if frame.name in mapped.tables else _canonical_rows(folder, frame)
         for frame in INPUT_FRAMES
     }
+    folder.forget_rows()
+    files = _source_files(folder, tables, mapped, last_good or {})
+    validated: dict[str, Validated] = {}
+    for frame in INPUT_FRAMES:  # one after the other, for what was given is freed when it is done
+        allowed = {"stream": (*STREAMS, "*")}
+        validated[frame.name] = validate(frame, tables.pop(frame.name), venue.name, allowed=allowed)
     frames: dict[str, pa.Table] = {name: result.rows for name, result in validated.items()}
     frames["coverage"] = _without_claims_on(frames["coverage"], folder, mapped)
     return Reading(
         venue=venue.name,
         frames=frames,
         quarantine=_quarantine(validated, folder, mapped),
-        files=_source_files(folder, tables, mapped, last_good or {}),
+        files=files,
         faults=_faults(folder, mapped),
         streams=_streams(folder, sql, frames["coverage"]),
         digest=_digest(venue, folder, sql),
@@ -143,7 +146,7 @@ def _canonical_rows(folder: Folder, frame: Frame) -> pa.Table:
             file.frames.add(frame.name)
     if not tables:
         return pa.table({column.name: pa.nulls(0, TEXT) for column in frame.columns})
-    return pa.concat_tables(tables, promote_options="default").combine_chunks()
+    return pa.concat_tables(tables, promote_options="default")
 
 
 # --- what faults of files mean ----------------------------------------------------------------------------------------
@@ -239,7 +242,7 @@ def _source_file(file: FolderFile, period: Period, last_good: Mapping[str, str])
         path=file.name,
         digest=file.found.digest if file.found else None,
         bytes=file.found.size if file.found else None,
-        rows=file.opened.table.num_rows if file.opened else None,
+        rows=file.opened.rows if file.opened else None,
         first_instant=period[0],
         last_instant=period[1],
         status="read" if file.fault is None else "faulty",

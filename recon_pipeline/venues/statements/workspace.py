@@ -58,7 +58,7 @@ class Workspace:
         self._connection.unregister("arriving")
 
     def activate(self, numbers: Iterable[int], *, upto: tuple[int, int] | None = None) -> None:
-        """Lets every view show the rows of those files only, and of one file only those up to a line if that is given."""
+        """Lets every view show the rows of those files only; `upto` is a file and the last line shown of it."""
         shown = ", ".join(str(number) for number in sorted(numbers)) or "-1"
         first_lines = f"AND (file_number <> {upto[0]} OR {LINE} <= {upto[1]})" if upto is not None else ""
         for view in self._active:
