@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -133,8 +133,8 @@ class Inputs:
     @cached_property
     def never_stated(self) -> dict[Wallet, tuple[date, date | None]]:
         """Wallets that flows told of before any snapshot did: day of the first flow, day of the first snapshot."""
-        stated = self._first_days(("balances",))
-        told = self._first_days(("transfers", "trades"))
+        stated = dict(_first_days(self, ("balances",)))
+        told = dict(_first_days(self, ("transfers", "trades")))
         for row in self.quarantine:
             if row["frame"] in ("transfers", "trades") and row["account"] and row["wallet"] and row["asset"]:
                 wallet = (row["account"], row["wallet"])
@@ -258,23 +258,40 @@ class Inputs:
         names = ("frame", "account", "wallet", "asset", "instant", "date")
         return digest_of(sorted({tuple(str(row[name]) for name in names) for row in self.quarantine if rests(row)}))
 
-    def _first_days(self, frames: Iterable[str]) -> dict[Wallet, date]:
-        """The first day on which any partition of these frames tells of a wallet."""
-        first: dict[Wallet, date] = {}
+
+_remembered: dict[str, dict[Wallet, date]] = {}
+
+
+def _first_days(inputs: Inputs, frames: tuple[str, ...]) -> dict[Wallet, date]:
+    """The first day on which any partition of these frames tells of a wallet.
+
+    A run asks for it several times between its writes, so the last answers are remembered by the partitions' digests.
+    """
+    kept: list[Days] = [getattr(inputs, frame) for frame in frames]
+    venue = inputs.settings.venue
+    key = digest_of([inputs.lake.url, venue, frames, [days.over(None, date.max) for days in kept]])
+    if key not in _remembered:
         files = [
-            self.lake.partition(frame, self.settings.venue, day)
-            for frame in frames
-            for day in getattr(self, frame).days
+            inputs.lake.partition(frame, venue, day)
+            for frame, days in zip(frames, kept, strict=True)
+            for day in days.days
         ]
-        if not files:
-            return first
-        with connect(self.lake) as connection:
-            rows = connection.execute(
-                "SELECT account, wallet, min(date) FROM read_parquet($files, hive_partitioning = true,"
-                " hive_types = {'date': DATE}) GROUP BY account, wallet",
-                {"files": files},
-            ).fetchall()
-        return {(account, wallet): day for account, wallet, day in rows}
+        while len(_remembered) > 7:
+            _remembered.pop(next(iter(_remembered)))
+        _remembered[key] = _first_days_of(inputs.lake, files)
+    return _remembered[key]
+
+
+def _first_days_of(lake: Lake, files: list[str]) -> dict[Wallet, date]:
+    if not files:
+        return {}
+    with connect(lake) as connection:
+        rows = connection.execute(
+            "SELECT account, wallet, min(date) FROM read_parquet($files, hive_partitioning = true,"
+            " hive_types = {'date': DATE}) GROUP BY account, wallet",
+            {"files": files},
+        ).fetchall()
+    return {(account, wallet): day for account, wallet, day in rows}
 
 
 def stale_days(lake: Lake, settings: KernelSettings) -> list[date]:

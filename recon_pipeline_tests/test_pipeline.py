@@ -1,0 +1,290 @@
+"""A venue's run, from its folder to PostgreSQL, without Dagster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from recon_pipeline.config import Settings
+from recon_pipeline.reconcile.changes import changed_days, list_folder, ranges
+from recon_pipeline.reconcile.findings import find, first_day_to_run, verdicts
+from recon_pipeline.reconcile.pipeline import INPUTS, RefusedInput, Request, VenueRun, open_lake
+from recon_pipeline.sandbox.statements import VENUE, planted
+from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.marts import mart_models, refresh
+from recon_pipeline_tests.homes import AS_OF, FIRST, LAST, demo_home, edit, lake_bytes, rows, run
+
+pytestmark = pytest.mark.postgres
+FIFTH = date(2025, 10, 5)
+SHORT = date(2025, 10, 10)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str) -> Settings:
+    return demo_home(tmp_path, database)
+
+
+def test_a_month_tells_what_was_planted_and_nothing_else(settings: Settings) -> None:
+    run(settings)
+    told = rows_that_are_not_plain(settings)
+    assert told == {
+        (p.date, p.account, p.wallet, p.asset): (p.status, p.discrepancy_type, p.variance) for p in planted()
+    }
+    found = find(str(settings.database_url), VENUE, Request(VENUE, FIRST, LAST, AS_OF).days)
+    assert found.statuses == {"opening": 7, "matched": 205, "variance": 2, "incomplete": 3}
+    assert found.usd_at_variance == Decimal("25057.342")
+
+
+def test_running_twice_changes_neither_a_byte_nor_a_row(settings: Settings) -> None:
+    run(settings)
+    before, ids = lake_bytes(settings), identities(settings)
+    assert run(settings) == set()
+    assert lake_bytes(settings) == before
+    assert identities(settings) == ids
+
+
+@pytest.mark.parametrize("order", ["backwards", "every other day first"])
+def test_days_in_any_order_end_in_the_same_bytes_and_rows(settings: Settings, tmp_path: Path, order: str) -> None:
+    days = Request(VENUE, FIRST, SHORT, AS_OF).days
+    for day in reversed(days) if order == "backwards" else days[::2] + days[1::2]:
+        run(settings, day, day)
+    apart, apart_rows = lake_bytes(settings), rows(settings)
+    as_one = demo_home(tmp_path / "as one", str(settings.database_url))
+    run(as_one, FIRST, SHORT)
+    assert lake_bytes(as_one) == apart
+    assert rows(as_one) == apart_rows
+
+
+def _late(lines: list[str]) -> list[str]:
+    fee = "treasury,CUSTODY,withdrawal-1009:fee,2025-10-09T14:00:00+00:00,txn_fee,txn_fee,BTC,-0.0005"
+    return [*lines, fee]
+
+
+def _changed(lines: list[str]) -> list[str]:
+    return [line.replace(",deposit-1014-2,", ",deposit-1014-2,").replace("25000", "25001") for line in lines]
+
+
+def _vanished(lines: list[str]) -> list[str]:
+    return [line for line in lines if "deposit-1014-2" not in line]
+
+
+@pytest.mark.parametrize("change", [_late, _changed, _vanished])
+def test_a_record_that_comes_changes_or_goes_ends_in_the_rows_as_if_it_had_always_been_so(
+    settings: Settings, tmp_path: Path, change: Callable[[list[str]], list[str]]
+) -> None:
+    run(settings)
+    edit(settings, "transfers-treasury.csv", change)
+    for first, last in touched(settings):
+        run(settings, first, last)
+    assert touched(settings) == []
+    always = demo_home(tmp_path / "always", str(settings.database_url))
+    edit(always, "transfers-treasury.csv", change)
+    after, after_rows = lake_bytes(settings), rows(settings)
+    run(always)
+    assert lake_bytes(always) == after
+    assert rows(always) == after_rows
+
+
+def test_a_vanished_file_ends_in_the_rows_as_if_it_had_never_been(settings: Settings, tmp_path: Path) -> None:
+    run(settings)
+    (settings.venues[VENUE].folder / "balances-operations.csv").unlink()
+    for first, last in touched(settings):
+        run(settings, first, last)
+    never = demo_home(tmp_path / "never", str(settings.database_url))
+    (never.venues[VENUE].folder / "balances-operations.csv").unlink()
+    after = rows(settings)["reconciliation"]
+    run(never)
+    assert rows(never)["reconciliation"] == after
+
+
+def test_the_whole_folder_is_one_range_at_first_and_nothing_is_left_after_its_run(settings: Settings) -> None:
+    days = changed_days(settings, settings.venues[VENUE], str(settings.database_url))
+    assert ranges(days, FIRST, date(2025, 12, 31), as_one=True) == [(FIRST, LAST)]
+    run(settings)
+    assert changed_days(settings, settings.venues[VENUE], str(settings.database_url)) == []
+
+
+def test_days_become_ranges_without_gaps_inside_the_partitions() -> None:
+    first, last = date(2026, 1, 1), date(2026, 1, 31)
+    days = [date(2025, 12, 30), date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 9), date(2026, 2, 2)]
+    assert ranges(days, first, last) == [
+        (first, date(2026, 1, 3)),
+        (date(2026, 1, 9), date(2026, 1, 9)),
+        (last, last),
+    ]
+    scattered = [first + timedelta(days=2 * n) for n in range(12)]
+    assert ranges(scattered, first, last) == [(first, scattered[-1])]
+    assert ranges([], first, last) == []
+
+
+def test_a_listing_differs_once_a_file_does_and_settles_after_a_moment(settings: Settings) -> None:
+    venue = settings.venues[VENUE]
+    before = list_folder(settings, venue)
+    assert not before.is_settled
+    assert list_folder(settings, venue).fingerprint == before.fingerprint
+    edit(settings, "prices.csv", lambda lines: lines)
+    assert list_folder(settings, venue).fingerprint != before.fingerprint
+
+
+def test_the_reconciliation_run_alone_brings_in_what_it_needs(settings: Settings, tmp_path: Path) -> None:
+    alone = venue_run(settings)
+    alone.reconcile()
+    alone.close()
+    single, single_rows = lake_bytes(settings), rows(settings)
+    whole = demo_home(tmp_path / "whole", str(settings.database_url))
+    run(whole)
+    assert lake_bytes(whole) == single
+    assert rows(whole) == single_rows
+
+
+def test_a_frame_run_alone_writes_that_frame(settings: Settings) -> None:
+    alone = venue_run(settings)
+    assert set(alone.request.days) <= alone.store("transfers")
+    alone.close()
+    frames = {path.split("/")[0] for path in lake_bytes(settings)}
+    assert frames == {"transfers", "quarantine"}
+
+
+def test_with_an_account_only_its_rows_are_replaced(settings: Settings) -> None:
+    run(settings)
+    edit(settings, "transfers-treasury.csv", _late)
+    edit(settings, "transfers-operations.csv", lambda lines: [line for line in lines if "deposit-1007" not in line])
+    before = by_account(settings)
+    run(settings, accounts=frozenset({"treasury"}))
+    after = by_account(settings)
+    assert after["operations"] == before["operations"]
+    assert after["treasury"] != before["treasury"]
+    run(settings)
+    assert by_account(settings)["operations"] != before["operations"]
+
+
+def test_a_refused_row_fails_the_run_at_its_end_and_only_its_windows_are_incomplete(settings: Settings) -> None:
+    edit(settings, "transfers-treasury.csv", lambda lines: [line.replace("-0.1625", "-0.1_625") for line in lines])
+    with pytest.raises(RefusedInput, match="0 files and 1 rows were refused"):
+        run(settings)
+    told = rows_that_are_not_plain(settings)
+    assert told[(date(2025, 10, 13), "treasury", "CUSTODY", "BTC")][:2] == ("incomplete", "quarantined_flow")
+    edit(settings, "transfers-treasury.csv", lambda lines: [line.replace("-0.1_625", "-0.1625") for line in lines])
+    for first, last in touched(settings):
+        run(settings, first, last)
+    assert (date(2025, 10, 13), "treasury", "CUSTODY", "BTC") not in rows_that_are_not_plain(settings)
+
+
+def test_a_faulty_file_fails_the_run_and_mending_it_makes_the_days_whole(settings: Settings) -> None:
+    run(settings)
+    before = lake_bytes(settings)
+    path = settings.venues[VENUE].folder / "transfers-operations.csv"
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    with pytest.raises(RefusedInput, match=r"transfers-operations.csv: EmptyFile"):
+        run(settings)
+    assert find(str(settings.database_url), VENUE, [FIRST, LAST]).statuses.get("matched", 0) == 0
+    path.write_bytes(whole)
+    run(settings)
+    assert lake_bytes(settings) == before
+
+
+def test_a_run_that_was_overtaken_reads_the_folder_again(settings: Settings) -> None:
+    slow = venue_run(settings)
+    slow.read()
+    edit(settings, "transfers-treasury.csv", _late)
+    run(settings)
+    overtaken = lake_bytes(settings)
+    slow.store(*INPUTS)
+    slow.reconcile()
+    slow.close()
+    assert lake_bytes(settings) == overtaken
+
+
+def test_one_run_of_a_venue_at_a_time(settings: Settings) -> None:
+    heard: list[str] = []
+    waiting = venue_run(settings, say=lambda text, _done=0, _all=0: heard.append(text))
+    first = venue_run(settings)
+    with first._turn():
+        thread = threading.Thread(target=waiting.read)
+        thread.start()
+        thread.join(timeout=4)
+        assert thread.is_alive()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert f"waiting for another run of {VENUE} to end" in heard
+
+
+def test_the_night_takes_along_what_never_ran_and_what_was_pending(settings: Settings) -> None:
+    url = str(settings.database_url)
+    due = date(2025, 10, 20)
+    assert first_day_to_run(url, VENUE, due) == due
+    run(settings, FIRST, date(2025, 10, 18))
+    assert first_day_to_run(url, VENUE, due) == date(2025, 10, 19)
+    request = Request(VENUE, date(2025, 10, 19), date(2025, 10, 20), as_of_day=date(2025, 10, 19))
+    pending = VenueRun(settings, request, "pending", url)
+    pending.reconcile()
+    pending.close()
+    assert first_day_to_run(url, VENUE, date(2025, 10, 25)) == date(2025, 10, 19)
+
+
+def test_verdicts_are_counted_by_account(settings: Settings) -> None:
+    run(settings)
+    refresh(str(settings.database_url), mart_models(), VENUE)
+    told = {one.account: dict(one.verdicts) for one in verdicts(str(settings.database_url), VENUE, FIRST, LAST)}
+    assert told == {
+        "operations": {"green": 29, "opening": 1, "incomplete": 1},
+        "treasury": {"green": 7, "opening": 1, "red": 23},
+    }
+
+
+def test_what_a_run_was_and_read_is_recorded(settings: Settings) -> None:
+    run(settings)
+    with connection(str(settings.database_url), "testing") as database:
+        ended = database.execute(sa.text("SELECT first_day, last_day, outcome FROM recon.runs")).one()
+        files = database.execute(sa.text("SELECT path, rows, status, frames FROM recon.source_files")).all()
+    assert tuple(ended) == (FIRST, LAST, "done")
+    assert {file.status for file in files} == {"read"}
+    assert {file.path: file.frames for file in files}["trades.csv"] == ["trades"]
+
+
+# -- what the tests look at
+
+
+def venue_run(settings: Settings, **options: Any) -> VenueRun:
+    request = Request(VENUE, FIRST, LAST, AS_OF)
+    return VenueRun(settings, request, "alone", str(settings.database_url), **options)
+
+
+def touched(settings: Settings) -> list[tuple[date, date]]:
+    days = changed_days(settings, settings.venues[VENUE], str(settings.database_url))
+    return ranges(days, FIRST, date(2025, 12, 31))
+
+
+def rows_that_are_not_plain(settings: Settings) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    table = open_lake(settings).read("reconciliation", VENUE).to_pylist()
+    return {
+        (row["date"], row["account"], row["wallet"], row["asset"]): (
+            row["status"],
+            row["discrepancy_type"],
+            row["variance_in_asset"],
+        )
+        for row in table
+        if row["status"] not in ("opening", "matched") or row["discrepancy_type"]
+    }
+
+
+def identities(settings: Settings) -> list[Any]:
+    with connection(str(settings.database_url), "testing") as database:
+        return list(database.execute(sa.text("SELECT id, version, external_id FROM recon.transfers ORDER BY id")))
+
+
+def by_account(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    table = open_lake(settings).read("reconciliation", VENUE).drop_columns(["inputs_digest"]).to_pylist()
+    return {account: list(_of(table, account)) for account in ("operations", "treasury")}
+
+
+def _of(table: list[dict[str, Any]], account: str) -> Iterator[dict[str, Any]]:
+    return (row for row in table if row["account"] == account)
