@@ -45,7 +45,8 @@ def run(module: str, arguments: Sequence[str], env: Mapping[str, str] | None = N
     """Run `python -m module arguments`; ChildFailedError if it does not end with 0."""
     command = [sys.executable, "-m", module, *arguments]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=PROJECT, env={**os.environ, **(env or {})})
+    found = {"PYTHONPATH": str(PROJECT)}  # for processes that it starts elsewhere, installed or not
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=PROJECT, env={**os.environ, **found, **(env or {})})
     assert process.stdout is not None  # noqa: S101 - asked for above
     with process.stdout as pipe:
         output = pipe.read().decode()

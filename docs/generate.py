@@ -14,7 +14,7 @@ import click
 from recon_pipeline.cli import main as recon
 from recon_pipeline.frames.registry import SUBTYPES, WALLETS
 from recon_pipeline.frames.schema import FRAMES, Frame
-from recon_pipeline.stores.models import load_models
+from recon_pipeline.stores.marts import mart_models
 
 REFERENCE = Path(__file__).parent / "reference"
 REPOSITORY = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def registries_page() -> str:
 def marts_page() -> str:
     """Every mart with its columns and tests."""
     lines = ["# Marts", "", "Views and tables of the schema `marts`, for `recon_reader`.", ""]
-    for model in sorted(load_models(REPOSITORY / "dbt_like_sql" / "marts"), key=lambda model: model.name):
+    for model in sorted(mart_models(), key=lambda model: model.name):
         lines += [f"## {model.name}", "", model.description, "", "| column | type | meaning |", "|---|---|---|"]
         lines += [f"| {column.name} | {column.type} | {column.description} |" for column in model.columns]
         lines.append("")

@@ -1,0 +1,1 @@
+"""The daily balance reconciliation: exact, day by day, on Dagster."""

@@ -324,6 +324,15 @@ def test_the_cumulative_variance_is_the_sum_since_the_opening(book: Book) -> Non
     assert rows[-1]["cumulative_variance_in_usd"] == Decimal("2.50000000")
 
 
+def test_a_position_that_never_differed_has_its_last_day_with_zero(book: Book) -> None:
+    book.venue(last=3)
+    book.opening(1)
+    book.matched(2, 3)
+    book.verdicts()
+    [row] = book.read("SELECT date, cumulative_variance, is_latest FROM marts.cumulative_drift")
+    assert (row["date"], row["cumulative_variance"], row["is_latest"]) == (jan(3), 0, True)
+
+
 # What is incomplete
 
 
@@ -703,6 +712,7 @@ def test_the_writer_refreshes_what_the_owner_deployed(server: EmbeddedPostgres) 
     assert set(refresh(server.url("recon_writer"), mart_models())) == {
         "account_days",
         "account_day_verdict",
+        "cumulative_drift",
         "holes",
         "wallet_openings",
     }

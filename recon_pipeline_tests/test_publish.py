@@ -391,7 +391,7 @@ def test_a_year_of_five_frames_is_published_in_seconds(database: str, lake: Lake
     done = publish(lake, database, "bank", "run-1")
     seconds = time.perf_counter() - started
     assert (done.loaded, done.inserted) == (5 * 365, 365 * 43)
-    assert seconds < 20  # two to three on an idle machine
+    assert seconds < 60  # a few on an idle machine; the bound is for one that is anything but
     assert_equal_to_lake(database, lake)
     started = time.perf_counter()
     assert publish(lake, database, "bank", "run-2") == Published()

@@ -72,8 +72,7 @@ stated_days AS (
 ),
 
 days AS (
-    -- One reason is enough, the strongest: calendar, then flow, then row, then statement would be alphabetical;
-    -- a statement outweighs a flow, and a row alone (a snapshot on a day that expects none) comes last.
+    -- One reason is enough, the strongest; a row alone (a snapshot on a day that expects none) comes last.
     SELECT venue, account, date, min(strength) AS strength
     FROM (
         SELECT venue, account, date, 1 AS strength FROM calendar_days

@@ -35,7 +35,7 @@ deadlines AS (
     GROUP BY venue, account, wallet, asset
 ),
 
--- Most positions never differ: only those that ever did are sorted and summed.
+-- Most positions never differ: those that did are summed day by day, of the others the last day says it all.
 summed AS (
     SELECT
         e.*,
@@ -80,7 +80,7 @@ all_positions AS (
         date, venue, account, wallet, asset, opened_on, next_opened_on, last_date, status, variance_in_asset, usd_price,
         cumulative_tolerance, 0, 0, 0, NULL, false, false, NULL
     FROM in_epochs
-    WHERE NOT has_differed
+    WHERE NOT has_differed AND date = last_date
 )
 
 SELECT

@@ -235,7 +235,7 @@ class Lake:
         path = self._folder.path(name)
         try:
             with readable(path), self._folder.open(name) as file:
-                # Most partitions are small, and many are read in a row: threads for each would cost more than they give.
+                # Partitions are small and many are read in a row: threads for each would cost more than they give.
                 parquet = pq.ParquetFile(file, pre_buffer=self.filesystem is not None)
                 check_schema(frame, parquet.schema_arrow)
                 for batch in parquet.iter_batches(_ROWS_AT_ONCE, use_threads=False):
