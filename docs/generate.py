@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from recon_pipeline.cli import main as recon
+from recon_pipeline.cli import cli as recon
 from recon_pipeline.frames.registry import SUBTYPES, WALLETS
 from recon_pipeline.frames.schema import FRAMES, Frame
 from recon_pipeline.stores.marts import mart_models
@@ -68,7 +68,7 @@ def commands_page() -> str:
     """What every command of `recon` says of itself."""
     lines = ["# Commands", ""]
     for path, command in _commands("recon", recon):
-        context = click.Context(command, info_name=path)
+        context = click.Context(command, info_name=path, terminal_width=100)
         lines += [f"## {path}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(lines)
 
