@@ -160,8 +160,8 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
     with listening(say), stop_on_sigterm(), instance:
         for request in requests:
             job = execute(instance, definitions, request)
-            found = find(database, request.venue, request.days, accounts=request.accounts)
             span = (request.first_day, request.last_day)
+            found = find(database, request.venue, *span, accounts=request.accounts)
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
             results.append(RunResult(job, request, found, told))
     return results

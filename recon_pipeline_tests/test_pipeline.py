@@ -37,7 +37,7 @@ def test_a_month_tells_what_was_planted_and_nothing_else(settings: Settings) -> 
     assert told == {
         (p.date, p.account, p.wallet, p.asset): (p.status, p.discrepancy_type, p.variance) for p in planted()
     }
-    found = find(str(settings.database_url), VENUE, Request(VENUE, FIRST, LAST, AS_OF).days)
+    found = find(str(settings.database_url), VENUE, FIRST, LAST)
     assert found.statuses == {"opening": 7, "matched": 205, "variance": 2, "incomplete": 3}
     assert found.usd_at_variance == Decimal("25057.342")
 
@@ -185,7 +185,7 @@ def test_a_faulty_file_fails_the_run_and_mending_it_makes_the_days_whole(setting
     path.write_bytes(b"")
     with pytest.raises(RefusedInput, match=r"transfers-operations.csv: EmptyFile"):
         run(settings)
-    assert find(str(settings.database_url), VENUE, [FIRST, LAST]).statuses.get("matched", 0) == 0
+    assert find(str(settings.database_url), VENUE, FIRST, LAST).statuses.get("matched", 0) == 0
     path.write_bytes(whole)
     run(settings)
     assert lake_bytes(settings) == before

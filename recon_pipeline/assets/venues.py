@@ -136,7 +136,7 @@ def _reconciliation(venue: VenueSettings) -> dg.AssetsDefinition:
         run = reconciler.venue_run(context, venue.name)
         with _reported(context, run, "reconciliation"):
             outcome = run.reconcile()
-        found = find(run.url, venue.name, run.request.days)
+        found = find(run.url, venue.name, run.request.first_day, run.request.last_day)
         for day, findings in found.days.items():
             of_day = {"dagster/row_count": findings.rows, "USD at variance": float(findings.usd_at_variance)}
             context.add_asset_metadata(of_day | _by_status(findings.statuses), partition_key=str(day))

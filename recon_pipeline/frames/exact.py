@@ -17,11 +17,11 @@ No text of a fault holds the value, because errors are logged and amounts are no
 
 from __future__ import annotations
 
-from tempfile import gettempdir
 from typing import Final
-from uuid import uuid4
 
 import duckdb
+
+from recon_pipeline.frames.duck import open_duckdb
 
 REFUSAL: Final = "recon refuses a value: "
 """What an error of these macros starts with, by which a caller tells it from an error of the SQL."""
@@ -173,11 +173,6 @@ PUBLIC_MACROS: Final = ("amount", "instant", "day", "whole_number")
 
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """A fresh in-memory DuckDB with TimeZone UTC, these macros, and no sight of Python's variables."""
-    connection = duckdb.connect(config={"python_enable_replacements": "false"})
-    connection.execute("SET TimeZone = 'UTC'")
-    # Made only if something spills, and removed on close. Two databases may not share one, so each has its own.
-    connection.execute(f"SET temp_directory = '{gettempdir()}/recon-{uuid4().hex}'")
-    if memory_limit:
-        connection.execute(f"SET memory_limit = '{memory_limit}'")
+    connection = open_duckdb(memory_limit=memory_limit)
     connection.execute(_MACROS)
     return connection

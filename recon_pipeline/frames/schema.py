@@ -7,6 +7,7 @@ says which are left. Amounts are decimal128(36,18), sums (38,18), USD (38,8), in
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -60,18 +61,18 @@ class Frame:
         """The column of that name; KeyError if there is none."""
         return next(column for column in self.columns if column.name == name)
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The whole frame as an Arrow schema, `venue` included."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
 
-    @property
+    @cached_property
     def columns_in_lake(self) -> tuple[str, ...]:
         """The columns that a partition's file holds: all but those that its path states."""
         in_path = {"venue"} | ({"date"} if self.partitioned_by == "date" else set())
         return tuple(c.name for c in self.columns if c.name not in in_path)
 
-    @property
+    @cached_property
     def arrow_in_lake(self) -> pa.Schema:
         """The Arrow schema of a partition's file."""
         return pa.schema([self.arrow.field(name) for name in self.columns_in_lake])

@@ -77,12 +77,12 @@ class Findings:
 
 
 def find(
-    url: str, venue: str, days: Sequence[date], *, accounts: frozenset[str] | None = None, most: int = 50
+    url: str, venue: str, first: date, last: date, *, accounts: frozenset[str] | None = None, most: int = 50
 ) -> Findings:
-    """The findings of a venue's days, which must be a range without gaps, of all accounts or some, from PostgreSQL."""
-    found = {day: DayFindings() for day in days}
+    """The findings of a venue's days from first to last, of all accounts or some, from PostgreSQL."""
+    found = {first + timedelta(days=n): DayFindings() for n in range((last - first).days + 1)}
     of_accounts = sorted(accounts) if accounts else None
-    bounds = {"venue": venue, "first": days[0], "last": days[-1], "accounts": of_accounts}
+    bounds = {"venue": venue, "first": first, "last": last, "accounts": of_accounts}
     with connection(url, f"reading the findings of {venue}") as database:
         for row in database.execute(_BY_DAY, bounds):
             day = found[row.date]

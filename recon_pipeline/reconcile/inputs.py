@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.frames.schema import EXPECTED
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.stores.lake import Lake
@@ -312,8 +313,7 @@ def _is_stale(inputs: Inputs, metadata: Mapping[str, str]) -> bool:
 
 def connect(lake: Lake, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB in UTC that reads the lake and nothing else."""
-    connection = duckdb.connect(config={"memory_limit": memory_limit, "autoinstall_known_extensions": "false"})
-    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET enable_progress_bar = false")
+    connection = open_duckdb(memory_limit=memory_limit, keep_order=False)
     if lake.filesystem is not None:
         connection.register_filesystem(lake.filesystem)
     return connection

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.reconcile.inputs import PRICE_DAYS
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.tables import each, sql_of
@@ -32,8 +33,7 @@ def consulted(
     if not own:
         return {name: set() for name in frames}
     first, last = min(own), max(own)
-    with duckdb.connect() as db:
-        db.execute("SET TimeZone = 'UTC'")
+    with open_duckdb() as db:
         for name, table in (*frames.items(), ("quarantine", quarantine)):
             db.register(name, table)
         balances_from, hull = _reach(db, first, last)

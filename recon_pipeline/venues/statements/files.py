@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recon_pipeline.errors import SourceFileError
+from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.frames.validate import FILE, LINE
 from recon_pipeline.venues.statements.archive import Fingerprint
 from recon_pipeline.venues.statements.faults import MENDED, EmptyFile, UnreadableFile
@@ -62,9 +63,7 @@ def is_parquet(name: str) -> bool:
 
 def connect_reader() -> duckdb.DuckDBPyConnection:
     """A DuckDB that only reads CSV files; rows keep the order of the file, which the numbering of lines rests on."""
-    connection = duckdb.connect(config={"python_enable_replacements": "false"})
-    connection.execute("SET preserve_insertion_order = true")
-    return connection
+    return open_duckdb()
 
 
 def open_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str, found: Fingerprint) -> OpenedFile:
