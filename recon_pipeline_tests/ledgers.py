@@ -128,8 +128,12 @@ class Telling:
 
 pockets = st.tuples(sampled_mostly("SPOT", "EARN", "NEVER STATED", weight=6), st.sampled_from(ASSETS))
 """A wallet and an asset: a position of some account."""
-TOLD = (*(("told", ()),) * 12, ("forgotten", ()), ("doubled", ()), ("refused", ()), ("refused", ("asset",)))
-TOLD_BADLY = (("refused", ("wallet",)), ("refused", ("account",)), ("refused", ("instant",)))
+TOLD: tuple[tuple[str, tuple[str, ...]], ...] = (
+    *(("told", ()),) * 40,
+    *(("forgotten", ()), ("doubled", ()), ("refused", ())) * 3,
+    *(("refused", (part,)) for part in ("asset", "wallet", "account", "instant")),
+)
+"""How a flow is told, and what of a refused one is unknown. Few spoil a whole account, or all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +149,7 @@ class Scope:
 def tellings(draw: st.DrawFn, account: str, scope: Scope) -> Telling:
     wallet, asset = draw(pockets)
     frame, subtype = draw(st.sampled_from([(frame, subtype) for frame in scope.streams for subtype in SUBTYPES[frame]]))
-    told, unknown = draw(st.sampled_from((*TOLD, *TOLD_BADLY)))
+    told, unknown = draw(st.sampled_from(TOLD))
     flow = Flow(
         frame=frame,
         account=account,
@@ -285,7 +289,7 @@ def refused_balances(draw: st.DrawFn, rows: list[Balance]) -> tuple[list[Balance
     refused = []
     for row in (rows[n] for n in sorted(at)):
         unknown = draw(
-            st.sampled_from(((), (), (), ("asset",), ("wallet",), ("account",), ("date",), ("asset", "date")))
+            sampled_mostly((), ("asset",), ("wallet",), ("account",), ("date",), ("asset", "date"), weight=12)
         )
         told: dict[str, Any] = {part: getattr(row, part) for part in ("account", "wallet", "asset", "date")}
         refused.append(Quarantined("balances", **{**told, **dict.fromkeys(unknown)}))

@@ -65,7 +65,7 @@ def _errors(events: Sequence[dg.DagsterEvent]) -> list[Told]:
             while error.cause is not None:
                 error = error.cause
             name = error.cls_name or "Error"
-            text = error.message.strip()
-            # Dagster puts the module's name before an error's text, which begins with its own.
-            told.append((name, text[text.find(f"{name}:") :] if f"{name}:" in text else text))
+            # Dagster puts the class before an error's text, which begins with it already.
+            own = error.message.strip().partition(f"{name}: ")[2]
+            told.append((name, own if own.startswith(name) else error.message.strip()))
     return list(dict.fromkeys(told))

@@ -74,7 +74,7 @@ class Reconciler(dg.ConfigurableResource):  # type: ignore[type-arg]
         if venue not in self._runs:
             first, last = _range(context)
             request = Request(venue, first, last, self._as_of_day(), frozenset(self.accounts) or None)
-            self._runs[venue] = VenueRun(self.settings, request, context.run_id, self.url, _LISTENER.get())
+            self._runs[venue] = VenueRun(self.settings, request, context.run.run_id, self.url, _LISTENER.get())
         return self._runs[venue]
 
     def _as_of_day(self) -> date:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -15,8 +15,10 @@ from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.reconcile.findings import find
 from recon_pipeline.reconcile.pipeline import VenueRun, today
 
-Materialized: TypeAlias = dg.MaterializeResult  # type: ignore[type-arg]
-"""Without a type argument, for Dagster knows the bare class only."""
+if TYPE_CHECKING:
+    Materialized: TypeAlias = dg.MaterializeResult[Any]
+else:
+    Materialized = dg.MaterializeResult  # Dagster knows the bare class only
 
 FRAMES_WITH_ASSET = ("transfers", "trades", "balances", "prices")
 ASSETS = ("raw", *FRAMES_WITH_ASSET, "reconciliation")
@@ -167,7 +169,7 @@ def _reported(context: dg.AssetExecutionContext, run: VenueRun, name: str) -> It
     start, end = run.settings.venues[run.venue].start, today()
     for frame, venue, day in sorted(run.changed - before - own):
         if frame in ASSETS and start <= day < end:
-            written = {"dagster/row_count": run.lake.rows(frame, venue, day), "written for": _span(run.request.days)}
+            written: dict[str, Any] = {"dagster/row_count": run.lake.rows(frame, venue, day), "written for": _span(run.request.days)}
             context.log_event(dg.AssetMaterialization(key(venue, frame), partition=str(day), metadata=written))
 
 

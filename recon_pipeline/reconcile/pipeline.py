@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -22,7 +22,7 @@ from itertools import count
 from typing import Protocol
 
 from recon_pipeline.config import Settings
-from recon_pipeline.errors import ReconError
+from recon_pipeline.errors import ReconError, StoreError
 from recon_pipeline.reconcile.inputs import stale_days
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
@@ -196,9 +196,11 @@ class VenueRun:
     def close(self) -> None:
         """Record how the run ended, and keep the lake's digests for the next one."""
         if self._begun:
-            outcome = "done" if self._failure is None else "stopped" if _is_stop(self._failure) else "failed"
-            finish_run(self.url, self.run_id, outcome, self._counts(), str(self._failure or ""), venue=self.venue)
             self._begun = False
+            outcome = "done" if self._failure is None else "stopped" if _is_stop(self._failure) else "failed"
+            # What went wrong is told by the failure itself; that the database is gone too must not take its place.
+            with suppress(*([StoreError] if self._failure else [])):
+                finish_run(self.url, self.run_id, outcome, self._counts(), str(self._failure or ""), venue=self.venue)
         self.lake.save_cache()
 
     # -- the parts of a step

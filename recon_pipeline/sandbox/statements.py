@@ -136,7 +136,7 @@ class _Month:
 
     def files(self) -> dict[str, list[dict[str, object]]]:
         """The rows of each file, coverage included: the export states the whole month for both accounts."""
-        covered = [
+        covered: list[dict[str, object]] = [
             {"account": account, "window_start": _close(FIRST_DAY - timedelta(days=1)), "window_end": _close(LAST_DAY),
              "status": "complete"}
             for account in ("operations", "treasury")
