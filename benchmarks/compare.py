@@ -49,6 +49,7 @@ class Bench:
 
     folder: Path
     flows: int
+    days: int
     rounds: int
     groups: frozenset[str]
     measured: defaultdict[str, list[Measurement]] = field(default_factory=lambda: defaultdict(list))
@@ -61,10 +62,10 @@ class Bench:
         small = self.flows // 10
         plants = ("--missing-snapshots=20", "--coverage-holes=4", "--newcomers=8", "--leavers=8")
         options = {
-            "instant": (f"--flows={self.flows}", "--cut=instant"),
-            "anywhere": (f"--flows={self.flows}", "--cut=anywhere"),
+            "instant": (f"--flows={self.flows}", f"--days={self.days}", "--cut=instant"),
+            "anywhere": (f"--flows={self.flows}", f"--days={self.days}", "--cut=anywhere"),
             "dense": (f"--flows={self.flows}", "--days=10", *plants),
-            "large": (f"--flows={5 * self.flows}", "--cut=instant"),
+            "large": (f"--flows={5 * self.flows}", f"--days={self.days}", "--cut=instant"),
             "year": (f"--flows={small}", "--positions=150", "--accounts=8", "--differences=48", *plants),
         }[name]
         root = self.folder / "-".join([name, *(option.lstrip("-") for option in options)])
@@ -209,8 +210,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     default = Path(tempfile.gettempdir()) / "recon-benchmarks"
     parser.add_argument("--folder", type=Path, default=default, help="for worlds and runs; worlds are kept")
     parser.add_argument("--flows", type=int, default=10_000_000, help="of the worlds of a year")
+    parser.add_argument("--days", type=int, default=365, help="of those worlds")
     parser.add_argument("--rounds", type=int, default=5, help="how often each program runs")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the flows and two rounds: to try it out")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the flows, a quarter of the days, two rounds")
     parser.add_argument("--large", action="store_true", help="five times the flows too (group growth)")
     parser.add_argument("--only", default="", help=f"some of {', '.join(GROUPS)}, separated by commas")
     parser.add_argument("--json", type=Path, help="write every measurement to this file")
@@ -220,14 +222,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     found.groups = asked | ({"growth"} if found.large else frozenset())
     if found.quick:
-        found.flows, found.rounds = found.flows // 10, min(found.rounds, 2)
+        found.flows, found.days, found.rounds = found.flows // 10, found.days // 4, min(found.rounds, 2)
     return found
 
 
 def main() -> int:
     """Measure, print, and keep as JSON."""
     asked = options()
-    bench = Bench(asked.folder.absolute(), asked.flows, asked.rounds, asked.groups)
+    bench = Bench(asked.folder.absolute(), asked.flows, asked.days, asked.rounds, asked.groups)
     bench.folder.mkdir(parents=True, exist_ok=True)
     steps: list[tuple[str, Callable[[], None]]] = [("postgres", bench.postgres), ("dagster", bench.dagster)]
     try:
@@ -237,7 +239,7 @@ def main() -> int:
                 step()
     finally:
         shutil.rmtree(bench.folder / "runs", ignore_errors=True)
-    result = report.Report(asked.flows, os.cpu_count() or 1, dict(bench.measured), bench.verdicts)
+    result = report.Report(asked.flows, asked.days, os.cpu_count() or 1, dict(bench.measured), bench.verdicts)
     print(result.text())
     if asked.json:
         asked.json.write_text(result.json(), encoding="utf-8")

@@ -66,6 +66,7 @@ class Report:
     """Everything that was measured in one call."""
 
     flows: int
+    days: int
     processors: int
     measured: Measured
     verdicts: Mapping[str, Verdict]
@@ -127,7 +128,7 @@ class Report:
         """For people."""
         return "\n".join(
             [
-                f"{self.flows:,} flows, {self.processors} processors, {_software()}",
+                f"{self.flows:,} flows, {self.days} days, {self.processors} processors, {_software()}",
                 "",
                 *self._table(),
                 "",
@@ -197,6 +198,7 @@ class Report:
         """For programs: every measurement, every claim."""
         whole = {
             "flows": self.flows,
+            "days": self.days,
             "processors": self.processors,
             "software": _software(),
             "floor": self.floor,

@@ -119,9 +119,9 @@ def test_columns_are_documented_in_the_ui(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for node in graph.asset_nodes:
         if node.key.path[-1] != "raw":
-            schema = node.metadata["dagster/column_schema"].value
+            schema = node.metadata["dagster/column_schema"]
             assert all(column.description for column in schema.columns), node.key
-    columns = {c.name: c for c in graph.get(key("transfers")).metadata["dagster/column_schema"].value.columns}
+    columns = {c.name: c for c in graph.get(key("transfers")).metadata["dagster/column_schema"].columns}
     assert columns["amount"].type == "decimal128(36, 18)"
     assert not columns["amount"].constraints.nullable
     assert "one of transfer_in, transfer_out, txn_fee" in columns["txn_type"].constraints.other

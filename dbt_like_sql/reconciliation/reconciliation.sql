@@ -28,7 +28,7 @@ WITH summed AS (
             AND grid.window_start = holes.window_start
             AND grid.window_end = holes.window_end
             AND grid.situation = 'tested'
-    WHERE grid.is_listed OR flow_sums.position_id IS NOT NULL OR spoiled.position_id IS NOT NULL
+    WHERE grid.is_listed OR flow_sums.position_id IS NOT NULL OR spoiled.is_named
 ),
 
 rolled AS (

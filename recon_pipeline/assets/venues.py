@@ -169,7 +169,10 @@ def _reported(context: dg.AssetExecutionContext, run: VenueRun, name: str) -> It
     start, end = run.settings.venues[run.venue].start, today()
     for frame, venue, day in sorted(run.changed - before - own):
         if frame in ASSETS and start <= day < end:
-            written: dict[str, Any] = {"dagster/row_count": run.lake.rows(frame, venue, day), "written for": _span(run.request.days)}
+            written: dict[str, Any] = {
+                "dagster/row_count": run.lake.rows(frame, venue, day),
+                "written for": _span(run.request.days),
+            }
             context.log_event(dg.AssetMaterialization(key(venue, frame), partition=str(day), metadata=written))
 
 

@@ -1,0 +1,219 @@
+"""The `recon` command, as a person and a program meet it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from recon_pipeline.assets.processes import Process, address, down, running
+from recon_pipeline.cli import main
+from recon_pipeline.config import Settings
+from recon_pipeline.sandbox.statements import VENUE
+from recon_pipeline.stores.database import connection
+from recon_pipeline_tests.homes import demo_home, edit, lake_bytes
+
+pytestmark = pytest.mark.postgres
+MONTH = ("run", "--from", "2025-10-01", "--to", "2025-10-31")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    made = demo_home(tmp_path, database)
+    for name, value in (("HOME", made.home), ("CONFIG", made.path), ("DATABASE_URL", database)):
+        monkeypatch.setenv(f"RECON_{name}", str(value))
+    for name in ("DAGSTER_HOME", "RECON_DAGSTER_STORAGE_URL", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+class Recon:
+    """Runs the command in this process; what it printed and how it ended."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["recon", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = self._capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        code, out, _ = self(*arguments, "--json")
+        return code, json.loads(out)
+
+
+@pytest.fixture
+def recon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Recon:
+    return Recon(capsys, monkeypatch)
+
+
+def test_a_month_is_told_to_a_person_and_its_differences_are_exit_code_1(recon: Recon, settings: Settings) -> None:
+    code, out, err = recon(*MONTH)
+    assert (code, err) == (1, "")
+    assert "Days by verdict" in out
+    assert "-25000" in out
+    assert "missing_snapshot" in out
+    with connection(str(settings.database_url), "testing") as database:
+        runs = database.execute(sa.text("SELECT pipeline_name, status FROM dagster.runs")).all()
+    assert [tuple(run) for run in runs] == [("daily_demo", "SUCCESS")]
+
+
+def test_a_program_gets_json_in_which_amounts_are_strings(recon: Recon, settings: Settings) -> None:
+    code, told = recon.json(*MONTH)
+    assert (code, told["exit_code"]) == (1, 1)
+    (venue,) = told["venues"]
+    assert venue["rows"] == {"incomplete": 3, "matched": 205, "opening": 7, "variance": 2}
+    assert venue["usd_at_variance"] == "25057.34200000"
+    assert venue["disagreeing"][0]["variance_in_asset"] == "-25000.000000000000000000"
+    assert venue["accounts"]["operations"] == {"green": 29, "opening": 1, "incomplete": 1}
+
+
+def test_exit_codes_say_green_incomplete_and_refused_rows(recon: Recon, settings: Settings) -> None:
+    assert recon("run", "--from", "2025-10-01", "--to", "2025-10-08")[0] == 0
+    assert recon("run", "--from", "2025-10-19", "--to", "2025-10-19", "--account", "operations")[0] == 3
+    edit(settings, "transfers-operations.csv", lambda lines: [line.replace("2750", "2_750") for line in lines])
+    code, _, _ = recon("run", "--from", "2025-10-03", "--to", "2025-10-03", "--account", "treasury")
+    assert code == 3, "green as the account is, the venue's folder holds a row that was refused"
+
+
+def test_as_of_decides_what_is_pending(recon: Recon, settings: Settings) -> None:
+    code, told = recon.json("run", "--from", "2025-10-18", "--to", "2025-10-19", "--as-of", "2025-10-19")
+    assert code == 0
+    assert told["venues"][0]["rows"]["pending"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--from", "2025-10-02", "--to", "2025-10-01"), "--from 2025-10-02 is after --to 2025-10-01"),
+        (("run", "--from", "2025-01-02", "--to", "2025-01-03"), "demo has those from 2025-10-01 to yesterday"),
+        (("run", "--from", "2025-10-01", "--to", "2025-10-01", "--venue", "bank"), "there is no venue 'bank'"),
+        (("run", "--from", "yesterday", "--to", "2025-10-01"), "'yesterday' does not match the format"),
+        (("nonsense",), "No such command 'nonsense'"),
+    ],
+)
+def test_wrong_use_is_exit_code_2_and_says_why(
+    recon: Recon, settings: Settings, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, err = recon(*arguments)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_configuration_is_exit_code_2_with_its_line(recon: Recon, settings: Settings) -> None:
+    settings.path.write_text(settings.path.read_text().replace("calendar: daily", "calender: daily"))
+    code, _, err = recon(*MONTH)
+    assert code == 2
+    assert "calender" in err
+    assert "recon.yaml" in err
+    code, told = recon.json(*MONTH)
+    assert (code, told["error"]["name"]) == (2, "ConfigError")
+
+
+def test_init_writes_a_configuration_that_loads_and_leaves_one_that_is_there(
+    recon: Recon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RECON_CONFIG", raising=False)
+    assert recon("init")[0] == 0
+    assert (tmp_path / "statements" / "my_bank").is_dir()
+    code, _, err = recon("init")
+    assert (code, "there is a recon.yaml already" in err) == (2, True)
+
+
+def test_status_and_export_tell_what_stands(recon: Recon, settings: Settings, tmp_path: Path) -> None:
+    recon(*MONTH)
+    code, told = recon.json("status")
+    assert code == 1
+    (venue,) = told["venues"]
+    assert (venue["latest_day"], venue["accounts"], venue["green"], venue["red"]) == ("2025-10-31", 2, 1, 1)
+    assert venue["last_run"]["outcome"] == "done"
+    code, told = recon.json("export", "--to", str(tmp_path / "export"))
+    assert code == 0
+    with (tmp_path / "export" / "reconciliation_summary.csv").open(encoding="utf-8") as file:
+        summary = list(csv.DictReader(file))
+    assert len(summary) == 217
+    assert list(summary[0])[:4] == ["date", "email", "wallet", "asset"]
+    assert {Path(one["path"]).stem for one in told["files"]} >= {"account_day_verdict", "open_variances"}
+
+
+def test_the_url_in_use_is_printed(recon: Recon, settings: Settings, database: str) -> None:
+    assert recon("database", "url")[1].strip() == database
+
+
+@pytest.fixture
+def ended(settings: Settings) -> Iterator[None]:
+    yield
+    down(settings)
+
+
+def test_up_starts_the_ui_and_the_daemon_and_down_ends_exactly_them(
+    recon: Recon, settings: Settings, ended: None
+) -> None:
+    code, told = recon.json("up", "--port", "3977")
+    assert code == 0
+    there = running(settings)
+    assert set(there) == {"webserver", "daemon", "code"}
+    with urllib.request.urlopen(f"{told['ui']}/server_info", timeout=30) as answer:  # noqa: S310
+        assert json.loads(answer.read())["dagster_webserver_version"]
+    assert recon.json("up", "--port", "3977")[1]["ui"] == told["ui"] == address(there["webserver"])
+    code, ended_ = recon.json("down")
+    assert ended_ == {"ended": ["webserver", "daemon", "code"]}
+    assert running(settings) == {}
+    assert not any(process.is_alive for process in there.values())
+
+
+def test_down_never_ends_a_stranger_that_got_the_number(recon: Recon, settings: Settings) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        file = settings.home / "dagster" / "processes" / "webserver.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"name": "webserver", "pid": stranger.pid, "started": "1", "port": 1}))
+        assert recon.json("down")[1] == {"ended": []}
+        assert stranger.poll() is None
+        assert not Process("webserver", stranger.pid, "", 1).is_alive
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_sigterm_ends_a_run_with_whole_days_and_the_ui_shows_it_ended(settings: Settings) -> None:
+    command = [sys.executable, "-c", "from recon_pipeline.cli import main; main()", *MONTH]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (Path(settings.lake_url) / "balances").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == 3, err
+    assert "SIGTERM" in err
+    assert "Traceback" not in err
+    days = [path for path in lake_bytes(settings) if path.startswith("balances/")]
+    assert len(days) == 31, "a commit was left in the middle"
+    with connection(str(settings.database_url), "testing") as database:
+        (status,) = database.execute(sa.text("SELECT status FROM dagster.runs")).scalars()
+    assert status in ("CANCELED", "FAILURE")
+
+
+def test_every_command_says_what_it_does() -> None:
+    environment = dict(os.environ)
+    command = [sys.executable, "-c", "from recon_pipeline.cli import main; main()", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    for name in ("init", "run", "status", "up", "down", "demo", "database", "export"):
+        assert f"\n  {name} " in shown
+    assert VENUE not in shown
