@@ -164,6 +164,8 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
             found = find(database, request.venue, *span, accounts=request.accounts)
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
             results.append(RunResult(job, request, found, told))
+            if job.is_stopped:
+                break
     return results
 
 

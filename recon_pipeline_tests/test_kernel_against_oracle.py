@@ -29,7 +29,7 @@ from recon_pipeline_tests.oracle import Ledger
 from recon_pipeline_tests.planted import faults, planted_ledger
 from recon_pipeline_tests.stories import disagreements, story
 
-EXAMPLES = int(os.environ.get("RECON_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("RECON_EXAMPLES", "30"))
 SHOWN = 12
 
 

@@ -17,6 +17,7 @@ from recon_pipeline.reconcile.pipeline import Request
 
 __all__ = ["JobResult", "execute", "listening", "open_instance"]
 
+STOPPED = "Stopped"
 Told = tuple[str, str]
 """An error's name and its text."""
 
@@ -29,6 +30,11 @@ class JobResult:
     run_id: str
     success: bool
     errors: tuple[Told, ...]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was asked to stop: then nothing else is to be started either."""
+        return any(name == STOPPED for name, _ in self.errors)
 
 
 def open_instance(settings: Settings, database: str) -> dg.DagsterInstance:
@@ -65,6 +71,9 @@ def _errors(events: Sequence[dg.DagsterEvent]) -> list[Told]:
             while error.cause is not None:
                 error = error.cause
             name = error.cls_name or "Error"
+            if name == "DagsterExecutionInterruptedError":
+                told.append((STOPPED, f"{STOPPED}: stopped by a signal between two commits; run it again to go on"))
+                continue
             # Dagster puts the class before an error's text, which begins with it already.
             own = error.message.strip().partition(f"{name}: ")[2]
             told.append((name, own if own.startswith(name) else error.message.strip()))

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,15 +63,17 @@ def address(process: Process) -> str:
     return f"http://{HOST}:{process.port}"
 
 
-def up(settings: Settings, database: str, port: int = PORT) -> dict[str, Process]:
-    """Start what is not up: first the code server, then, once it answers, the web server and the daemon."""
+def up(
+    settings: Settings, database: str, port: int = PORT, names: Collection[str] = ("webserver", "daemon")
+) -> dict[str, Process]:
+    """Start what is not up: first the code server, then, once it answers, the others (`names`)."""
     there = running(settings)
     if "code" not in there:
         down(settings)  # whoever asks a code server that is gone would go on asking it
         there = {"code": _start(settings, database, "code", _free_port(None))}
         _wait(settings, there["code"], lambda: _listens(there["code"].port))
     workspace = _write_workspace(settings, there["code"])
-    for name in ("webserver", "daemon"):
+    for name in names:
         if name not in there:
             there[name] = _start(settings, database, name, _free_port(port) if name == "webserver" else None, workspace)
     _wait(settings, there["webserver"], lambda: _answers(there["webserver"]))
