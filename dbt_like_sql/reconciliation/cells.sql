@@ -34,8 +34,8 @@ carried AS (
         FALSE AS is_opening,
         'carried' AS kind,
         CASE
-            WHEN carried_positions.asset IS NULL THEN carried_wallets.absent_as_of
-            ELSE carried_positions.as_of
+            WHEN carried_positions.asset IS NOT NULL THEN carried_positions.as_of
+            WHEN undated.asset IS NULL THEN carried_wallets.absent_as_of
         END AS as_of,
         coalesce(carried_positions.balance, 0)::DECIMAL(36, 18) AS balance,
         coalesce(carried_positions.loan, 0)::DECIMAL(36, 18) AS loan,
@@ -43,6 +43,7 @@ carried AS (
     FROM positions
     INNER JOIN carried_wallets USING (account, wallet)
     LEFT JOIN carried_positions USING (account, wallet, asset)
+    LEFT JOIN undated_cells AS undated USING (account, wallet, asset)
 )
 
 SELECT *, kind IN ('stated', 'absent') AS usable

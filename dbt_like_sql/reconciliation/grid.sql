@@ -25,7 +25,10 @@ WITH stated_days AS (
         ) AS is_listed,
         windows.start_as_of AS window_start,
         CASE
-            WHEN windows.as_of < windows.start_as_of AND windows.balance = windows.start.balance
+            WHEN
+                getvariable('has_streams')
+                AND windows.as_of < windows.start_as_of
+                AND windows.balance = windows.start.balance
                 THEN windows.start_as_of
             ELSE windows.as_of
         END AS window_end,

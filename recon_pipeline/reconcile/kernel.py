@@ -109,11 +109,14 @@ def reconcile_until_settled(
     state_folder: Path | None = None,
     on_day: Callable[[date], None] | None = None,
 ) -> Outcome:
-    """`reconcile`, then every stored day that rests on something that has changed since, until none does."""
+    """`reconcile`, then every stored day that rests on something that has changed since, until none does.
+
+    Without days of its own it computes the stored ones alone that have become stale.
+    """
     done: set[date] = set()
     changed: set[date] = set()
     statuses: dict[date, dict[str, int]] = {}
-    pending = sorted(set(days))
+    pending = sorted(set(days)) or stale_days(lake, settings)
     while pending:
         outcome = reconcile(
             lake, settings, pending, as_of_day, run=run, accounts=accounts, state_folder=state_folder, on_day=on_day
