@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.measure import Measurement, Ratio
 
 FLOORS = ("floor, duckdb", "floor, arrow")
+CLAIMED_AT = (10_000_000, 365)
 LIBRARIES = ("duckdb", "pyarrow", "pandas", "dagster")
 OTHERS_MAX = 0.1
 """From this share of the processors on, the report says that other programs were running."""
@@ -154,6 +155,8 @@ class Report:
     def _claims_text(self) -> Iterator[str]:
         if self.floor:
             yield f"the floor is '{self.floor}', the faster of the two"
+        if (self.flows, self.days) != CLAIMED_AT:
+            yield f"the limits are meant for {CLAIMED_AT[0]:,} flows over {CLAIMED_AT[1]} days"
         for claim in self.claims():
             bound = "at most" if claim.at_most else "at least"
             spread = f"({claim.least:.2f} - {claim.most:.2f})"

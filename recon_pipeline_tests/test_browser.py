@@ -125,7 +125,7 @@ def pick_the_month(browser: Chrome, ui: UI) -> None:
     browser.get(f"{ui.address}/locations/__repository__@recon_pipeline/asset-groups/{VENUE}")
     button(browser, "Materialize all").click()
     button(browser, "Show all partitions").click()
-    picked = "//input[starts-with(@value, '[2025-') or @placeholder='No matching partitions']"
+    picked = "//input[starts-with(@placeholder, 'ex: 2025-10-01')]"
     field = wait_for(lambda: browser.find_elements(By.XPATH, picked), lambda: "the field of the partitions")[0]
     field.send_keys(Keys.CONTROL, "a")
     field.send_keys(MONTH, Keys.ENTER)

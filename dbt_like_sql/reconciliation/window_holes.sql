@@ -3,7 +3,7 @@ WITH own_scopes AS (
     SELECT DISTINCT coverage.account, streams.stream, coverage.asset
     FROM coverage
     INNER JOIN streams ON coverage.stream IN (streams.stream, '*')
-    WHERE coverage.asset IS NOT NULL
+    WHERE coverage.asset IS NOT NULL AND coverage.window_start < coverage.window_end
 ),
 
 to_prove AS (

@@ -40,6 +40,7 @@ from recon_pipeline.stores.journal import (
     record_streams,
 )
 from recon_pipeline.stores.lake import Lake, LakeWrite
+from recon_pipeline.stores.marts import mart_models, refresh
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
 from recon_pipeline.venues.statements.reading import Reading, read_folder
@@ -173,6 +174,8 @@ class VenueRun:
             )  # fmt: skip
             self.changed |= {("reconciliation", self.venue, day) for day in self.outcome.changed}
             self._publish(stop)
+            # A backfill of the venue's assets alone takes no mart along, and a mart that lags behind would mislead.
+            refresh(self.url, mart_models(), self.venue)
             return self.outcome
 
     def faults(self) -> Faults:
