@@ -30,7 +30,8 @@ MONTH = "[2025-10-01...2025-10-31]"
 SECONDS_MAX = 240  # the backfill daemon looks every 30 s
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--window-size=1500,1200",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+    "--window-size=1500,1200",
 )  # fmt: skip
 
 

@@ -266,6 +266,27 @@ def test_position_whose_earlier_actuals_were_all_refused_has_no_start() -> None:
     assert verdict(rows[FRI]) == ("matched", None, 0)
 
 
+def test_refused_position_without_a_start_has_its_row_even_where_it_is_absent() -> None:
+    refused = Quarantined("balances", "ann", "SPOT", "BTC", date=WED)
+    rows = btc(*(held(day, "1", "USD") for day in (WED, THU, FRI)), refused)
+    assert verdict(rows[THU]) == ("incomplete", "no_start", None)
+    assert rows[THU].actual_balance == 0
+    assert FRI not in rows, "from Thursday on it is known to be zero"
+
+
+def test_refused_balance_has_its_row_on_a_day_without_any_snapshot() -> None:
+    refused = Quarantined("balances", "ann", "SPOT", "BTC", date=THU)
+    rows = rows_of(held(WED, "1", "USD"), refused)
+    assert verdict(rows[THU, "USD"]) == ("incomplete", "missing_snapshot", None)
+    assert verdict(rows[THU, "BTC"]) == ("incomplete", "quarantined_balance", None)
+
+
+def test_sums_of_36_digits_lose_none() -> None:
+    largest = "999999999999999999.999999999999999999"
+    rows = btc(held(WED, largest), held(THU, f"-{largest}"))
+    assert rows[THU].variance_in_asset == Decimal("-1999999999999999999.999999999999999998")
+
+
 def test_quarantined_flow_spoils_the_windows_that_may_hold_it() -> None:
     balances = [held(day, "5", asset) for day in (WED, THU, FRI) for asset in ("BTC", "USD")]
     told = Quarantined("transfers", "ann", "SPOT", "BTC", at(FRI))

@@ -49,16 +49,20 @@ class Reach:
     rests_on_all_prices: bool
 
     @property
+    def window_days(self) -> tuple[date, date] | None:
+        """The UTC days that the windows touch."""
+        if self.first_instant is None or self.last_instant is None:
+            return None
+        first = (self.first_instant + timedelta(microseconds=1)).date()
+        return (first, self.last_instant.date()) if first <= self.last_instant.date() else None
+
+    @property
     def flow_days(self) -> tuple[date, date] | None:
-        """The UTC days whose flow partitions the rows consult."""
-        first = last = None
-        if self.first_instant is not None and self.last_instant is not None:
-            first = (self.first_instant + timedelta(microseconds=1)).date()
-            last = self.last_instant.date()
-        if self.flows_from is not None:
-            first = min(first or self.flows_from, self.flows_from)
-            last = max(last or self.day, self.day)
-        return (first, last) if first is not None and last is not None and first <= last else None
+        """The UTC days whose flow partitions the rows consult: of the windows, and of wallets never stated."""
+        if self.flows_from is None:
+            return self.window_days
+        first, last = self.window_days or (self.flows_from, self.day)
+        return min(first, self.flows_from), max(last, self.day)
 
     @property
     def price_days(self) -> tuple[date | None, date]:

@@ -195,7 +195,7 @@ def _prepare_asked(tables: Tables, asked: list[date], is_sliced: bool) -> dict[d
     for name in ("missing_snapshots", "never_stated", "grid", "price_of_day", "reach"):
         tables.model(name)
     reaches = tables.reaches()
-    hulls = [hull for reach in reaches.values() if (hull := reach.flow_days)]
+    hulls = [hull for reach in reaches.values() if (hull := reach.window_days)]
     tables.flows(min((hull[0] for hull in hulls), default=None), max((hull[1] for hull in hulls), default=None))
     tables.model("flow_sums_of_slices" if is_sliced and _ends_at_cuts(tables) else "flow_sums", table="flow_sums")
     tables.model("window_holes")
