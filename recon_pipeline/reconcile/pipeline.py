@@ -43,6 +43,7 @@ from recon_pipeline.stores.lake import Lake, LakeWrite
 from recon_pipeline.stores.marts import mart_models, refresh
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
+from recon_pipeline.venues.statements.faults import NoFileMatches
 from recon_pipeline.venues.statements.reading import Reading, read_folder
 
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
@@ -182,6 +183,7 @@ class VenueRun:
         """What the run has to fail for: faulty files and quarantined rows, not missing snapshots and not variances."""
         reading = self.reading
         files = tuple((file.path, file.error or "") for file in reading.files if file.status == "faulty")
+        files += tuple((fault.where, fault.found) for fault in reading.faults if isinstance(fault, NoFileMatches))
         return Faults(files, len(reading.quarantine))
 
     def raise_for_faults(self) -> None:
