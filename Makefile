@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # one process for each of two processors, whole files each: a file's tests share a server
-PYTEST_ARGS ?= -n 2 --dist loadfile -m "not browser"
+PYTEST_ARGS ?= -n 2 --dist loadfile -m "not browser and not soak"
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo test test-browser lint bench down lock
+.PHONY: setup demo test test-soak test-browser lint bench down lock
 
 setup: $(STAMP)
 
@@ -25,6 +25,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# what takes minutes: kills, long properties
+test-soak: setup
+	$(BIN)/python -m pytest -m soak
 
 # the Dagster UI in a real, headless Chromium; needs chromium and chromedriver
 test-browser: setup

@@ -113,6 +113,7 @@ def test_running_twice_changes_nothing(ledger: Ledger) -> None:
         assert stored_bytes(lake, ledger.settings.venue) == before
 
 
+@pytest.mark.soak
 @tried(0.4)
 @given(ledgers(), st.data())
 def test_what_was_late_changed_or_removed_ends_as_if_it_had_always_been_so(ledger: Ledger, data: st.DataObject) -> None:

@@ -36,7 +36,7 @@ from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline_tests.conftest import administer
 from recon_pipeline_tests.homes import AS_OF, demo_home, lake_bytes, rows, run
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.soak]
 
 FIRST, LAST = date(2025, 10, 6), date(2025, 10, 10)
 KILLS_INSIDE, KILLS_OUTSIDE, KILLS_BY_COMMAND, KILLS_OF_SERVER = 15, 4, 2, 5
