@@ -172,8 +172,9 @@ class Report:
         own = f"Dagster's own: {max(0.0, 1 - plain / total):.0%}"
         yield f"of the {total:.1f} s through Dagster, the same run takes {plain:.1f} s without it; {own}"
         parts = {
-            "until the daemon launched it": "until_launched_s",
-            "inside its run": "in_runs_s",
+            "until the daemon had asked for a run": "until_launched_s",
+            "until it had started": "until_started_s",
+            "inside the run": "in_runs_s",
             "until the last row stood": "until_rows_stood_s",
         }
         for text, key in parts.items():

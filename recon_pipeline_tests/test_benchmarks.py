@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.compare import options
 from benchmarks.exact import add_by, from_attos, to_amount, to_attos, to_decimals
 from benchmarks.generator import generate
 from benchmarks.jobs import pandas_decimal
 from benchmarks.jobs.verify import verify
 from benchmarks.manifest import Manifest
+from benchmarks.measure import Measurement, Ratio, run
 from benchmarks.plan import CAUSES
+from benchmarks.report import Report, Verdict
 from benchmarks.settings import as_of_day, settings_of
 from benchmarks.world import Spec
 from recon_pipeline.frames.schema import FRAMES, SUM
@@ -127,3 +130,64 @@ def test_sums_of_limbs_are_exact(rows: list[tuple[int, int]]) -> None:
     assert [to_attos(sums, index) for index in range(4)] == [
         sum(attos for index, attos in rows if index == wanted) for wanted in range(4)
     ]
+
+
+def test_a_program_is_measured_as_a_whole_process(world: Path) -> None:
+    measured = run("benchmarks.jobs.verify", world, world)
+    assert measured.said["found"] == measured.said["planted"] == TINY.differences + 2 * TINY.differences // len(CAUSES)
+    assert measured.cpu_s > 0
+    assert measured.call_s == measured.wall_s
+    assert 20 < measured.peak_mb < 2_000
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    assert Ratio.of([30.0, 20.0, 90.0], [10.0, 10.0, 10.0]) == Ratio(3.0, 2.0, 9.0)
+    assert Ratio.of([30.0, 20.0, 90.0], [10.0]) == Ratio(3.0, 3.0, 3.0)
+
+
+def test_claims_rest_on_the_faster_floor_and_say_where_they_fail() -> None:
+    report = Report(
+        flows=10_000_000,
+        days=365,
+        processors=2,
+        measured={
+            "floor, duckdb": [_took(2.0), _took(2.2)],
+            "floor, arrow": [_took(1.0), _took(1.0)],
+            "kernel, one cut": [_took(2.9), _took(2.7)],
+            "pandas, Decimal": [_took(11.6)],
+        },
+        verdicts={"kernel, one cut": Verdict(planted=3, found=3, faults=0)},
+    )
+    claims = {claim.text: claim for claim in report.claims()}
+    assert report.floor == "floor, arrow"
+    assert claims["kernel, one cut / floor"].value == pytest.approx(2.8)
+    assert claims["kernel, one cut / floor"].holds
+    assert not claims["pandas with Decimal / kernel"].holds
+    assert "DOES NOT HOLD" in report.text()
+    assert report.is_right
+
+
+def test_rows_that_are_not_right_are_a_failure_however_fast_they_came() -> None:
+    missed = Verdict(planted=3, found=2, faults=1, first_faults=("difference missed: ...",))
+    report = Report(1, 1, 1, {"kernel, one cut": [_took(0.1)]}, {"kernel, one cut": missed})
+    assert not report.is_right
+    assert "2 of 3 planted differences found, and 1 FAULTS" in report.text()
+
+
+def test_batches_that_give_other_bytes_are_a_failure() -> None:
+    verdicts = {
+        "kernel, one cut": Verdict(planted=0, found=0, faults=0, digest="a"),
+        "kernel, in batches": Verdict(planted=0, found=0, faults=0, digest="b"),
+    }
+    assert not Report(1, 1, 1, {}, verdicts).is_right
+
+
+def test_the_five_fold_world_is_made_only_when_asked_for() -> None:
+    assert "growth" not in options([]).groups
+    assert "growth" in options(["--large"]).groups
+    assert options(["--only", "kernel,memory"]).groups == {"kernel", "memory"}
+    assert options(["--quick"]).flows == 1_000_000
+
+
+def _took(seconds: float) -> Measurement:
+    return Measurement(wall_s=seconds, cpu_s=seconds, peak_mb=100.0, others=0.0)

@@ -92,6 +92,7 @@ def through_dagster(home: Path, manifest: Manifest) -> dict[str, Any]:
             "seconds": seconds,
             "runs": len(runs),
             "until_launched_s": min(run["creationTime"] for run in runs) - asked,
+            "until_started_s": min(run["startTime"] for run in runs) - asked,
             "until_rows_stood_s": max(run["endTime"] for run in runs) - asked,
             "in_runs_s": sum(run["endTime"] - run["startTime"] for run in runs),
             "one_day_s": time.perf_counter() - started,
