@@ -174,3 +174,40 @@ def test_sum_beyond_its_column_is_refused_by_name_and_nothing_is_written(sign: i
         with pytest.raises(AmountOverflowError):
             run(lake, ledger)
         assert lake.days("reconciliation", ledger.settings.venue) == []
+
+
+def told_ledger(*, flow_on: int | None, refused_on: Sequence[int], days: int = 5) -> Ledger:
+    """A wallet that states USD each day and BTC on the last only; what it leaves out on `refused_on` is not known."""
+    at = [moment(day, timedelta(0)) for day in range(days)]
+    stated = [("USD", close, Decimal(1)) for close in at] + [("BTC", at[-1], Decimal(2))]
+    flows = () if flow_on is None else (moment(flow_on, -timedelta(hours=6)),)
+    return Ledger(
+        settings=oracle.Settings(start=at[0].date()),
+        as_of_day=date(2026, 4, 1),
+        days=tuple(close.date() for close in at),
+        balances=tuple(oracle.Balance("ann", "SPOT", a, t, t.date(), "s", t, amount) for a, t, amount in stated),
+        flows=tuple(oracle.Flow("transfers", "ann", "SPOT", "BTC", t, "transfer_in", Decimal(2)) for t in flows),
+        flow_partitions=frozenset((frame, close.date()) for frame in oracle.FLOW_FRAMES for close in at),
+        quarantine=tuple(
+            oracle.Quarantined("balances", account="ann", wallet="SPOT", date=at[day].date()) for day in refused_on
+        ),
+    )
+
+
+@pytest.mark.parametrize("refused_on", [(1,), (0, 1), (0, 1, 2, 3), (1, 2, 3)])
+@pytest.mark.parametrize("flow_on", [None, 1, 2, 3])
+def test_what_a_flow_told_of_and_nothing_states_has_its_row_on_every_day(
+    flow_on: int | None, refused_on: tuple[int, ...]
+) -> None:
+    """Whether the money that came in is there cannot be told: `incomplete`; but no row before anything told of it."""
+    ledger = told_ledger(flow_on=flow_on, refused_on=refused_on)
+    expected = oracle.reconcile(ledger)
+    with new_lake() as lake, new_lake() as backwards:
+        store(lake, ledger)
+        run(lake, ledger)
+        assert_same(ledger, lake, expected)
+        store(backwards, ledger)
+        for day in reversed(ledger.days):
+            run(backwards, ledger, [day])
+        settle(backwards, ledger)
+        assert stored_bytes(backwards, ledger.settings.venue) == stored_bytes(lake, ledger.settings.venue)

@@ -12,14 +12,21 @@ CREATE OR REPLACE MACRO usd_of(a, p) AS TRY(
     )::DECIMAL(38, 8)
 );
 
--- share x m for 0 <= share < 1 with at most 9 decimals, in two parts: all of it down to the 18th decimal, and whether
--- anything lies below.
-CREATE OR REPLACE MACRO share_down_to_18(m, share) AS
-    (trunc(m)::DECIMAL(20, 0) * share::DECIMAL(9, 9))::DECIMAL(38, 18)
-    + trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18)::DECIMAL(38, 18);
-CREATE OR REPLACE MACRO share_has_more(m, share) AS
-    (m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9)
-    > trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18);
-CREATE OR REPLACE MACRO exceeds_share(v, m, share) AS v > share_down_to_18(m, share);
-CREATE OR REPLACE MACRO reaches_share(v, m, share) AS
-    v > share_down_to_18(m, share) OR (v = share_down_to_18(m, share) AND NOT share_has_more(m, share));
+-- share x m for 0 <= share < 1 with at most 9 decimals, in two parts: `whole` is all of it down to the 18th decimal, and
+-- `has_more` says whether anything lies below.
+CREATE OR REPLACE MACRO share_of(m, share) AS struct_pack(
+    whole := (trunc(m)::DECIMAL(20, 0) * share::DECIMAL(9, 9))::DECIMAL(38, 18)
+        + trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18)::DECIMAL(38, 18),
+    has_more := (m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9)
+        > trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18)
+);
+
+-- The bucket (1 to 5 in the order of the row's columns) of a flow; 6 and 7 are flows of loans and of interest. What no
+-- one knows goes by its sign.
+CREATE OR REPLACE MACRO bucket_of(txn_subtype, measure, amount) AS
+    CASE measure
+        WHEN 'balance'
+            THEN coalesce(getvariable('bucket_of_subtype')[txn_subtype], CASE WHEN amount >= 0 THEN 1 ELSE 2 END)
+        WHEN 'loan' THEN 6
+        ELSE 7
+    END::UTINYINT;

@@ -21,10 +21,10 @@ last_cells AS (
             )
             WHEN windows.start_as_of IS NOT NULL THEN struct_pack(
                 as_of := windows.start_as_of,
-                date := windows.start.date,
-                balance := windows.start.balance,
-                loan := windows.start.loan,
-                interest := windows.start.interest
+                date := windows.start_date,
+                balance := windows.start_balance,
+                loan := windows.start_loan,
+                interest := windows.start_interest
             )
         END AS cell
     FROM windows

@@ -1,6 +1,13 @@
--- Where this piece leaves each wallet: its last snapshot, and since when what it does not state is known to be zero.
+-- Where this piece leaves each wallet: its last snapshot, its opening, and since when what it does not state is known to
+-- be zero.
 WITH lasts AS (
-    SELECT account, wallet, max(date) AS last_date, max(epoch) AS epoch
+    SELECT
+        account,
+        wallet,
+        max(date) AS last_date,
+        max(epoch) AS epoch,
+        arg_max(opened_on, date) AS opened_on,
+        arg_max(opened_at, date) AS opened_at
     FROM snapshots
     GROUP BY account, wallet
 ),
@@ -19,6 +26,8 @@ joined AS (
         account,
         wallet,
         coalesce(lasts.last_date, before.last_date) AS last_date,
+        coalesce(lasts.opened_on, before.opened_on) AS opened_on,
+        coalesce(lasts.opened_at, before.opened_at) AS opened_at,
         CASE
             WHEN lasts.epoch > 0 OR coalesce(absences.latest.as_of >= before.absent_as_of, before.absent_as_of IS NULL)
                 THEN absences.latest
@@ -29,5 +38,5 @@ joined AS (
     LEFT JOIN absences USING (account, wallet)
 )
 
-SELECT account, wallet, last_date, absence.as_of AS absent_as_of, absence.date AS absent_date
+SELECT account, wallet, last_date, absence.as_of AS absent_as_of, absence.date AS absent_date, opened_on, opened_at
 FROM joined

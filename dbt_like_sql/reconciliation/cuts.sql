@@ -2,8 +2,7 @@
 WITH instants AS (
     SELECT snapshots.read_at AS instant FROM snapshots INNER JOIN days USING (date)
     UNION
-    SELECT snapshots.absent_since AS instant FROM snapshots INNER JOIN days USING (date)
-    WHERE snapshots.absent_since IS NOT NULL
+    SELECT coalesce(snapshots.absent_since, snapshots.opened_at) AS instant FROM snapshots INNER JOIN days USING (date)
 )
 
 SELECT

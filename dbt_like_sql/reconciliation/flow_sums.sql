@@ -21,9 +21,7 @@ met AS (
     SELECT
         touched.position_id,
         touched.date,
-        flows.txn_subtype,
-        flows.measure,
-        flows.amount >= 0 AS is_in,
+        bucket_of(flows.txn_subtype, flows.measure, flows.amount) AS bucket,
         sum(flows.amount) AS amount,
         count(*) AS flow_count
     FROM flows
@@ -36,30 +34,18 @@ met AS (
             AND flows.datetime > touched.window_start
             AND flows.datetime <= touched.window_end
     GROUP BY ALL
-),
-
-placed AS (
-    SELECT
-        met.*,
-        CASE met.measure
-            WHEN 'balance' THEN coalesce(buckets.bucket, CASE WHEN met.is_in THEN 1 ELSE 2 END)
-            WHEN 'loan' THEN 6
-            ELSE 7
-        END AS bucket
-    FROM met
-    LEFT JOIN buckets USING (txn_subtype)
 )
 
 SELECT
     position_id,
     date,
-    sum(CASE WHEN bucket = 1 THEN amount END) AS transfers_in,
-    sum(CASE WHEN bucket = 2 THEN amount END) AS transfers_out,
-    sum(CASE WHEN bucket = 3 THEN amount END) AS trades_in,
-    sum(CASE WHEN bucket = 4 THEN amount END) AS trades_out,
-    sum(CASE WHEN bucket = 5 THEN amount END) AS fees,
-    sum(CASE WHEN bucket = 6 THEN amount END) AS loan,
-    sum(CASE WHEN bucket = 7 THEN amount END) AS interest,
+    sum(amount) FILTER (WHERE bucket = 1) AS transfers_in,
+    sum(amount) FILTER (WHERE bucket = 2) AS transfers_out,
+    sum(amount) FILTER (WHERE bucket = 3) AS trades_in,
+    sum(amount) FILTER (WHERE bucket = 4) AS trades_out,
+    sum(amount) FILTER (WHERE bucket = 5) AS fees,
+    sum(amount) FILTER (WHERE bucket = 6) AS loan,
+    sum(amount) FILTER (WHERE bucket = 7) AS interest,
     sum(flow_count)::BIGINT AS flow_count
-FROM placed
+FROM met
 GROUP BY position_id, date

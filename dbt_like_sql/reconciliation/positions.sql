@@ -7,6 +7,8 @@ WITH known AS (
     UNION
     SELECT account, wallet, asset FROM unknown_cells
     UNION
+    SELECT account, wallet, asset FROM undated_cells
+    UNION
     SELECT account, wallet, asset FROM positions_told_by_flows
 ),
 

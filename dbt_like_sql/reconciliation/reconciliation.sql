@@ -21,6 +21,7 @@ WITH summed AS (
     INNER JOIN positions USING (position_id)
     LEFT JOIN flow_sums USING (position_id, date)
     LEFT JOIN spoiled_windows AS spoiled USING (position_id, date)
+    LEFT JOIN untested_told_of AS told_of USING (position_id, date)
     LEFT JOIN window_holes AS holes
         ON
             positions.account = holes.account
@@ -28,7 +29,7 @@ WITH summed AS (
             AND grid.window_start = holes.window_start
             AND grid.window_end = holes.window_end
             AND grid.situation = 'tested'
-    WHERE grid.is_listed OR flow_sums.position_id IS NOT NULL OR spoiled.is_named
+    WHERE grid.is_listed OR flow_sums.position_id IS NOT NULL OR spoiled.is_named OR told_of.position_id IS NOT NULL
 ),
 
 rolled AS (
@@ -63,9 +64,8 @@ valued AS (
         *,
         CASE
             WHEN variance = 0 AND usd_price IS NOT NULL THEN 0::DECIMAL(38, 8)
-            WHEN variance < 0 THEN -usd_of(-variance, usd_price)
-            ELSE usd_of(variance, usd_price)
-        END AS variance_in_usd,
+            ELSE usd_of(abs(variance), usd_price)
+        END AS usd,
         CASE
             WHEN NOT getvariable('has_streams') AND situation IN ('tested', 'no_start', 'as_of_before_start')
                 THEN 'informational'
@@ -105,13 +105,21 @@ judged AS (
             ELSE first_status
         END AS status,
         greatest(abs(calculated_balance), abs(actual_balance)) AS greater_side,
-        abs(variance) AS gap,
-        abs(variance_in_usd) AS usd
+        abs(variance) AS gap
     FROM timed
+),
+
+shared AS (
+    SELECT
+        *,
+        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('high_share')) END AS high_part,
+        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('medium_share')) END AS medium_part
+    FROM judged
 )
 
 SELECT
     date,
+    position_id,
     account,
     wallet,
     asset,
@@ -131,10 +139,10 @@ SELECT
     variance AS variance_in_asset,
     usd_price,
     CASE
-        WHEN variance IS NOT NULL AND usd_price IS NOT NULL AND variance_in_usd IS NULL THEN 'overflow'
+        WHEN variance IS NOT NULL AND usd_price IS NOT NULL AND usd IS NULL THEN 'overflow'
         ELSE price_status
     END AS price_status,
-    variance_in_usd,
+    CASE WHEN variance < 0 THEN -usd ELSE usd END AS variance_in_usd,
     loan_calculated,
     CASE WHEN is_actual_known THEN stated_loan END::DECIMAL(38, 18) AS loan_actual,
     interest_calculated,
@@ -154,11 +162,13 @@ SELECT
                 AND (actual_balance = 0) <> (calculated_balance = 0)
             )
             THEN 'critical'
-        WHEN usd >= getvariable('high_usd') OR exceeds_share(gap, greater_side, getvariable('high_share')) THEN 'high'
+        -- a part is cut off at the 18th decimal: what equals it reaches the share only if nothing was cut off
+        WHEN usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
         WHEN
             usd IS NULL
             OR usd >= getvariable('medium_usd')
-            OR reaches_share(gap, greater_side, getvariable('medium_share'))
+            OR gap > medium_part.whole
+            OR (gap = medium_part.whole AND NOT medium_part.has_more)
             THEN 'medium'
         ELSE 'low'
     END AS severity,
@@ -176,5 +186,4 @@ SELECT
         WHEN status = 'variance' THEN 'mismatch'
     END AS discrepancy_type,
     CASE WHEN is_rolled THEN flow_count END AS flow_count
-FROM judged
-ORDER BY date, position_id
+FROM shared

@@ -1,7 +1,11 @@
 -- The one snapshot that counts of each wallet and day: the latest read, and of equal ones the greatest snapshot_id.
-WITH reads AS (
+WITH all_reads AS (
+    SELECT DISTINCT account, wallet, date, read_at, snapshot_id FROM balances
+),
+
+reads AS (
     SELECT account, wallet, date, max(struct_pack(read_at := read_at, snapshot_id := snapshot_id)) AS last_read
-    FROM balances
+    FROM all_reads
     GROUP BY account, wallet, date
 ),
 
@@ -49,25 +53,48 @@ numbered AS (
                 AND coalesce(u.date = opened.date, TRUE)
         ) AS absence_counts
     FROM opened
+),
+
+-- the snapshot since which an asset that nobody stated is known to have been zero
+known AS (
+    SELECT
+        numbered.*,
+        greatest(
+            max(CASE WHEN numbered.absence_counts THEN struct_pack(as_of := numbered.read_at, date := numbered.date) END)
+                OVER (
+                    PARTITION BY numbered.account, numbered.wallet, numbered.epoch
+                    ORDER BY numbered.date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ),
+            CASE
+                WHEN numbered.epoch = 0 AND carried_wallets.absent_as_of IS NOT NULL
+                    THEN struct_pack(as_of := carried_wallets.absent_as_of, date := carried_wallets.absent_date)
+            END
+        ) AS absence,
+        -- the opening that the snapshot's windows go back to at most
+        coalesce(
+            max(CASE WHEN numbered.is_opening THEN struct_pack(at := numbered.read_at, day := numbered.date) END)
+                OVER (PARTITION BY numbered.account, numbered.wallet, numbered.epoch),
+            CASE
+                WHEN numbered.epoch = 0
+                    THEN struct_pack(at := carried_wallets.opened_at, day := carried_wallets.opened_on)
+            END
+        ) AS opening
+    FROM numbered
+    LEFT JOIN carried_wallets USING (account, wallet)
 )
 
 SELECT
-    numbered.account,
-    numbered.wallet,
-    numbered.date,
-    numbered.snapshot_id,
-    numbered.read_at,
-    numbered.previous_date,
-    numbered.is_opening,
-    numbered.epoch,
-    numbered.absence_counts,
-    -- since when an asset that nobody stated is known to have been zero
-    greatest(
-        max(CASE WHEN numbered.absence_counts THEN numbered.read_at END) OVER (
-            PARTITION BY numbered.account, numbered.wallet, numbered.epoch
-            ORDER BY numbered.date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ),
-        CASE WHEN numbered.epoch = 0 THEN carried_wallets.absent_as_of END
-    ) AS absent_since
-FROM numbered
-LEFT JOIN carried_wallets USING (account, wallet)
+    account,
+    wallet,
+    date,
+    snapshot_id,
+    read_at,
+    previous_date,
+    is_opening,
+    epoch,
+    absence_counts,
+    opening.day AS opened_on,
+    opening.at AS opened_at,
+    absence.date AS absent_on,
+    absence.as_of AS absent_since
+FROM known

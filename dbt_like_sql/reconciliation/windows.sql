@@ -1,31 +1,22 @@
--- The start of every cell: of the position's usable cells before it, the one with the greatest as_of, and of equal
--- ones the latest. That is the chain of the contract in one pass: a cell whose as_of lies before its start's either
--- repeats the start's amount or starts nothing.
-WITH reached AS (
-    SELECT
-        *,
-        max(CASE WHEN usable THEN as_of END) OVER earlier AS start_as_of
-    FROM cells
-    WINDOW earlier AS (
-        PARTITION BY position_id, epoch ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    )
-),
-
-chained AS (
-    SELECT
-        *,
-        usable AND coalesce(as_of >= start_as_of, TRUE) AS starts_next
-    FROM reached
-)
-
+-- Every cell with its start, and what can be said of its window before any flow is read. `is_listed`: the row stands even
+-- if no flow moved it.
 SELECT
-    * EXCLUDE (usable),
-    last_value(
-        CASE
-            WHEN starts_next
-                THEN struct_pack(date := date, balance := balance, loan := loan, interest := interest)
-        END IGNORE NULLS
-    ) OVER (
-        PARTITION BY position_id, epoch ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS start
-FROM chained
+    starts.*,
+    CASE
+        WHEN kind = 'quarantined' THEN 'quarantined_balance'
+        WHEN kind = 'unknown' THEN 'absence_unknown'
+        WHEN is_opening THEN 'opening'
+        WHEN start_as_of IS NULL THEN 'no_start'
+        WHEN as_of < start_as_of AND balance <> start_balance THEN 'as_of_before_start'
+        ELSE 'tested'
+    END AS situation,
+    kind IN ('stated', 'quarantined')
+    OR (
+        NOT is_opening
+        AND coalesce(start_balance <> 0 OR start_loan <> 0 OR start_interest <> 0, FALSE)
+    ) AS is_listed,
+    CASE
+        WHEN getvariable('has_streams') AND as_of < start_as_of AND balance = start_balance THEN start_as_of
+        ELSE as_of
+    END AS window_end
+FROM starts

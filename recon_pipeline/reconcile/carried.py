@@ -23,11 +23,14 @@ _TABLES = {
         "account VARCHAR, wallet VARCHAR, asset VARCHAR, as_of TIMESTAMPTZ, date DATE, balance DECIMAL(36, 18),"
         " loan DECIMAL(36, 18), interest DECIMAL(36, 18), in_last_snapshot BOOLEAN, wallet_date DATE"
     ),
-    "carried_wallets": ("account VARCHAR, wallet VARCHAR, last_date DATE, absent_as_of TIMESTAMPTZ, absent_date DATE"),
+    "carried_wallets": (
+        "account VARCHAR, wallet VARCHAR, last_date DATE, absent_as_of TIMESTAMPTZ, absent_date DATE, opened_on DATE,"
+        " opened_at TIMESTAMPTZ"
+    ),
     "carried_prices": "rank INTEGER, asset VARCHAR, as_of TIMESTAMPTZ, usd_price DECIMAL(36, 18)",
 }
 # the version of what the tables mean: a copy made by another one is not read
-_VERSION = 1
+_VERSION = 2
 
 
 class Carried:

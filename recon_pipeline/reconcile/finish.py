@@ -7,25 +7,32 @@ small as it is, uses one.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from types import TracebackType
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.frames.schema import RECONCILIATION
 from recon_pipeline.reconcile.inputs import INPUTS_KEY, STALE_KEY, TIMING_KEY, Inputs, Reach, digest_of
-from recon_pipeline.reconcile.tables import sql_of
+from recon_pipeline.reconcile.tables import Frozen
 from recon_pipeline.stores.lake import LakeWrite
 from recon_pipeline.stores.parquet import in_order, store
 
 _COMPUTED = tuple(name for name in RECONCILIATION.columns_in_lake if name != "inputs_digest")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What was prepared: how far each asked day reaches, and whether its flows are summed between cuts of the venue."""
+
+    reaches: Mapping[date, Reach]
+    is_sliced: bool
 
 
 class Finisher:
@@ -50,10 +57,10 @@ class Finisher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def finish(self, reader: duckdb.DuckDBPyConnection, reaches: Mapping[date, Reach]) -> None:
-        """Finish the days of `reaches` from the tables that `reader` sees, once those before are finished."""
+    def finish(self, tables: Frozen, piece: Piece) -> None:
+        """Finish the days of a piece from its tables, once those before are finished."""
         self.settle()
-        self._working = self._worker.submit(self._finish, reader, reaches)
+        self._working = self._worker.submit(self._finish, tables, piece)
 
     def settle(self) -> None:
         """Wait until what was handed over is staged; what failed is raised."""
@@ -61,15 +68,21 @@ class Finisher:
             self._working.result()
         self._working = None
 
-    def _finish(self, reader: duckdb.DuckDBPyConnection, reaches: Mapping[date, Reach]) -> None:
-        with reader:
-            rows = reader.sql(sql_of(RECONCILIATION.name)).to_arrow_table()
+    def _finish(self, tables: Frozen, piece: Piece) -> None:
+        with tables:
+            is_sliced = piece.is_sliced and tables.is_true("windows_end_at_cuts")
+            tables.model("flow_sums_of_slices" if is_sliced else "flow_sums", table="flow_sums")
+            for name in ("window_holes", "spoiled_windows", "untested_told_of"):
+                tables.model(name)
+            rows = tables.rows(RECONCILIATION.name)
+        # positions are numbered in their order; DuckDB would move whole rows, and twice
+        rows = rows.take(np.lexsort((rows["position_id"].to_numpy(), rows["date"].cast(pa.int32()).to_numpy())))
         ordinals = rows["date"].cast(pa.int32()).to_numpy()
-        for day, reach in sorted(reaches.items()):
+        for day, reach in sorted(piece.reaches.items()):
             low, high = np.searchsorted(ordinals, (day - date(1970, 1, 1)).days + np.arange(2))
             of_day = rows.slice(low, high - low)
             self._stage(day, of_day, reach)
-            counts = Counter(of_day["status"].to_pylist())
+            counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(of_day["status"]).to_pylist()}
             self.statuses[day] = {status: counts[status] for status in sorted(counts)}
 
     def _stage(self, day: date, rows: pa.Table, reach: Reach) -> None:

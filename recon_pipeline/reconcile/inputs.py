@@ -97,11 +97,14 @@ def digest_of(value: Any) -> str:
 
 
 class Inputs:
-    """The state of a venue's inputs in the lake at one moment."""
+    """The state of a venue's inputs in the lake at one moment. Reads through `connection`, or one of its own."""
 
-    def __init__(self, lake: Lake, settings: KernelSettings) -> None:
+    def __init__(
+        self, lake: Lake, settings: KernelSettings, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> None:
         self.lake = lake
         self.settings = settings
+        self._connection = connection
         venue = settings.venue
         self.balances = Days.of(lake.digests("balances", venue))
         self.transfers = Days.of(lake.digests("transfers", venue))
@@ -109,6 +112,14 @@ class Inputs:
         self.prices = {source: Days.of(lake.digests("prices", source)) for source in self.price_sources}
         self.expected = Days.of(lake.digests("expected", venue))
         self.quarantine = lake.read_quarantine(venue).to_pylist()
+
+    def reader(self) -> duckdb.DuckDBPyConnection:
+        """A connection to read with and to close, which leaves the one that was given open."""
+        if self._connection is None:
+            return connect(self.lake)
+        cursor = self._connection.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        return cursor
 
     @property
     def price_sources(self) -> tuple[str, ...]:
@@ -120,6 +131,10 @@ class Inputs:
         """Every coverage partition of the venue: a row may overlap any window, however early it begins."""
         venue = self.settings.venue
         return [self.lake.partition("coverage", venue, day) for day in self.lake.days("coverage", venue)]
+
+    def balance_rows(self, day: date) -> int:
+        """How many balances a day states."""
+        return self.lake.rows("balances", self.settings.venue, day)
 
     @cached_property
     def expected_items(self) -> pa.Table:
@@ -199,7 +214,7 @@ class Inputs:
         files = self.coverage_files
         if not files:
             return np.array([], np.int64), np.array([], np.int64), []
-        with connect(self.lake) as connection:
+        with self.reader() as connection:
             rows = connection.execute(
                 "SELECT epoch_us(window_start) AS starts, epoch_us(window_end) AS ends,"
                 " sha256(concat_ws(chr(31), account, stream, coalesce(asset, chr(30)), window_start, window_end,"
@@ -283,14 +298,14 @@ def _first_days(inputs: Inputs, frames: tuple[str, ...]) -> dict[Wallet, date]:
         ]
         while len(_remembered) > 7:
             _remembered.pop(next(iter(_remembered)))
-        _remembered[key] = _first_days_of(inputs.lake, files)
+        _remembered[key] = _first_days_of(inputs, files)
     return _remembered[key]
 
 
-def _first_days_of(lake: Lake, files: list[str]) -> dict[Wallet, date]:
+def _first_days_of(inputs: Inputs, files: list[str]) -> dict[Wallet, date]:
     if not files:
         return {}
-    with connect(lake) as connection:
+    with inputs.reader() as connection:
         rows = connection.execute(
             "SELECT account, wallet, min(date) FROM read_parquet($files, hive_partitioning = true,"
             " hive_types = {'date': DATE}) GROUP BY account, wallet",

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.reconcile.carried import Carried
-from recon_pipeline.reconcile.finish import Finisher
+from recon_pipeline.reconcile.finish import Finisher, Piece
 from recon_pipeline.reconcile.inputs import Inputs, Reach, connect, stale_days
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.tables import ONE_DAY, Tables
 from recon_pipeline.stores.lake import Lake
 
-PIECE_DAYS = 16
-UNASKED_PIECE_DAYS = 64
+PIECE_ROWS = 80_000
+PIECE_DAYS = 366
+"""A piece has so many balances, or so many days, whichever is less: many rows take memory, many pieces take time."""
 
 
 class AmountOverflowError(ReconError):
@@ -61,14 +62,15 @@ def reconcile(
     wanted = sorted({day for day in days if day >= settings.start})
     if not wanted:
         return Outcome()
-    inputs = Inputs(lake, settings)
     try:
-        with lake.write(run) as write, connect(lake) as connection, Finisher(inputs, write, accounts) as finisher:
-            tables = Tables(connection, inputs, as_of_day)
-            tables.settle()
-            carried = Carried(connection, inputs, state_folder)
-            _compute(tables, carried, finisher, wanted, on_day)
-            carried.save(wanted[-1])
+        with lake.write(run) as write, connect(lake) as connection:
+            inputs = Inputs(lake, settings, connection)
+            with Finisher(inputs, write, accounts) as finisher:
+                tables = Tables(connection, inputs, as_of_day)
+                tables.settle()
+                carried = Carried(connection, inputs, state_folder)
+                _compute(tables, carried, finisher, wanted, on_day)
+                carried.save(wanted[-1])
             changed = tuple(day for _, _, day in write.commit())
     except duckdb.OutOfRangeException as error:
         raise AmountOverflowError(
@@ -86,9 +88,9 @@ def _compute(
     known_until = carried.load(wanted[0])
     for first, last in _pieces(known_until, tables.inputs, wanted):
         asked = [day for day in wanted if first <= day <= last]
-        reaches = _prepare(tables, first, last, asked)
+        piece = _prepare(tables, first, last, asked)
         if asked:
-            finisher.finish(tables.frozen(), reaches)
+            finisher.finish(tables.frozen(), piece)
         if _takes_back(tables.inputs):
             finisher.settle()  # the next day's window may take back what this one expects
         carried.advance()
@@ -134,17 +136,17 @@ def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) ->
 
     A window may take back the expected residual of the day before: where there are such, each day is a piece.
     """
-    length = 1 if _takes_back(inputs) else PIECE_DAYS
+    longest = 1 if _takes_back(inputs) else PIECE_DAYS
     first = known_until + ONE_DAY if known_until else min([wanted[0], *_first_days(inputs)])
     asked = set(wanted)
     while first <= wanted[-1]:
-        last = first
-        if first in asked:
-            while last + ONE_DAY in asked and (last - first).days + 1 < length:
-                last += ONE_DAY
-        else:
-            upcoming = next(day for day in wanted if day > first)
-            last = min(upcoming - ONE_DAY, first + timedelta(days=UNASKED_PIECE_DAYS - 1))
+        last, is_asked = first, first in asked
+        rows = inputs.balance_rows(first)
+        while last < wanted[-1] and (last + ONE_DAY in asked) == is_asked:
+            rows += inputs.balance_rows(last + ONE_DAY)
+            if rows > PIECE_ROWS or (last - first).days + 1 >= (longest if is_asked else PIECE_DAYS):
+                break
+            last += ONE_DAY
         yield first, last
         first = last + ONE_DAY
 
@@ -157,8 +159,8 @@ def _first_days(inputs: Inputs) -> list[date]:
     return [kept.days[0] for kept in (inputs.balances, *inputs.prices.values()) if kept.days]
 
 
-def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> dict[date, Reach]:
-    """Make the tables of one piece, and the state after it; how far the rows of its asked days reach."""
+def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> Piece:
+    """Make the tables of one piece and the state after it."""
     tables.days(asked)
     tables.balances(first, last)
     tables.prices(first, last)
@@ -167,12 +169,17 @@ def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> dict
     tables.model("stated")
     is_sliced = _slice_flows(tables) if asked else False
     tables.never_stated(asked)
-    for name in ("positions", "cells", "windows"):
-        tables.model(name)
-    reaches = _prepare_asked(tables, asked, is_sliced) if asked else {}
+    tables.model("positions")
+    tables.view("cells")
+    tables.view("starts")
+    tables.model("windows")
+    if tables.one("SELECT coalesce(bool_or(goes_back), false) FROM windows") == (True,):
+        tables.view("starts_in_any_order", view="starts")
+        tables.model("windows")
+    reaches = _prepare_asked(tables, asked) if asked else {}
     for name in ("carried_wallets_next", "carried_positions_next", "carried_prices_next"):
         tables.model(name)
-    return reaches
+    return Piece(reaches, is_sliced)
 
 
 def _slice_flows(tables: Tables) -> bool:
@@ -186,27 +193,21 @@ def _slice_flows(tables: Tables) -> bool:
     if most_a_day > 1:
         tables.db.execute("INSERT INTO positions_told_by_flows SELECT DISTINCT account, wallet, asset FROM flows")
         return False
+    tables.slice_days()
     tables.model("flow_slices")
     tables.db.execute("INSERT INTO positions_told_by_flows SELECT DISTINCT account, wallet, asset FROM flow_slices")
     return True
 
 
-def _prepare_asked(tables: Tables, asked: list[date], is_sliced: bool) -> dict[date, Reach]:
-    for name in ("missing_snapshots", "never_stated", "grid", "price_of_day", "reach"):
+def _prepare_asked(tables: Tables, asked: list[date]) -> dict[date, Reach]:
+    for name in ("missing_snapshots", "never_stated"):
+        tables.model(name)
+    tables.more("unstated_rows", table="windows")
+    tables.view("grid")
+    for name in ("price_of_day", "untested", "reach"):
         tables.model(name)
     reaches = tables.reaches()
     hulls = [hull for reach in reaches.values() if (hull := reach.window_days)]
     tables.flows(min((hull[0] for hull in hulls), default=None), max((hull[1] for hull in hulls), default=None))
-    tables.model("flow_sums_of_slices" if is_sliced and _ends_at_cuts(tables) else "flow_sums", table="flow_sums")
-    tables.model("window_holes")
-    tables.model("spoiled_windows")
     tables.timing(asked)
     return reaches
-
-
-def _ends_at_cuts(tables: Tables) -> bool:
-    (elsewhere,) = tables.one(
-        "SELECT count(*) FROM grid WHERE situation = 'tested' AND window_start < window_end"
-        " AND NOT (window_start IN (SELECT instant FROM cuts) AND window_end IN (SELECT instant FROM cuts))"
-    )
-    return bool(elsewhere == 0)

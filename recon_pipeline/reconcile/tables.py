@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE, BUCKETS
 from recon_pipeline.frames.schema import FLOW_FRAMES
@@ -23,10 +24,18 @@ _NO_FLOWS = (
     " '' AS txn_subtype, '' AS measure, NULL::DATE AS utc_day WHERE false"
 )
 _BALANCES = (
-    "account VARCHAR, wallet VARCHAR, asset VARCHAR, as_of TIMESTAMPTZ, date DATE, snapshot_id VARCHAR,"
-    " read_at TIMESTAMPTZ, raw_balance DECIMAL(36, 18), raw_loan DECIMAL(36, 18), raw_interest DECIMAL(36, 18),"
-    " raw_unrealised_pnl DECIMAL(36, 18)"
+    "account, wallet, asset, as_of, date, snapshot_id, read_at, raw_balance, raw_loan, raw_interest, raw_unrealised_pnl"
 )
+_ROWS_AT_ONCE = 1 << 20
+_NO_BALANCES = (
+    "SELECT '' AS account, '' AS wallet, '' AS asset, NULL::TIMESTAMPTZ AS as_of, NULL::DATE AS date,"
+    " '' AS snapshot_id, NULL::TIMESTAMPTZ AS read_at, NULL::DECIMAL(36, 18) AS raw_balance,"
+    " NULL::DECIMAL(36, 18) AS raw_loan, NULL::DECIMAL(36, 18) AS raw_interest,"
+    " NULL::DECIMAL(36, 18) AS raw_unrealised_pnl WHERE false"
+)
+_BUCKET_OF_SUBTYPE = {
+    subtype: BUCKETS.index(bucket) + 1 for subtype, bucket in BUCKET_BY_SUBTYPE.items() if bucket is not None
+}
 _COVERAGE = (
     "account VARCHAR, stream VARCHAR, asset VARCHAR, window_start TIMESTAMPTZ, window_end TIMESTAMPTZ, status VARCHAR"
 )
@@ -46,14 +55,23 @@ class Tables:
         """Make a model's table from its SQL, under its own name or another."""
         self.db.execute(f"CREATE OR REPLACE TABLE {table or name} AS {sql_of(name)}")
 
-    def frozen(self) -> duckdb.DuckDBPyConnection:
+    def more(self, name: str, *, table: str) -> None:
+        """Add a model's rows to a table, by the names of their columns."""
+        self.db.execute(f"INSERT INTO {table} BY NAME ({sql_of(name)})")
+
+    def view(self, name: str, *, view: str | None = None) -> None:
+        """Let a model, under its own name or another, be computed anew by whoever reads it.
+
+        Cheaper than a table where it only renames and filters, or is read once.
+        """
+        self.db.execute(f"CREATE OR REPLACE VIEW {view or name} AS {sql_of(name)}")
+
+    def frozen(self) -> Frozen:
         """A second connection that goes on seeing the tables as they are now, whatever this one does next."""
         reader = self.db.cursor()
         reader.execute("SET TimeZone = 'UTC'")
         self._variables(reader)
-        reader.execute("BEGIN TRANSACTION")
-        reader.execute("SELECT count(*) FROM days").fetchall()  # a transaction sees what its first query saw
-        return reader
+        return Frozen(reader)
 
     def table(self, name: str, columns: str, rows: Sequence[tuple[Any, ...]] = ()) -> None:
         """Make a small table from rows."""
@@ -81,7 +99,6 @@ class Tables:
             [(opening.account, opening.wallet, opening.date) for opening in settings.openings],
         )
         self.table("price_sources", "rank INTEGER, venue VARCHAR", list(enumerate(self.inputs.price_sources, start=1)))
-        self.table("buckets", "txn_subtype VARCHAR, bucket UTINYINT", _bucket_rows())
         self._quarantine()
         self._whole_frame("coverage", _COVERAGE, self.inputs.coverage_files)
         expected = [self.lake.partition("expected", settings.venue, day) for day in self.inputs.expected.days]
@@ -100,6 +117,7 @@ class Tables:
         }
         for name, value in values.items():
             db.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        db.execute(f"SET VARIABLE bucket_of_subtype = MAP {_BUCKET_OF_SUBTYPE}")
         for name, threshold in vars(settings.severities).items():
             db.execute(f"SET VARIABLE {name} = '{threshold:f}'::DECIMAL(38, 9)")
 
@@ -150,12 +168,10 @@ class Tables:
         self.table("days", "date DATE, is_expected BOOLEAN", rows)
 
     def balances(self, first: date, last: date) -> None:
-        """Every stated balance of the piece's days."""
-        self.table("balances", _BALANCES)
+        """A view over every stated balance of the piece's days."""
         days = [day for day in self.inputs.balances.days if first <= day <= last]
-        if days:
-            names = ", ".join(column.split()[0] for column in _BALANCES.replace("(36, 18)", "").split(", "))
-            self.db.execute(f"INSERT INTO balances SELECT {names} FROM {self.parquet('balances', days)}")
+        source = f"SELECT {_BALANCES} FROM {self.parquet('balances', days)}" if days else _NO_BALANCES
+        self.db.execute(f"CREATE OR REPLACE VIEW balances AS {source}")
 
     def flows(self, first: date | None, last: date | None) -> None:
         """A view over the flows dated first to last, and which partitions of these days there are and are not."""
@@ -171,6 +187,16 @@ class Tables:
             "day_start TIMESTAMPTZ, day_end TIMESTAMPTZ",
             [(day, day + ONE_DAY) for day in sorted(missing)],
         )
+
+    def slice_days(self) -> None:
+        """The model `slice_days` as variables, for `flow_slices`."""
+        self.model("slice_days")
+        for name, value in (
+            ("first_slice_day", "min(utc_day)"),
+            ("slice_of_day", "list(slice ORDER BY utc_day)"),
+            ("cut_of_day", "list(cut ORDER BY utc_day)"),
+        ):
+            self.db.execute(f"SET VARIABLE {name} = (SELECT {value} FROM slice_days)")
 
     def prices(self, first: date, last: date) -> None:
         """Prices by rank of their source, one for each instant; a refused one is a null that counts."""
@@ -278,6 +304,33 @@ class Tables:
         return " UNION ALL ".join(selects) or None
 
 
+class Frozen:
+    """The tables of one piece as they stood when it was made; its own are temporary. Close it by leaving its block."""
+
+    def __init__(self, reader: duckdb.DuckDBPyConnection) -> None:
+        self._db = reader
+        reader.execute("BEGIN TRANSACTION")
+        reader.execute("SELECT count(*) FROM days").fetchall()  # a transaction sees what its first query saw
+
+    def __enter__(self) -> Frozen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def model(self, name: str, *, table: str | None = None) -> None:
+        """Make a model's table from its SQL, under its own name or another."""
+        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table or name} AS {sql_of(name)}")
+
+    def is_true(self, name: str) -> bool:
+        """The answer of a model that is a question."""
+        return self._db.execute(sql_of(name)).fetchone() == (True,)
+
+    def rows(self, name: str) -> pa.Table:
+        """The rows of a model, in no order."""
+        return self._db.sql(sql_of(name)).to_arrow_reader(_ROWS_AT_ONCE).read_all()
+
+
 @cache
 def sql_of(name: str) -> str:
     """The SQL of a kernel model."""
@@ -296,7 +349,3 @@ def quoted(text: str) -> str:
 
 def _is_told(row: dict[str, Any]) -> bool:
     return bool(row["account"] and row["wallet"] and row["asset"])
-
-
-def _bucket_rows() -> list[tuple[str, int]]:
-    return [(name, BUCKETS.index(bucket) + 1) for name, bucket in BUCKET_BY_SUBTYPE.items() if bucket is not None]

@@ -138,8 +138,19 @@ class LocalFolder:
             path.unlink(missing_ok=True)
         for path in gone:
             _remove_if_empty(path.parent)
-        touched = {folder for path in (*targets, *gone) for folder in path.parents if folder.is_relative_to(self._root)}
-        _sync(folder for folder in touched if folder.exists())
+        _sync(folder for folder in self._folders_of([*targets, *gone]) if folder.exists())
+
+    def _folders_of(self, files: Iterable[Path]) -> set[Path]:
+        """Every folder from those of the files up to the lake's own."""
+        found: set[Path] = set()
+        for file in files:
+            folder = file.parent
+            while folder not in found:
+                found.add(folder)
+                if folder == self._root:
+                    break
+                folder = folder.parent
+        return found
 
     @staticmethod
     def _make_folders(folders: Iterable[Path]) -> None:

@@ -15,6 +15,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -46,6 +47,7 @@ from recon_pipeline.stores.parquet import (
 
 FILE = "data.parquet"
 _ROWS_AT_ONCE = 65_536
+_CHECK_THREADS = 4
 _DAY_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _VENUE_FOLDER = re.compile(r"venue=([A-Za-z0-9_.-]+)")
 _VENUE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -323,10 +325,9 @@ class LakeWrite:
         quarantine is told as ("quarantine", venue, date.min).
         """
         changed: dict[str, tuple[Partition, Path, str, Footer]] = {}
-        for name, (partition, path) in self._staged.items():
-            footer = checked_footer(partition, path)
-            with path.open("rb") as file:
-                digest = sha256(file)
+        with ThreadPoolExecutor(_CHECK_THREADS) as pool:  # reading and hashing hold no lock of Python's
+            checked = list(pool.map(_checked_file, self._staged.values()))
+        for (name, (partition, path)), (footer, digest) in zip(self._staged.items(), checked, strict=True):
             if digest != self._lake._present_digest(name):
                 changed[name] = (partition, path, digest, footer)
         gone = {name: p for name, p in self._removed.items() if self._folder.version(name) is not None}
@@ -347,6 +348,14 @@ class LakeWrite:
         path = self._own / name.replace("/", ".")
         self._staged[name] = (partition, path)
         return str(path)
+
+
+def _checked_file(staged: tuple[Partition, Path]) -> tuple[Footer, str]:
+    """What a staged file says of itself, once its columns are those of its frame, and its digest."""
+    partition, path = staged
+    footer = checked_footer(partition, path)
+    with path.open("rb") as file:
+        return footer, sha256(file)
 
 
 def _name(frame: str, venue: str, day: date) -> str:
