@@ -23,6 +23,8 @@ CALENDARS = ("daily", "weekdays", "stated")
 ROLLED_MEASURES = ("balance", "loan", "interest")
 DUE_DAYS_DEFAULT = 1
 DUE_DAYS_MAX = 366
+SEVERITY_DECIMALS = 9
+"""More would not survive the exact arithmetic in which severities are decided."""
 
 ToleranceKind = Literal["default", "cumulative", "books"]
 
@@ -263,6 +265,11 @@ def _amounts(section: Section, account: str | None, rank: int) -> list[Tolerance
 def _severities(at: Value | None) -> Severities:
     names = tuple(spec.name for spec in fields(Severities))
     written = {name: (value, value.number()) for name, value in (at.section(names) if at else ())}
+    for name, (value, number) in written.items():
+        is_share = name.endswith("_share")
+        if number != round(number, SEVERITY_DECIMALS) or (is_share and number >= 1):
+            what = "a share from 0 to below 1" if is_share else "an amount in USD"
+            raise value.error(f"{name} is {number:f}", expected=f"{what} with at most {SEVERITY_DECIMALS} decimals")
     found = Severities(**{name: number for name, (_, number) in written.items()})
     for lower, upper in (
         ("medium_share", "high_share"),

@@ -305,6 +305,22 @@ ConfigError: medium_usd 5000 is above high_usd 1000
   expected: thresholds that rise with the severity
   next:     correct line 6 of recon.yaml""",
     ),
+    "a share of one": (
+        MINIMAL + "severities: {high_share: 1}\n",
+        """\
+ConfigError: high_share is 1
+  where:    recon.yaml, line 6: severities.high_share
+  expected: a share from 0 to below 1 with at most 9 decimals
+  next:     correct line 6 of recon.yaml""",
+    ),
+    "a threshold too fine to decide by": (
+        MINIMAL + 'severities: {low_usd_always: "0.0000000001"}\n',
+        """\
+ConfigError: low_usd_always is 0.0000000001
+  where:    recon.yaml, line 6: severities.low_usd_always
+  expected: an amount in USD with at most 9 decimals
+  next:     correct line 6 of recon.yaml""",
+    ),
     "files that nothing reads": (
         MINIMAL + "    files: {b: b.csv}\n",
         """\

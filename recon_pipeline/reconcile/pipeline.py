@@ -281,7 +281,7 @@ class VenueRun:
         key = frozenset(days)
         if key not in self._plans:
             reading = self._read()
-            self._plans[key] = consulted(reading.frames, reading.quarantine, self.kernel, sorted(days))
+            self._plans[key] = consulted(reading.frames, reading.quarantine, sorted(days))
         wanted = days | self._plans[key].get(frame, set())
         if frame in BESIDES:  # a claim that has left the folder must not outlive it, wherever it began
             wanted |= set(absent_or_different(self.lake, frame, self.venue, self._by_day[frame]))

@@ -16,15 +16,12 @@ import pyarrow as pa
 
 from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.reconcile.inputs import PRICE_DAYS
-from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.tables import each, sql_of
 
 Instants = tuple[datetime, datetime] | None
 
 
-def consulted(
-    frames: Mapping[str, pa.Table], quarantine: pa.Table, settings: KernelSettings, days: Sequence[date]
-) -> dict[str, set[date]]:
+def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequence[date]) -> dict[str, set[date]]:
     """The days of each input frame whose partitions a run over `days` has to write where they are absent or differ.
 
     `frames` holds the six input frames of one reading, each in its `Frame.arrow`.
