@@ -296,5 +296,5 @@ def test_a_wrong_configuration_is_refused_with_its_line(settings: Settings) -> N
 def test_dagster_is_given_its_own_schema_and_an_outright_driver() -> None:
     url = storage_url("postgresql://owner:p%40ss@db:5433/recon?sslmode=require")
     assert url.startswith("postgresql+psycopg2://owner:p%40ss@db:5433/recon?")
-    assert "options=-csearch_path%3Ddagster" in url
+    assert "options=-csearch_path%3Ddagster+-csynchronous_commit%3Doff" in url
     assert "sslmode=require" in url
