@@ -196,7 +196,7 @@ def test_what_was_refused_fails_the_run_when_everything_is_written(
         assert len(instance.get_materialized_partitions(key(name))) == 31
     status, told = check(instance, key("transfers"), "contract")
     assert (status, told["rows refused"]) == ("FAILED", 1)
-    assert records(told["sample"])[0]["file"] == "transfers-treasury.csv"
+    assert records(told["sample of rows refused"])[0]["file"] == "transfers-treasury.csv"
     assert [record["day"] for record in records(told["days at fault"])] == ["2025-10-13"]
     assert instance.get_latest_materialization_event(dg.AssetKey(["marts", "account_day_verdict"])) is not None
 

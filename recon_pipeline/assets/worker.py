@@ -10,6 +10,9 @@ from dagster._cli.api import execute_run_command
 
 import recon_pipeline.assets.storage
 import recon_pipeline.stores.migrations  # noqa: F401
+from recon_pipeline.stores.marts import mart_models
+
+mart_models()  # read and parsed once, too
 
 
 def execute(told: str) -> None:
