@@ -41,7 +41,7 @@ from recon_pipeline.stores.journal import (
     record_streams,
 )
 from recon_pipeline.stores.lake import Lake, LakeWrite
-from recon_pipeline.stores.marts import mart_models, refresh
+from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
 from recon_pipeline.venues.statements.faults import NoFileMatches
@@ -183,7 +183,7 @@ class VenueRun:
             self.changed |= {("reconciliation", self.venue, day) for day in self.outcome.changed}
             self._publish(stop)
             # A backfill of the venue's assets alone takes no mart along, and a mart that lags behind would mislead.
-            refresh(self.url, mart_models(), self.venue)
+            refresh_if_changed(self.url, mart_models(), self.venue)
             return self.outcome
 
     def faults(self) -> Faults:
