@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.postgres]
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 T = TypeVar("T")
 MONTH = "[2025-10-01...2025-10-31]"
-SECONDS_MAX = 240  # the backfill daemon looks every 30 s
+SECONDS_MAX = 120
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",

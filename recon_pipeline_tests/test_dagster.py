@@ -196,7 +196,7 @@ def test_what_was_refused_fails_the_run_when_everything_is_written(
         assert len(instance.get_materialized_partitions(key(name))) == 31
     status, told = check(instance, key("transfers"), "contract")
     assert (status, told["rows refused"]) == ("FAILED", 1)
-    assert records(told["sample"])[0]["file"] == "transfers-treasury.csv"
+    assert records(told["sample of rows refused"])[0]["file"] == "transfers-treasury.csv"
     assert [record["day"] for record in records(told["days at fault"])] == ["2025-10-13"]
     assert instance.get_latest_materialization_event(dg.AssetKey(["marts", "account_day_verdict"])) is not None
 
@@ -296,5 +296,5 @@ def test_a_wrong_configuration_is_refused_with_its_line(settings: Settings) -> N
 def test_dagster_is_given_its_own_schema_and_an_outright_driver() -> None:
     url = storage_url("postgresql://owner:p%40ss@db:5433/recon?sslmode=require")
     assert url.startswith("postgresql+psycopg2://owner:p%40ss@db:5433/recon?")
-    assert "options=-csearch_path%3Ddagster" in url
+    assert "options=-csearch_path%3Ddagster+-csynchronous_commit%3Doff" in url
     assert "sslmode=require" in url

@@ -18,7 +18,7 @@ from recon_pipeline.reconcile.findings import find, first_day_to_run, verdicts
 from recon_pipeline.reconcile.pipeline import INPUTS, RefusedInput, Request, VenueRun, open_lake
 from recon_pipeline.sandbox.statements import VENUE, planted
 from recon_pipeline.stores.database import connection
-from recon_pipeline.stores.marts import mart_models, refresh
+from recon_pipeline.stores.marts import mart_models, refresh, refresh_if_changed
 from recon_pipeline_tests.homes import AS_OF, FIRST, LAST, demo_home, edit, lake_bytes, rows, run
 
 pytestmark = pytest.mark.postgres
@@ -238,6 +238,23 @@ def test_verdicts_are_counted_by_account(settings: Settings) -> None:
         "operations": {"green": 29, "opening": 1, "incomplete": 1},
         "treasury": {"green": 7, "opening": 1, "red": 23},
     }
+
+
+def test_marts_are_filled_anew_only_if_something_they_rest_on_has_changed(settings: Settings) -> None:
+    url, models = str(settings.database_url), mart_models()
+    run(settings, FIRST, date(2025, 10, 20))
+    assert refresh_if_changed(url, models, VENUE) == {}
+    with connection(url, "testing") as database:
+        database.execute(sa.text("UPDATE recon.tolerances SET tolerance = tolerance + 1"))
+    assert set(refresh_if_changed(url, models, VENUE)) == {m.name for m in models if m.materialized == "table"}
+    assert refresh_if_changed(url, models, VENUE) == {}
+    run(settings)  # puts the tolerances back and covers further days
+    assert refresh_if_changed(url, models, VENUE) == {}
+    with connection(url, "testing") as database:
+        stored = database.execute(sa.text("SELECT * FROM marts.cumulative_drift ORDER BY 1, 2, 3, 4, 5")).all()
+    refresh(url, models, VENUE)
+    with connection(url, "testing") as database:
+        assert database.execute(sa.text("SELECT * FROM marts.cumulative_drift ORDER BY 1, 2, 3, 4, 5")).all() == stored
 
 
 def test_what_a_run_was_and_read_is_recorded(settings: Settings) -> None:

@@ -36,7 +36,7 @@ def contract(asset: dg.AssetKey, run: VenueRun, frame: str | None) -> dg.AssetCh
     by_day = {day: [row for row in refused if _day(row) in (day, None)] for day in run.request.days}
     shown = {
         "rows refused": len(refused),
-        "sample": metadata.table([_told(row) for row in refused]),
+        "sample of rows refused": metadata.table([_told(row) for row in refused]),
         "files refused": metadata.table([{"file": file.path, "error": file.error} for file in faulty]),
     }
     at_fault = {day: {"rows refused": len(rows)} for day, rows in by_day.items() if rows or undated}
@@ -67,7 +67,7 @@ def variance(asset: dg.AssetKey, found: Findings) -> dg.AssetCheckResult:
     shown = {
         "rows at variance": found.statuses.get("variance", 0),
         "USD at variance": metadata.text(found.usd_at_variance),
-        "rows": metadata.table(rows),
+        "rows": metadata.findings_table(rows),
     }
     check = dg.AssetCheckKey(asset, "variance")
     return _Result(check, list(found.days), at_fault, shown, ERROR, bool(at_fault)).told()
@@ -114,7 +114,11 @@ class _Result:
             passed=not self.failed,
             asset_key=self.check.asset_key,
             check_name=self.check.name,
-            metadata={**self.shown, "days of the run": len(self.days), "days at fault": metadata.table(rows, most=31)},
+            metadata={
+                **self.shown,
+                "days of the run": str(len(self.days)),
+                "days at fault": metadata.table(rows, most=31),
+            },
             severity=self.severity,
         )
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.engine import make_url
 
@@ -23,8 +23,14 @@ PROCESS_TAG = "recon/process"
 DAGSTER_YAML = f"""\
 # Written once by `recon`; yours to edit from then on. What the settings are for: docs/dagster.md.
 storage:
-  postgres:
-    postgres_url: {{env: {STORAGE_URL_VARIABLE}}}   # the same database as the rows, schema {SCHEMA}
+  custom:                                           # dagster-postgres, with connections that are kept
+    module: recon_pipeline.assets.storage
+    class: Storage
+    config:
+      postgres_url: {{env: {STORAGE_URL_VARIABLE}}} # the same database as the rows, schema {SCHEMA}
+run_launcher:                                       # a run starts in a process that has everything imported
+  module: recon_pipeline.assets.launcher
+  class: ForkingRunLauncher
 run_queue:
   dequeue_interval_seconds: 1                       # a run asked for in the UI starts at once, not within 5 s
   dequeue_use_threads: true
@@ -67,9 +73,15 @@ def dagster_environment(settings: Settings, database: str) -> dict[str, str]:
 
 
 def storage_url(database: str) -> str:
-    """The URL for Dagster's own tables, in their own schema; psycopg2 said outright, for a bare URL means psycopg 3."""
+    """The URL for Dagster's own tables, in their own schema; psycopg2 said outright, for a bare URL means psycopg 3.
+
+    An event does not wait for the disk. What a crash of the server may lose of them is a moment's bookkeeping: a run
+    whose end is lost is found by `fail_dead_runs`, and what it has stored is in recon.partitions.
+    """
     url = make_url(database).set(drivername="postgresql+psycopg2")
-    return url.update_query_dict({"options": f"-csearch_path={SCHEMA}"}).render_as_string(hide_password=False)
+    return url.update_query_dict({"options": f"-csearch_path={SCHEMA} -csynchronous_commit=off"}).render_as_string(
+        hide_password=False
+    )
 
 
 def write_instance(settings: Settings) -> Path:
@@ -82,9 +94,25 @@ def write_instance(settings: Settings) -> Path:
     return home
 
 
-def process_tags() -> Mapping[str, str]:
-    """Tags that let `fail_dead_runs` tell whether the process that executes a run is still there."""
-    return {PROCESS_TAG: f"{socket.gethostname()}|{os.getpid()}|{process_started(os.getpid())}"}
+def process_tags(pid: int | None = None) -> Mapping[str, str]:
+    """Tags that let others tell whether the process that executes a run (this one, by default) is still there."""
+    pid = os.getpid() if pid is None else pid
+    return {PROCESS_TAG: f"{socket.gethostname()}|{pid}|{process_started(pid)}"}
+
+
+def process_of(tag: str | None) -> int:
+    """The number of the process in such a tag; 0 if there is none."""
+    number = (tag or "").split("|")[1:2]
+    return int(number[0]) if number and number[0].isdigit() else 0
+
+
+def process_state(tag: str | None) -> Literal["alive", "dead", "unknown"]:
+    """Whether the process of such a tag lives; unknown if it is another machine's."""
+    host, _, rest = (tag or "").partition("|")
+    pid = process_of(tag)
+    if host != socket.gethostname() or not pid:
+        return "unknown"
+    return "alive" if process_started(pid) == rest.partition("|")[2] else "dead"
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -96,7 +124,7 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
     in_progress = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     runs = instance.get_runs(dg.RunsFilter(statuses=in_progress))
-    dead = [run for run in runs if _is_dead(run.tags.get(PROCESS_TAG))]
+    dead = [run for run in runs if process_state(run.tags.get(PROCESS_TAG)) == "dead"]
     for run in dead:
         instance.report_run_failed(run, "The process that executed this run ended without a word; run it again.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -117,9 +145,3 @@ def _started_elsewhere(pid: int) -> str:
     """The same where there is no /proc."""
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _is_dead(process: str | None) -> bool:
-    host, _, rest = (process or "").partition("|")
-    pid, _, started = rest.partition("|")
-    return host == socket.gethostname() and pid.isdigit() and process_started(int(pid)) != started

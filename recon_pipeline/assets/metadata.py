@@ -72,6 +72,18 @@ def table(rows: Sequence[Mapping[str, Any]], most: int = 50) -> dg.TableMetadata
     return dg.MetadataValue.table(records, schema=schema)
 
 
+def findings_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | str:
+    """Rows that disagree: what matters most comes first, for the page shows no more than half a dozen columns."""
+    return table([_finding(row) for row in rows])
+
+
+def _finding(row: Mapping[str, Any]) -> dict[str, Any]:
+    place = {"date": row["date"], "position": f"{row['account']} {row['wallet']} {row['asset']}"}
+    first = {name: row[name] for name in ("variance_in_asset", "variance_in_usd", "status", "discrepancy_type")}
+    told = place | first
+    return told | {name: value for name, value in row.items() if name not in (*told, "account", "wallet", "asset")}
+
+
 def text(value: Any) -> str:
     """A cell: nothing for null, a decimal without exponent and trailing zeros, an instant in UTC."""
     if value is None:

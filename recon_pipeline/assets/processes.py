@@ -106,10 +106,9 @@ def _command(name: str, port: int | None, workspace: Path | None) -> list[str]:
             "recon_pipeline",
             *at,
         ]
-    workspace_option = ["--workspace", str(workspace)]
     if name == "webserver":
-        return [*python, "dagster_webserver", *at, *workspace_option]
-    return [*python, "dagster._daemon", "run", *workspace_option]
+        return [*python, "dagster_webserver", *at, "--workspace", str(workspace)]
+    return [*python, "recon_pipeline.assets.daemon", str(workspace)]
 
 
 def _start(settings: Settings, database: str, name: str, port: int | None, workspace: Path | None = None) -> Process:

@@ -144,7 +144,10 @@ def _reconciliation(venue: VenueSettings) -> dg.AssetsDefinition:
             context.add_asset_metadata(of_day | _by_status(findings.statuses), partition_key=str(day))
         # The page of an asset shows its latest event; the picture of a whole range in each of its days would only swell
         # the event log.
-        last = {"rows by day": metadata.plot(found.days), "rows that disagree": metadata.table(found.disagreeing)}
+        last = {
+            "rows by day": metadata.plot(found.days),
+            "rows that disagree": metadata.findings_table(found.disagreeing),
+        }
         context.add_asset_metadata(last, partition_key=str(run.request.last_day))
         return dg.MaterializeResult(
             metadata={

@@ -77,7 +77,7 @@ def parsed_sql(
     `types` holds the columns that were given; in `given` the others are null.
     """
     cells = [_cell(column, types.get(column.name, pa.null())) for column in frame.columns]
-    rules = [rule for rule in _rules(frame, venue, allowed) if rule.column in types]
+    rules = [rule for rule in _rules(frame, types, venue, allowed) if rule.column in types]
     plain, broken = _probe(connection, cells, rules)
     values = [f'{c.plain if c.column in plain else c.careful} AS "{c.column}"' for c in cells]
     faults = [c.fault for c in cells if c.fault is not None and c.column not in plain]
@@ -133,11 +133,15 @@ def _fits(column: Column, given: pa.DataType) -> bool:
     return not pa.types.is_string(given) and column.type != AMOUNT
 
 
-def _rules(frame: Frame, venue: str, allowed: Mapping[str, tuple[str, ...]]) -> list[Rule]:
+def _rules(
+    frame: Frame, types: Mapping[str, pa.DataType], venue: str, allowed: Mapping[str, tuple[str, ...]]
+) -> list[Rule]:
     rules = []
     for column in frame.columns:
         if column.required:
-            blank = f'given."{column.name}" IS NULL OR trim(CAST(given."{column.name}" AS VARCHAR)) = \'\''
+            blank = f'given."{column.name}" IS NULL'
+            if pa.types.is_string(types.get(column.name, TEXT)):
+                blank += f" OR trim(given.\"{column.name}\") = ''"
             rules.append(Rule(column.name, "MissingValue", blank, f"{column.name} is empty"))
         if words := allowed.get(column.name) or column.allowed:
             wrong = f"nullif(given.\"{column.name}\", '') NOT IN ({', '.join(map(quoted, words))})"

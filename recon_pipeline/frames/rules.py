@@ -139,7 +139,7 @@ test_keys.__test__ = False  # type: ignore[attr-defined]
 def _doubled_sql(frame: Frame, key: list[str]) -> str:
     """A refused row has no typed content: what was given for it stands in, so that it equals no good row."""
     content = [c for c in frame.columns if c.name not in {"venue", "raw_id"}]
-    packed = ", ".join(f'"{c.name}" := given."{c.name}"' for c in content)
+    packed = ", ".join(f'"{c.name}" := CAST(given."{c.name}" AS VARCHAR)' for c in content)
     flows = frame in FLOW_FRAMES
     leg = "CASE WHEN faults IS NULL THEN hash(wallet, asset, txn_subtype) END" if flows else "0"
     return f"""

@@ -148,7 +148,7 @@ def _number_equal_rows(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _bad_rows(connection: duckdb.DuckDBPyConnection, frame: Frame, table: pa.Table) -> pa.Table:
     told = {c.name for c in frame.columns}
-    packed = ", ".join(f'"{name}" := given."{name}"' for name in table.column_names if name in told)
+    packed = ", ".join(f'"{name}" := CAST(given."{name}" AS VARCHAR)' for name in table.column_names if name in told)
     instant = next((f"judged.{name}" for name in ("datetime", "as_of") if name in told), "CAST(NULL AS TIMESTAMPTZ)")
     date = "judged.date" if "date" in told else f"CAST({instant} AS DATE)"
     account, wallet, asset = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recon_pipeline.config import Settings, VenueSettings
 from recon_pipeline.reconcile.inputs import stale_days
-from recon_pipeline.reconcile.pipeline import INPUTS, open_lake
+from recon_pipeline.reconcile.pipeline import INPUTS, open_lake, readings
 from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.reconcile.storing import ByDay, absent_or_different
 from recon_pipeline.stores.publish import last_good_files
@@ -45,10 +45,10 @@ def list_folder(settings: Settings, venue: VenueSettings) -> Listing:
 def changed_days(settings: Settings, venue: VenueSettings, url: str) -> list[date]:
     """The days of the partitions that differ from what the lake holds, those never run, and those now stale.
 
-    Reads the folder whole. Nothing is written but the archive.
+    Reads the folder whole. Nothing is written but the archive and the reading that is kept.
     """
     lake = open_lake(settings)
-    reading = read_folder(venue, settings.archive, last_good_files(url, venue.name))
+    reading = read_folder(venue, settings.archive, last_good_files(url, venue.name), kept=readings(settings))
     days: set[date] = set()
     reconciled = set(lake.days("reconciliation", venue.name))
     for frame in INPUTS:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 from recon_pipeline.config import Settings
@@ -40,7 +41,7 @@ from recon_pipeline.stores.journal import (
     record_streams,
 )
 from recon_pipeline.stores.lake import Lake, LakeWrite
-from recon_pipeline.stores.marts import mart_models, refresh
+from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
 from recon_pipeline.venues.statements.faults import NoFileMatches
@@ -95,6 +96,11 @@ def open_lake(settings: Settings) -> Lake:
     return Lake(settings.lake_url, settings.home / "lake.digests.json")
 
 
+def readings(settings: Settings) -> Path:
+    """Where the last reading of each venue is kept."""
+    return settings.home / "readings"
+
+
 class Say(Protocol):
     """Who hears what a run is at: in words, and, where it can be counted, how far it is."""
 
@@ -127,6 +133,7 @@ class VenueRun:
     _stored: dict[str, set[date]] = field(default_factory=dict)
     _plans: dict[frozenset[date], dict[str, set[date]]] = field(default_factory=dict)
     _begun: bool = False
+    _published: bool = False
     _failure: BaseException | None = None
 
     @cached_property
@@ -176,7 +183,7 @@ class VenueRun:
             self.changed |= {("reconciliation", self.venue, day) for day in self.outcome.changed}
             self._publish(stop)
             # A backfill of the venue's assets alone takes no mart along, and a mart that lags behind would mislead.
-            refresh(self.url, mart_models(), self.venue)
+            refresh_if_changed(self.url, mart_models(), self.venue)
             return self.outcome
 
     def faults(self) -> Faults:
@@ -242,7 +249,8 @@ class VenueRun:
         if self._reading is None:
             self.say(f"reading the folder of {self.venue}")
             venue = self.settings.venues[self.venue]
-            self._reading = read_folder(venue, self.settings.archive, last_good_files(self.url, self.venue))
+            last_good = last_good_files(self.url, self.venue)
+            self._reading = read_folder(venue, self.settings.archive, last_good, kept=readings(self.settings))
             record_files(self.url, self.venue, self._reading.files)
             record_streams(self.url, self.venue, self._reading.streams)
             self._files_version = files_version(self.url, self.venue)
@@ -271,10 +279,13 @@ class VenueRun:
                 self._stage(write, frame, of_frame)
             write.put_quarantine(self.venue, reading.quarantine)
             stop.check()
-            self.changed |= set(write.commit())
+            changed = set(write.commit())
+        self.changed |= changed
         for frame, of_frame in {"quarantine": set[date](), **missing}.items():
             self._stored.setdefault(frame, set()).update(of_frame)
-        self._publish(stop)
+        # The first step finds what a run before this one may have left behind; after it, only changes matter.
+        if changed or not self._published:
+            self._publish(stop)
 
     def _missing(self, frame: str, days: set[date]) -> set[date]:
         """The partitions of a frame that a run over these days has to write and this run has not written yet."""
@@ -296,7 +307,9 @@ class VenueRun:
 
     def _publish(self, stop: Stop) -> None:
         on_partition = self._counted(f"publishing {self.venue}", 0, stop)
+        self._published = False
         publish(self.lake, self.url, self.venue, self.run_id, on_partition=on_partition)
+        self._published = True
 
     def _counted(self, text: str, all_: int, stop: Stop) -> Callable[..., None]:
         """A callback that stops the run if it was asked to, and says how far it is."""

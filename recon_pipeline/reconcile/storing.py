@@ -13,31 +13,40 @@ from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.stores.lake import Lake
 from recon_pipeline.stores.parquet import Partition
 
+_DAYS_FILTERED_MAX = 4
+"""To sort a frame by day costs as much as to look through it for a few days."""
+
 
 class ByDay:
     """A frame's rows by the UTC day that places them in the lake; a day without rows has an empty table."""
 
     def __init__(self, frame: str, table: pa.Table) -> None:
-        days = table[FRAMES[frame].partitioned_by].cast(pa.date32())
-        order = pc.sort_indices(days)
-        self._table = table.take(order)
-        numbers = days.take(order).combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-        first = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1)) if len(numbers) else np.array([], np.int64)
-        ends = [*first[1:].tolist(), len(numbers)] if len(numbers) else []
-        self._slices = {
-            pa.scalar(int(numbers[start]), pa.int32()).cast(pa.date32()).as_py(): (start, end)
-            for start, end in zip(first.tolist(), ends, strict=True)
-        }
-
-    @property
-    def days(self) -> frozenset[date]:
+        self._days = table[FRAMES[frame].partitioned_by].cast(pa.date32())
+        self._table = table
+        self._filtered = 0
+        self._slices: dict[date, tuple[int, int]] | None = None
+        self.days: frozenset[date] = frozenset(pc.unique(self._days).to_pylist())
         """The days that have rows."""
-        return frozenset(self._slices)
 
     def rows(self, day: date) -> pa.Table:
         """The rows of a day."""
-        start, end = self._slices.get(day, (0, 0))
+        if day not in self.days:
+            return self._table.slice(0, 0)
+        if self._slices is None and self._filtered < _DAYS_FILTERED_MAX:
+            self._filtered += 1
+            return self._table.filter(pc.equal(self._days, pa.scalar(day, pa.date32())))
+        if self._slices is None:
+            self._slices = self._sort()
+        start, end = self._slices[day]
         return self._table.slice(start, end - start)
+
+    def _sort(self) -> dict[date, tuple[int, int]]:
+        """Put the rows of each day beside each other; where each day begins and ends."""
+        order = pc.sort_indices(self._days)
+        self._table, self._days = self._table.take(order), self._days.take(order)
+        counts = pc.value_counts(self._days)  # in the order of appearance
+        ends = np.cumsum(counts.field("counts").to_numpy()).tolist()
+        return dict(zip(counts.field("values").to_pylist(), zip([0, *ends], ends, strict=False), strict=True))
 
 
 def only_accounts(lake: Lake, partition: Partition, rows: pa.Table, accounts: frozenset[str]) -> pa.Table:

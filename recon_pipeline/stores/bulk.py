@@ -15,6 +15,8 @@ from recon_pipeline.frames.schema import FRAMES, QUARANTINE
 PARTITIONED = ("transfers", "trades", "balances", "prices", "reconciliation", "reconciliation_history")
 """The tables that are partitioned by month."""
 
+_ANALYZES_ONLY = 180000
+"""The server's version from which on ANALYZE can leave out the partitions of a table."""
 _BATCH = pa.schema([("date", pa.date32()), ("digest", pa.string()), ("rows", pa.int64())])
 
 
@@ -112,9 +114,13 @@ class Bulk:
             schema = {} if temporary else {"db_schema_name": "recon"}
             return int(cursor.adbc_ingest(table, rows, mode="append", temporary=temporary, **schema))
 
-    def analyze(self, table: str) -> None:
-        """Renew the statistics of a table, which for partitioned ones PostgreSQL never does by itself."""
-        self.execute(f"ANALYZE recon.{table}")
+    def analyze(self, table: str, columns: Sequence[str]) -> None:
+        """Renew the statistics of a table, which for partitioned ones PostgreSQL never does by itself.
+
+        Of the columns by which rows are found and joined, and without those of each month, which PostgreSQL keeps.
+        """
+        only = "ONLY " if int(self.value("SELECT current_setting('server_version_num')")) >= _ANALYZES_ONLY else ""
+        self.execute(f"ANALYZE {only}recon.{table} ({', '.join(columns)})")
         self._connection.commit()
 
 

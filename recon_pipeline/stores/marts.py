@@ -6,6 +6,7 @@ A view is always current. A model that says `materialized: table` holds what its
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -68,6 +69,44 @@ def deploy(url: str, models: Sequence[Model]) -> tuple[str, ...]:
         for model in changed:
             _describe(database, model)
         return tuple(model.name for model in changed)
+
+
+def refresh_if_changed(url: str, models: Sequence[Model], venue: str) -> dict[str, int]:
+    """`refresh` of a venue, unless everything on which its marts rest is as it was at the last time.
+
+    That is what was loaded of the lake, by digest, the days that runs covered, the settings, and the models themselves.
+    """
+    with connection(url, f"looking whether the marts of {venue} are current") as database:
+        rests_on = database.execute(sa.text(_RESTS_ON), {"venue": venue, "mark": _MARK}).scalar_one()
+        state = hashlib.sha256("\n".join([rests_on, *(model.digest for model in models)]).encode()).hexdigest()
+        known = database.execute(sa.text(_KNOWN_STATE), {"venue": venue, "mark": _MARK}).scalar()
+    if known == state:
+        return {}
+    filled = refresh(url, models, venue)
+    # Written after the marts are: whatever comes between has them filled once more, never once too seldom.
+    with connection(url, f"marking the marts of {venue} as current") as database:
+        database.execute(sa.text(_MARK_STATE), {"venue": venue, "mark": _MARK, "state": state})
+    return filled
+
+
+_MARK = "marts"
+"""The state of a venue's marts stands in recon.partitions under this name, as that of a frame without days."""
+_RESTS_ON = """
+    SELECT concat_ws(E'\\n',
+        (SELECT string_agg(concat_ws(' ', frame, date, digest), E'\\n' ORDER BY frame, date)
+            FROM recon.partitions WHERE venue = :venue AND frame <> :mark),
+        (SELECT max(last_day) FROM recon.runs WHERE venue = :venue),
+        (SELECT string_agg(v::text, E'\\n' ORDER BY v::text) FROM recon.venues AS v WHERE venue = :venue),
+        (SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM recon.tolerances AS t WHERE venue = :venue),
+        (SELECT string_agg(o::text, E'\\n' ORDER BY o::text) FROM recon.openings AS o WHERE venue = :venue)
+    )
+"""
+_KNOWN_STATE = "SELECT digest FROM recon.partitions WHERE venue = :venue AND frame = :mark"
+_MARK_STATE = """
+    INSERT INTO recon.partitions (venue, frame, date, digest, rows, run_id)
+    VALUES (:venue, :mark, DATE '0001-01-01', :state, 0, :mark)
+    ON CONFLICT (venue, frame, date) DO UPDATE SET digest = excluded.digest, loaded_at = now()
+"""
 
 
 def refresh(url: str, models: Sequence[Model], venue: str | None = None) -> dict[str, int]:

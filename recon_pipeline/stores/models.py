@@ -23,6 +23,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
 from pathlib import Path
@@ -115,11 +116,16 @@ def tables_read(sql: str, dialect: str) -> tuple[str, ...]:
     """The tables that a query names, dotted and sorted, without its CTEs and its table functions."""
     tables = {
         f"{source.db}.{source.name}" if source.db else source.name
-        for scope in traverse_scope(sqlglot.parse_one(sql, dialect=dialect))
+        for scope in traverse_scope(_parsed(sql, dialect))
         for source in scope.sources.values()
         if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
     }
     return tuple(sorted(tables))
+
+
+@lru_cache(maxsize=64)
+def _parsed(sql: str, dialect: str) -> exp.Expr:
+    return sqlglot.parse_one(sql, dialect=dialect)
 
 
 def _load_model(path: Path, dialect: str, schema: str | None) -> Model:
@@ -163,7 +169,7 @@ def _load_model(path: Path, dialect: str, schema: str | None) -> Model:
 
 def _columns_written(sql: str, path: Path, dialect: str) -> tuple[str, ...]:
     try:
-        tree = sqlglot.parse_one(sql, dialect=dialect)
+        tree = _parsed(sql, dialect)
     except SqlglotError as fault:
         raise ModelError(f"not SQL: {str(fault).splitlines()[0]}", where=str(path), expected="one SELECT") from None
     if not isinstance(tree, exp.Query):

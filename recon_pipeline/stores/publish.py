@@ -90,7 +90,7 @@ def publish(lake: Lake, url: str, venue: str, run_id: str, on_partition: OnParti
                 for day in days:
                     told(frame.name, day)
             if done.inserted - before >= _ROWS_WORTH_ANALYZING:
-                bulk.analyze(frame.name)
+                bulk.analyze(frame.name, sorted({*frame.key, frame.partitioned_by} & set(frame.arrow.names)))
         if _publish_quarantine(lake, bulk, stored.get("quarantine", {}).get(QUARANTINE_DAY)):
             told("quarantine", QUARANTINE_DAY)
     return done

@@ -15,10 +15,9 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recon_pipeline.errors import SourceFileError
-from recon_pipeline.frames.cells import FILE, LINE, is_exact
+from recon_pipeline.frames.cells import is_exact
 from recon_pipeline.frames.schema import AMOUNT, COUNT, DAY, FRAMES, INSTANT, TEXT, Frame
 from recon_pipeline.venues.statements.archive import Archive, Fingerprint, fingerprint
 from recon_pipeline.venues.statements.faults import (
@@ -86,7 +85,7 @@ class Folder:
             )
         self._reader, self._archive, self._last_good = reader, Archive(archive), last_good
         self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
-        self.files = _find(root, globs, mapped)
+        self.files = find_files(root, globs, mapped)
         for file in self.files:
             self._open(file)
         self._check()
@@ -160,14 +159,14 @@ class Folder:
         if file.opened is None:
             return
         if file.canonical is not None:
-            file.opened = _canonical(file.opened, file.canonical)
+            _require_frame(file.opened, file.canonical)
         for view in file.views:
             reference = self._references.get(view)
             if reference is not None and file.opened.header != reference:
                 raise _header_differs(file.opened, reference, view)
 
 
-def _find(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> list[FolderFile]:
+def find_files(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> list[FolderFile]:
     """Every file that serves something, by name."""
     views: dict[Path, list[str]] = {}
     for view, pattern in globs.items():
@@ -206,8 +205,8 @@ def _header_differs(opened: OpenedFile, reference: frozenset[tuple[str, str]], v
 # --- canonical files --------------------------------------------------------------------------------------------------
 
 
-def _canonical(opened: OpenedFile, frame: Frame) -> OpenedFile:
-    """The file with the frame's columns as text, so that files of both kinds can stand in one table."""
+def _require_frame(opened: OpenedFile, frame: Frame) -> None:
+    """Refuses a file that lacks a column of the frame, has one besides, or has one of a type that rounds."""
     known = {column.name: column for column in frame.columns}
     for name, type_ in opened.columns:
         if name not in known:
@@ -231,9 +230,6 @@ def _canonical(opened: OpenedFile, frame: Frame) -> OpenedFile:
             expected=f"the columns {', '.join(c.name for c in frame.columns if c.required)}; the others have a default",
             next_step=f"add the column, or write {frame.name}.sql for a layout of your own",
         )
-    texts = {name: pc.cast(opened.table[name], TEXT) for name, _ in opened.columns}
-    table = pa.table({**texts, FILE: opened.table[FILE], LINE: opened.table[LINE]})
-    return OpenedFile(opened.name, opened.columns, table, opened.rows)
 
 
 _EXPECTED_TYPES: Mapping[pa.DataType, str] = {

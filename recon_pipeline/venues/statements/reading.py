@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,9 +24,11 @@ from recon_pipeline.errors import SourceFileError
 from recon_pipeline.frames.exact import connect
 from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS, FLOW_FRAMES, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, Validated, validate
+from recon_pipeline.venues.statements.archive import Archive, fingerprint
 from recon_pipeline.venues.statements.faults import MappingFiles
 from recon_pipeline.venues.statements.files import connect_reader
-from recon_pipeline.venues.statements.folder import INPUT_FRAMES, Folder, FolderFile
+from recon_pipeline.venues.statements.folder import INPUT_FRAMES, Folder, FolderFile, find_files
+from recon_pipeline.venues.statements.kept import Kept, instants, key, load, save
 from recon_pipeline.venues.statements.mapping import Mapped, Period, map_folder, widen
 
 STREAMS = ("transfers", "trades")
@@ -80,16 +83,29 @@ class Reading:
     counts: Mapping[str, Mapping[str, int]]
 
 
-def read_folder(venue: VenueSettings, archive: Path, last_good: Mapping[str, str] | None = None) -> Reading:
+def read_folder(
+    venue: VenueSettings, archive: Path, last_good: Mapping[str, str] | None = None, *, kept: Path | None = None
+) -> Reading:
     """Reads, archives, maps and validates the folder of a statements venue.
 
-    `last_good` gives, for a file's name, the digest of its last good version. Raises FolderMissing, a MappingError (the
+    `last_good` gives, for a file's name, the digest of its last good version. In the folder `kept` the last reading is
+    kept, and taken from there if no byte and no setting has changed since. Raises FolderMissing, a MappingError (the
     venue's run is refused) or StoreError (the archive cannot be written).
     """
     sql = _mapping_files(venue)
+    found = _load_kept(venue, sql, archive, last_good or {}, kept) if kept is not None else None
+    if found is not None:
+        return found
+    reading = _read_folder(venue, sql, archive, last_good or {})
+    if kept is not None and not reading.faults and not len(reading.quarantine):
+        _save_kept(venue, sql, last_good or {}, kept, reading)
+    return reading
+
+
+def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, last_good: Mapping[str, str]) -> Reading:
     with closing(connect_reader()) as reader:
         folder = Folder(
-            reader, venue.folder, globs=venue.files, mapped=frozenset(sql), archive=archive, last_good=last_good or {}
+            reader, venue.folder, globs=venue.files, mapped=frozenset(sql), archive=archive, last_good=last_good
         )
         mapped = map_folder(folder, sql, venue.files, PERIOD_COLUMNS)
     tables: dict[str, pa.Table] = {
@@ -97,7 +113,7 @@ def read_folder(venue: VenueSettings, archive: Path, last_good: Mapping[str, str
         for frame in INPUT_FRAMES
     }
     folder.forget_rows()
-    files = _source_files(folder, tables, mapped, last_good or {})
+    files = _source_files(folder, tables, mapped, last_good)
     validated: dict[str, Validated] = {}
     for frame in INPUT_FRAMES:  # one after the other, for what was given is freed when it is done
         allowed = {"stream": (*STREAMS, "*")}
@@ -114,6 +130,64 @@ def read_folder(venue: VenueSettings, archive: Path, last_good: Mapping[str, str
         digest=_digest(venue, folder, sql),
         counts={name: result.counts for name, result in validated.items()},
     )
+
+
+# --- the last reading -------------------------------------------------------------------------------------------------
+
+
+def _load_kept(
+    venue: VenueSettings, sql: Mapping[str, Path], archive: Path, last_good: Mapping[str, str], kept: Path
+) -> Reading | None:
+    """The reading that was kept of the files as they are now, if it was, and if the archive holds every one."""
+    if not venue.folder.is_dir() or not (kept / venue.name).is_dir():
+        return None
+    try:
+        files = find_files(venue.folder, venue.files, frozenset(sql))
+        digests = {file.name: fingerprint(file.path).digest for file in files}
+    except OSError:
+        return None
+    if not all(Archive(archive).holds(digest) for digest in digests.values()):
+        return None
+    found = load(kept, venue.name, _kept_key(venue, sql, digests, last_good))
+    if found is None:
+        return None
+    files_then = [SourceFile(**_source_row(row)) for row in found.about["files"]]
+    return Reading(
+        venue=venue.name,
+        frames=found.frames,
+        quarantine=QUARANTINE.empty_table(),
+        files=tuple(files_then),
+        faults=(),
+        streams=tuple(found.about["streams"]),
+        digest=found.about["digest"],
+        counts=found.about["counts"],
+    )
+
+
+def _save_kept(
+    venue: VenueSettings, sql: Mapping[str, Path], last_good: Mapping[str, str], kept: Path, reading: Reading
+) -> None:
+    """Keep the reading under its files as they will be told when it is looked for next: all good now."""
+    digests = {file.path: str(file.digest) for file in reading.files if file.status == "read"}
+    about = {
+        "files": [asdict(file) for file in reading.files if file.status == "read"],
+        "streams": list(reading.streams),
+        "digest": reading.digest,
+        "counts": {name: dict(counts) for name, counts in reading.counts.items()},
+    }
+    save(kept, venue.name, _kept_key(venue, sql, digests, digests), Kept(reading.frames, about))
+
+
+def _kept_key(
+    venue: VenueSettings, sql: Mapping[str, Path], digests: Mapping[str, str], last_good: Mapping[str, str]
+) -> str:
+    mapping = {name: path.read_text(encoding="utf-8") for name, path in sql.items()}
+    return key(venue.name, dict(venue.files), mapping, dict(digests), dict(last_good))
+
+
+def _source_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    told = instants(row, ("first_instant", "last_instant"))
+    return {**told, "frames": tuple(told["frames"])}
 
 
 def _mapping_files(venue: VenueSettings) -> dict[str, Path]:
@@ -146,7 +220,22 @@ def _canonical_rows(folder: Folder, frame: Frame) -> pa.Table:
             file.frames.add(frame.name)
     if not tables:
         return pa.table({column.name: pa.nulls(0, TEXT) for column in frame.columns})
-    return pa.concat_tables(tables, promote_options="default")
+    types = {name: _types(name, tables) for name in sorted({name for table in tables for name in table.column_names})}
+    words = {column.name for column in frame.columns if column.type == TEXT}
+    as_text = {name for name, found in types.items() if len(found) > 1 or (name in words and found != {TEXT})}
+    return pa.concat_tables([_as_text(table, as_text) for table in tables], promote_options="default")
+
+
+def _types(column: str, tables: Sequence[pa.Table]) -> set[pa.DataType]:
+    return {table.schema.field(column).type for table in tables if column in table.column_names}
+
+
+def _as_text(table: pa.Table, columns: Collection[str]) -> pa.Table:
+    """The table with these columns as text, so that files of both kinds can stand in one, and numbers can be names."""
+    for position, field in enumerate(table.schema):
+        if field.name in columns:
+            table = table.set_column(position, field.name, pc.cast(table.column(position), TEXT))
+    return table
 
 
 # --- what faults of files mean ----------------------------------------------------------------------------------------
@@ -258,7 +347,11 @@ def _periods_in(connection: duckdb.DuckDBPyConnection, table: pa.Table, columns:
     if table.num_rows == 0:
         return {}
     connection.register("given", table.select([*columns, FILE]))
-    each = " UNION ALL ".join(f"SELECT {FILE}, instant_or_null({column}) AS told FROM given" for column in columns)
+    told = {
+        name: name if pa.types.is_timestamp(table.schema.field(name).type) else f"instant_or_null({name})"
+        for name in columns
+    }
+    each = " UNION ALL ".join(f"SELECT {FILE}, {told[name]} AS told FROM given" for name in columns)
     rows = connection.execute(f"SELECT {FILE}, min(told), max(told) FROM ({each}) GROUP BY 1").fetchall()
     connection.unregister("given")
     return {str(name): (first, last) for name, first, last in rows}
