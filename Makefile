@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # one process for each of two processors, whole files each: a file's tests share a server
-PYTEST_ARGS ?= -n 2 --dist loadfile -m "not browser and not soak"
+PYTEST_ARGS ?= -n 2 --dist loadfile
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: setup demo test test-soak test-browser lint bench down lock
@@ -26,11 +26,11 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# what takes minutes: kills, long properties
+# a part of the tests: kills, and the properties that take minutes
 test-soak: setup
 	$(BIN)/python -m pytest -m soak
 
-# the Dagster UI in a real, headless Chromium; needs chromium and chromedriver
+# a part of the tests: the Dagster UI in a real, headless Chromium
 test-browser: setup
 	$(BIN)/python -m pytest -m browser
 
