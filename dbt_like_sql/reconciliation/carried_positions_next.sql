@@ -6,6 +6,7 @@ WITH read_wallets AS (
 
 last_cells AS (
     SELECT
+        windows.position_id,
         positions.account,
         positions.wallet,
         positions.asset,
@@ -15,16 +16,12 @@ last_cells AS (
             WHEN windows.starts_next THEN struct_pack(
                 as_of := windows.as_of,
                 date := windows.date,
-                balance := windows.balance,
-                loan := windows.loan,
-                interest := windows.interest
+                balance := windows.balance
             )
             WHEN windows.start_as_of IS NOT NULL THEN struct_pack(
                 as_of := windows.start_as_of,
                 date := windows.start_date,
-                balance := windows.start_balance,
-                loan := windows.start_loan,
-                interest := windows.start_interest
+                balance := windows.start_balance
             )
         END AS cell
     FROM windows
@@ -45,8 +42,8 @@ SELECT
     last_cells.cell.as_of AS as_of,
     last_cells.cell.date AS date,
     coalesce(last_cells.cell.balance, 0)::DECIMAL(36, 18) AS balance,
-    coalesce(last_cells.cell.loan, 0)::DECIMAL(36, 18) AS loan,
-    coalesce(last_cells.cell.interest, 0)::DECIMAL(36, 18) AS interest,
+    coalesce(measures.loan, 0)::DECIMAL(36, 18) AS loan,
+    coalesce(measures.interest, 0)::DECIMAL(36, 18) AS interest,
     CASE
         WHEN last_cells.kind = 'carried' THEN coalesce(before.in_last_snapshot, FALSE)
         ELSE last_cells.kind IN ('stated', 'quarantined')
@@ -55,12 +52,13 @@ SELECT
 FROM last_cells
 INNER JOIN carried_wallets_next AS wallets USING (account, wallet)
 LEFT JOIN carried_positions AS before USING (account, wallet, asset)
+LEFT JOIN measures ON last_cells.position_id = measures.position_id AND last_cells.cell.date = measures.date
 WHERE
     CASE
         WHEN last_cells.kind = 'carried' THEN coalesce(before.in_last_snapshot, FALSE)
         ELSE last_cells.kind IN ('stated', 'quarantined')
     END
     OR last_cells.cell.balance <> 0
-    OR last_cells.cell.loan <> 0
-    OR last_cells.cell.interest <> 0
+    OR measures.loan <> 0
+    OR measures.interest <> 0
     OR last_cells.cell.as_of IS DISTINCT FROM wallets.absent_as_of

@@ -13,12 +13,7 @@ WITH of_snapshots AS (
             ELSE 'unknown'
         END AS kind,
         coalesce(stated.as_of, snapshots.read_at) AS as_of,
-        coalesce(stated.raw_balance, 0)::DECIMAL(36, 18) AS balance,
-        coalesce(stated.raw_loan, 0)::DECIMAL(36, 18) AS loan,
-        coalesce(stated.raw_interest, 0)::DECIMAL(36, 18) AS interest,
-        stated.raw_loan AS stated_loan,
-        stated.raw_interest AS stated_interest,
-        stated.raw_unrealised_pnl AS stated_pnl
+        coalesce(stated.raw_balance, 0)::DECIMAL(36, 18) AS balance
     FROM positions
     INNER JOIN snapshots USING (account, wallet)
     LEFT JOIN stated USING (account, wallet, asset, date)
@@ -37,9 +32,7 @@ carried AS (
             WHEN carried_positions.asset IS NOT NULL THEN carried_positions.as_of
             WHEN undated.asset IS NULL THEN carried_wallets.absent_as_of
         END AS as_of,
-        coalesce(carried_positions.balance, 0)::DECIMAL(36, 18) AS balance,
-        coalesce(carried_positions.loan, 0)::DECIMAL(36, 18) AS loan,
-        coalesce(carried_positions.interest, 0)::DECIMAL(36, 18) AS interest
+        coalesce(carried_positions.balance, 0)::DECIMAL(36, 18) AS balance
     FROM positions
     INNER JOIN carried_wallets USING (account, wallet)
     LEFT JOIN carried_positions USING (account, wallet, asset)

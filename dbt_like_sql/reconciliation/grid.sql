@@ -9,13 +9,6 @@ SELECT
     window_end,
     start_date,
     start_balance,
-    start_loan,
-    start_interest,
-    balance AS actual_balance,
-    loan,
-    interest,
-    stated_loan,
-    stated_interest,
-    stated_pnl
+    balance AS actual_balance
 FROM windows
 WHERE kind <> 'carried' AND NOT (situation = 'opening' AND NOT is_listed)

@@ -16,12 +16,20 @@ WITH summed AS (
         coalesce(flow_sums.flow_count, 0) AS flow_count,
         spoiled.position_id IS NOT NULL AS is_spoiled,
         holes.account IS NOT NULL AS has_hole,
-        grid.situation = 'tested' AND getvariable('has_streams') AS is_rolled
+        grid.situation = 'tested' AND getvariable('has_streams') AS is_rolled,
+        at_start.loan AS start_loan,
+        at_start.interest AS start_interest,
+        at_end.loan AS stated_loan,
+        at_end.interest AS stated_interest,
+        at_end.unrealised_pnl AS stated_pnl
     FROM grid
     INNER JOIN positions USING (position_id)
     LEFT JOIN flow_sums USING (position_id, date)
     LEFT JOIN spoiled_windows AS spoiled USING (position_id, date)
     LEFT JOIN untested_told_of AS told_of USING (position_id, date)
+    LEFT JOIN measures AS at_start
+        ON grid.position_id = at_start.position_id AND grid.start_date = at_start.date
+    LEFT JOIN measures AS at_end ON grid.position_id = at_end.position_id AND grid.date = at_end.date
     LEFT JOIN window_holes AS holes
         ON
             positions.account = holes.account
@@ -38,9 +46,9 @@ rolled AS (
         CASE WHEN is_rolled
             THEN start_balance::DECIMAL(38, 18) + transfers_in + transfers_out + trades_in + trades_out + fees
         END AS calculated_balance,
-        CASE WHEN is_rolled AND getvariable('rolls_loan') THEN start_loan::DECIMAL(38, 18) + loan_flows END
+        CASE WHEN is_rolled AND getvariable('rolls_loan') THEN coalesce(start_loan, 0)::DECIMAL(38, 18) + loan_flows END
             AS loan_calculated,
-        CASE WHEN is_rolled AND getvariable('rolls_interest') THEN start_interest::DECIMAL(38, 18) + interest_flows END
+        CASE WHEN is_rolled AND getvariable('rolls_interest') THEN coalesce(start_interest, 0)::DECIMAL(38, 18) + interest_flows END
             AS interest_calculated,
         situation IN ('tested', 'opening', 'no_start', 'as_of_before_start') AS is_actual_known
     FROM summed
@@ -51,7 +59,8 @@ compared AS (
         rolled.*,
         actual_balance::DECIMAL(38, 18) - calculated_balance AS variance,
         greatest(
-            abs(loan::DECIMAL(38, 18) - loan_calculated), abs(interest::DECIMAL(38, 18) - interest_calculated)
+            abs(coalesce(stated_loan, 0)::DECIMAL(38, 18) - loan_calculated),
+            abs(coalesce(stated_interest, 0)::DECIMAL(38, 18) - interest_calculated)
         ) > tolerance AS other_measure_differs,
         coalesce(price.price_status, 'missing') AS price_status,
         price.usd_price

@@ -9,9 +9,7 @@ FROM (
         *,
         lag(CASE WHEN usable THEN as_of END IGNORE NULLS) OVER earlier AS start_as_of,
         lag(CASE WHEN usable THEN date END IGNORE NULLS) OVER earlier AS start_date,
-        lag(CASE WHEN usable THEN balance END IGNORE NULLS) OVER earlier AS start_balance,
-        lag(CASE WHEN usable THEN loan END IGNORE NULLS) OVER earlier AS start_loan,
-        lag(CASE WHEN usable THEN interest END IGNORE NULLS) OVER earlier AS start_interest
+        lag(CASE WHEN usable THEN balance END IGNORE NULLS) OVER earlier AS start_balance
     FROM cells
     WINDOW earlier AS (PARTITION BY position_id, epoch ORDER BY date)
 )

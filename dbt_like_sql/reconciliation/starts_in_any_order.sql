@@ -19,8 +19,6 @@ SELECT
     * EXCLUDE (usable),
     usable AND as_of < start_as_of AS goes_back,
     lag(CASE WHEN starts_next THEN date END IGNORE NULLS) OVER earlier AS start_date,
-    lag(CASE WHEN starts_next THEN balance END IGNORE NULLS) OVER earlier AS start_balance,
-    lag(CASE WHEN starts_next THEN loan END IGNORE NULLS) OVER earlier AS start_loan,
-    lag(CASE WHEN starts_next THEN interest END IGNORE NULLS) OVER earlier AS start_interest
+    lag(CASE WHEN starts_next THEN balance END IGNORE NULLS) OVER earlier AS start_balance
 FROM chained
 WINDOW earlier AS (PARTITION BY position_id, epoch ORDER BY date)

@@ -13,10 +13,15 @@ SELECT
     kind IN ('stated', 'quarantined')
     OR (
         NOT is_opening
-        AND coalesce(start_balance <> 0 OR start_loan <> 0 OR start_interest <> 0, FALSE)
+        AND (
+            coalesce(start_balance <> 0, FALSE)
+            OR coalesce(at_start.loan <> 0, FALSE)
+            OR coalesce(at_start.interest <> 0, FALSE)
+        )
     ) AS is_listed,
     CASE
         WHEN getvariable('has_streams') AND as_of < start_as_of AND balance = start_balance THEN start_as_of
         ELSE as_of
     END AS window_end
 FROM starts
+LEFT JOIN measures AS at_start ON starts.position_id = at_start.position_id AND starts.start_date = at_start.date

@@ -170,6 +170,7 @@ def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> Piec
     is_sliced = _slice_flows(tables) if asked else False
     tables.never_stated(asked)
     tables.model("positions")
+    tables.model("measures")
     tables.view("cells")
     tables.view("starts")
     tables.model("windows")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -27,6 +28,7 @@ _BALANCES = (
     "account, wallet, asset, as_of, date, snapshot_id, read_at, raw_balance, raw_loan, raw_interest, raw_unrealised_pnl"
 )
 _ROWS_AT_ONCE = 1 << 20
+_ROWS_IN_ONE_STATEMENT = 500
 _NO_BALANCES = (
     "SELECT '' AS account, '' AS wallet, '' AS asset, NULL::TIMESTAMPTZ AS as_of, NULL::DATE AS date,"
     " '' AS snapshot_id, NULL::TIMESTAMPTZ AS read_at, NULL::DECIMAL(36, 18) AS raw_balance,"
@@ -76,9 +78,11 @@ class Tables:
     def table(self, name: str, columns: str, rows: Sequence[tuple[Any, ...]] = ()) -> None:
         """Make a small table from rows."""
         self.db.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
-        if rows:
-            marks = ", ".join("?" for _ in rows[0])
-            self.db.executemany(f"INSERT INTO {name} VALUES ({marks})", [list(row) for row in rows])
+        for some in (
+            rows[first : first + _ROWS_IN_ONE_STATEMENT] for first in range(0, len(rows), _ROWS_IN_ONE_STATEMENT)
+        ):
+            marks = f"({', '.join('?' for _ in some[0])})"
+            self.db.execute(f"INSERT INTO {name} VALUES {', '.join(marks for _ in some)}", list(chain(*some)))
 
     # -- for the whole call
 
