@@ -85,7 +85,7 @@ def run(
 ) -> int:
     """Reconcile a range of days: what the UI would run, on the same Dagster instance."""
     settings = find_settings()
-    asked = [_venue(settings, name) for name in venues] or list(settings.venues)
+    asked = _prices_first(settings, [_venue(settings, name) for name in venues] or list(settings.venues))
     from recon_pipeline.reconcile.pipeline import Request, today
 
     of_accounts = frozenset(accounts) or None
@@ -342,6 +342,22 @@ def _days(settings: Settings, venue: str, first: date, last: date) -> tuple[date
         raise click.UsageError(f"--from {first} is after --to {last}")
     first, last = max(first, settings.venues[venue].start), min(last, today() - timedelta(days=1))
     return (first, last) if first <= last else None
+
+
+def _prices_first(settings: Settings, names: list[str]) -> list[str]:
+    """Venues whose prices another one uses before that one: its rows are then computed once."""
+    ordered: list[str] = []
+
+    def add(name: str, users: tuple[str, ...]) -> None:
+        for source in settings.venues[name].price_sources:
+            if source in names and source not in users:
+                add(source, (*users, name))
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in names:
+        add(name, (name,))
+    return ordered
 
 
 def _starts(settings: Settings, venues: list[str]) -> str:

@@ -191,7 +191,10 @@ def test_what_was_refused_fails_the_run_when_everything_is_written(
     result = run_job(definitions, instance)
     assert not result.success
     assert [name for name, _ in result.errors] == ["RefusedInput"]
-    assert result.errors[0][1].startswith("RefusedInput: 0 files and 1 rows were refused")
+    text = result.errors[0][1]
+    assert text.startswith("RefusedInput: 1 row refused\n")
+    assert "transfers-treasury.csv, line " in text
+    assert "-0.1_625" not in text, "an error tells no amount"
     for name in ASSETS:
         assert len(instance.get_materialized_partitions(key(name))) == 31
     status, told = check(instance, key("transfers"), "contract")
@@ -298,3 +301,14 @@ def test_dagster_is_given_its_own_schema_and_an_outright_driver() -> None:
     assert url.startswith("postgresql+psycopg2://owner:p%40ss@db:5433/recon?")
     assert "options=-csearch_path%3Ddagster+-csynchronous_commit%3Doff" in url
     assert "sslmode=require" in url
+
+
+def test_an_error_is_told_by_its_name_whatever_caused_it(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    """The sum of these flows has more digits than a column: DuckDB says so first, the user hears what to do."""
+    line = "operations,EXCHANGE,{0},2025-10-09T14:00:00+00:00,transfer_in,deposit,USDT,999999999999999999"
+    edit(settings, "transfers-operations.csv", lambda lines: [*lines, *(line.format(n) for n in range(120))])
+    ((name, text),) = run_job(definitions, instance).errors
+    assert name == "AmountOverflowError"
+    assert text.startswith("AmountOverflowError: a sum of amounts has more than 20 integer digits\n  where:    venue")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +14,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from recon_pipeline.config import Settings
+from recon_pipeline.config import Opening, Settings, ToleranceRule, Tolerances
 from recon_pipeline.reconcile.changes import changed_days, list_folder, ranges
 from recon_pipeline.reconcile.findings import find, first_day_to_run, verdicts
-from recon_pipeline.reconcile.pipeline import INPUTS, RefusedInput, Request, VenueRun, open_lake
+from recon_pipeline.reconcile.pipeline import (
+    INPUTS,
+    RefusedInput,
+    Request,
+    UnknownAccount,
+    VenueRun,
+    open_lake,
+    run_venue,
+)
 from recon_pipeline.sandbox.statements import VENUE, planted
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.marts import mart_models, refresh, refresh_if_changed
@@ -104,6 +114,79 @@ def test_a_vanished_file_ends_in_the_rows_as_if_it_had_never_been(settings: Sett
     assert rows(never)["reconciliation"] == after
 
 
+def test_a_setting_that_changes_ends_in_the_rows_as_if_it_had_always_been_so(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A new opening on the tenth, and a wider tolerance: the next run, of whatever day, takes every row along."""
+    of_ten = Opening(VENUE, "treasury", "CUSTODY", SHORT, "the ninth cannot be mended")
+    wider = ToleranceRule("operations", None, Decimal("0.5"), 1)
+    run(settings, FIRST, SHORT)
+    later = replace(
+        settings,
+        openings=(of_ten,),
+        tolerances=Tolerances((*settings.tolerances.entries, (VENUE, "default", wider))),
+    )
+    run(later, SHORT, SHORT)
+    after, after_rows = lake_bytes(later), rows(later)
+    always = demo_home(tmp_path / "always", str(settings.database_url))
+    always = replace(always, openings=later.openings, tolerances=later.tolerances)
+    run(always, FIRST, SHORT)
+    assert lake_bytes(always) == after
+    assert rows(always) == after_rows
+
+
+def test_an_account_that_nothing_tells_of_is_refused(settings: Settings) -> None:
+    with pytest.raises(UnknownAccount, match="no record tells of the account tresury") as refused:
+        run(settings, accounts=frozenset({"tresury"}))
+    assert "treasury" in refused.value.expected
+    assert lake_bytes(settings) == {}
+
+
+def test_no_price_is_known_while_a_file_of_prices_cannot_be_read(settings: Settings) -> None:
+    run(settings, FIRST, SHORT)
+    (settings.venues[VENUE].folder / "prices-2.csv").write_bytes(b"")
+    with pytest.raises(RefusedInput, match="1 file refused"):
+        run(settings, SHORT, SHORT)
+    lake = open_lake(settings)
+    told = lake.read("reconciliation", VENUE).to_pylist()
+    assert {row["price_status"] for row in told} == {"missing"}
+    assert {row["status"] for row in told} >= {"matched", "opening"}
+
+
+@pytest.mark.parametrize("order", [("twin", VENUE), (VENUE, "twin")])
+def test_prices_of_another_venue_count_whichever_runs_first(
+    settings: Settings, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    folder = Path(shutil.copytree(settings.venues[VENUE].folder, tmp_path / "twin"))
+    (folder / "prices.csv").unlink()
+    twin = replace(settings.venues[VENUE], name="twin", folder=folder, price_sources=(VENUE,))
+    both = replace(settings, venues={**settings.venues, "twin": twin})
+    for name in order:
+        run_venue(both, Request(name, FIRST, SHORT, AS_OF), f"run of {name}", str(settings.database_url))
+    lake = open_lake(both)
+    own, others = (
+        lake.read("reconciliation", name).drop_columns(["venue", "inputs_digest"]) for name in (VENUE, "twin")
+    )
+    assert "ok" in own["price_status"].to_pylist()
+    assert own.equals(others)
+    edit(both, "prices.csv", lambda lines: [lines[0], *(line.rpartition(",")[0] + ",7" for line in lines[1:])])
+    run_venue(both, Request(VENUE, FIRST, SHORT, AS_OF), "dearer", str(settings.database_url))
+    told = open_lake(both).read("reconciliation", "twin")
+    assert set(told["usd_price"].drop_null().to_pylist()) == {Decimal(7)}
+    with connection(str(settings.database_url), "testing") as database:
+        query = "SELECT DISTINCT usd_price FROM recon.reconciliation WHERE venue = 'twin' AND usd_price IS NOT NULL"
+        assert database.execute(sa.text(query)).scalars().all() == [Decimal(7)]
+
+
+def test_a_mistyped_year_does_not_fill_the_lake(settings: Settings) -> None:
+    line = "ghost,SPOT,mistyped,2006-01-02T10:00:00+00:00,transfer_in,transfer_in,BTC,1"
+    edit(settings, "transfers-operations.csv", lambda lines: [*lines, line])
+    run(settings, FIRST, SHORT)
+    transfers = open_lake(settings).days("transfers", VENUE)
+    assert transfers[0] == date(2006, 1, 2)
+    assert len(transfers) < 20
+
+
 def test_the_whole_folder_is_one_range_at_first_and_nothing_is_left_after_its_run(settings: Settings) -> None:
     days = changed_days(settings, settings.venues[VENUE], str(settings.database_url))
     assert ranges(days, FIRST, date(2025, 12, 31), as_one=True) == [(FIRST, LAST)]
@@ -167,7 +250,7 @@ def test_with_an_account_only_its_rows_are_replaced(settings: Settings) -> None:
 
 def test_a_refused_row_fails_the_run_at_its_end_and_only_its_windows_are_incomplete(settings: Settings) -> None:
     edit(settings, "transfers-treasury.csv", lambda lines: [line.replace("-0.1625", "-0.1_625") for line in lines])
-    with pytest.raises(RefusedInput, match="0 files and 1 rows were refused"):
+    with pytest.raises(RefusedInput, match="1 row refused"):
         run(settings)
     told = rows_that_are_not_plain(settings)
     assert told[(date(2025, 10, 13), "treasury", "CUSTODY", "BTC")][:2] == ("incomplete", "quarantined_flow")

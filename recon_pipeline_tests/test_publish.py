@@ -493,9 +493,11 @@ def settings(tmp_path: Path, *venues: str) -> Settings:
 
 
 def test_settings_are_replaced_as_a_whole_and_streams_are_kept(database: str, tmp_path: Path) -> None:
-    record_settings(database, settings(tmp_path, "bank", "dao"))
+    record_settings(database, settings(tmp_path, "bank", "dao"), "dao")
+    record_settings(database, settings(tmp_path, "bank", "dao"), "bank")
     record_streams(database, "bank", ("transfers",))
-    record_settings(database, settings(tmp_path, "bank"))
+    assert ask(database, "SELECT venue FROM recon.tolerances GROUP BY venue ORDER BY venue") == [("bank",), ("dao",)]
+    record_settings(database, settings(tmp_path, "bank"), "bank")
     assert ask(database, "SELECT venue, calendar, start, due_days, streams FROM recon.venues") == [
         ("bank", "daily", DAY, 1, ["transfers"])
     ]

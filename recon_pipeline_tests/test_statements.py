@@ -209,14 +209,31 @@ def test_a_bad_file_of_flows_fails_the_claims_on_it_and_those_on_no_file(tmp_pat
     }
 
 
-def test_a_bad_file_of_prices_leaves_coverage_and_balances_alone(tmp_path: Path) -> None:
+def test_a_bad_file_of_prices_leaves_coverage_and_balances_alone_and_no_price_is_known(tmp_path: Path) -> None:
     statements = Statements(tmp_path)
     statements.write("transfers.csv", FLOWS + flow("a"))
     statements.write("prices.csv", b"")
     statements.write("coverage.csv", CLAIMS + claim())
     reading = statements.read()
     assert reading.frames["coverage"]["status"].to_pylist() == ["complete"]
-    assert reading.quarantine.num_rows == 0
+    (marker,) = reading.quarantine.to_pylist()
+    assert (marker["frame"], marker["error"], marker["asset"], marker["instant"]) == ("prices", "EmptyFile", None, None)
+
+
+def test_coverage_that_rests_on_a_file_that_has_gone_fails_and_says_so(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write("transfers-1.csv", FLOWS + flow("a"))
+    statements.write(
+        "coverage.csv", CLAIMS + claim("transfers-1.csv", "transfers") + claim("transfers-2.csv", "trades")
+    )
+    reading = statements.read()
+    told = {(row["file"], row["status"], row["error"]) for row in reading.frames["coverage"].to_pylist()}
+    assert told == {("transfers-1.csv", "complete", None), ("transfers-2.csv", "failed", "FileGone")}
+    assert [(type(fault).__name__, fault.where) for fault in reading.faults] == [("FileGone", "transfers-2.csv")]
+
+
+def test_a_folder_without_any_file_is_a_fault_and_not_green(tmp_path: Path) -> None:
+    assert [type(fault).__name__ for fault in Statements(tmp_path).read().faults] == ["NoFiles"]
 
 
 def test_a_bad_file_of_balances_means_that_nothing_absent_counts_as_zero(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ SELECT
     path,
     status,
     error,
+    message,
     frames,
     rows,
     bytes,

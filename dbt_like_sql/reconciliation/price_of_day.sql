@@ -13,6 +13,12 @@ found AS (
             wanted.asset = prices.asset
             AND wanted.rank = prices.rank
             AND wanted.date + INTERVAL 1 DAY > prices.as_of
+    ANTI JOIN unreadable_prices ON wanted.rank = unreadable_prices.rank
+    UNION ALL
+    -- a newer price of any asset may stand in what could not be read
+    SELECT wanted.date, wanted.asset, wanted.rank, NULL AS as_of, NULL AS usd_price
+    FROM wanted
+    SEMI JOIN unreadable_prices USING (rank)
 ),
 
 chosen AS (

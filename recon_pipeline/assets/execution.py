@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 
@@ -67,14 +67,31 @@ def _errors(events: Sequence[dg.DagsterEvent]) -> list[Told]:
     told: list[Told] = []
     for event in events:
         if event.is_step_failure and event.step_failure_data.error is not None:
-            error = event.step_failure_data.error
-            while error.cause is not None:
-                error = error.cause
-            name = error.cls_name or "Error"
-            if name == "DagsterExecutionInterruptedError":
-                told.append((STOPPED, f"{STOPPED}: stopped by a signal between two commits; run it again to go on"))
-                continue
-            # Dagster puts the class before an error's text, which begins with it already.
-            own = error.message.strip().partition(f"{name}: ")[2]
-            told.append((name, own if own.startswith(name) else error.message.strip()))
+            told.append(_told(event.step_failure_data.error))
     return list(dict.fromkeys(told))
+
+
+class _Error(Protocol):
+    """An error as Dagster keeps it in an event."""
+
+    @property
+    def cls_name(self) -> str | None: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def cause(self) -> _Error | None: ...
+
+
+def _told(error: _Error) -> Told:
+    """Of an error and its causes the one that this project names; if none is, what was the first cause of all."""
+    while True:
+        name = error.cls_name or "Error"
+        if name == "DagsterExecutionInterruptedError":
+            return STOPPED, f"{STOPPED}: stopped by a signal between two commits; run it again to go on"
+        # Dagster puts the class, maybe with its module, before an error's text; a named error's begins with it already
+        own = error.message.strip().partition(f"{name}: ")[2]
+        if own.startswith(f"{name}: "):
+            return name, own
+        if error.cause is None:
+            return name, error.message.strip()
+        error = error.cause

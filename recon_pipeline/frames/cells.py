@@ -20,6 +20,8 @@ FILE, LINE = "filename", "file_line"
 """Extra columns that a table may carry: the file of a row and its line in it, header = 1."""
 
 NUMBER = "row_number_given"
+NAME_BYTES = 512
+"""An index of PostgreSQL takes 2,704 bytes, of up to four names."""
 
 _SQL_TYPES: Mapping[pa.DataType, str] = {
     AMOUNT: "DECIMAL(36,18)",
@@ -76,7 +78,8 @@ def parsed_sql(
 
     `types` holds the columns that were given; in `given` the others are null.
     """
-    cells = [_cell(column, types.get(column.name, pa.null())) for column in frame.columns]
+    names = {*frame.key, *frame.order, "account", "wallet", "asset"}
+    cells = [_cell(c, types.get(c.name, pa.null()), is_name=c.name in names) for c in frame.columns]
     rules = [rule for rule in _rules(frame, types, venue, allowed) if rule.column in types]
     plain, broken = _probe(connection, cells, rules)
     values = [f'{c.plain if c.column in plain else c.careful} AS "{c.column}"' for c in cells]
@@ -105,14 +108,25 @@ def _probe(connection: duckdb.DuckDBPyConnection, cells: list[Cell], rules: list
     return plain, [rule for rule, answer in zip(rules, answers[len(cells) :], strict=True) if answer]
 
 
-def _cell(column: Column, given: pa.DataType) -> Cell:
+def _text_cell(name: str, text: str, *, is_name: bool) -> Cell:
+    """Text as it is. A name must fit the indexes of a database; one that does not is not taken over even in part."""
+    plain = f"NOT contains({text}, chr(0))"
+    fault = fault_sql("NotText", f"contains({text}, chr(0))", f"{name} holds a NUL character")
+    if not is_name:
+        return Cell(name, text, plain, text, fault)
+    too_long = f"strlen({text}) > {NAME_BYTES}"
+    told = fault_sql("TooLong", too_long, f"{name} has more than {NAME_BYTES} bytes")
+    careful = f"CASE WHEN NOT {too_long} THEN {text} END"
+    return Cell(name, text, f"{plain} AND NOT {too_long}", careful, f"concat_ws(chr(10), {fault}, {told})")
+
+
+def _cell(column: Column, given: pa.DataType, *, is_name: bool) -> Cell:
     name, sql_type = f'given."{column.name}"', _SQL_TYPES[column.type]
     if pa.types.is_null(given):
         return Cell(column.name, f"CAST(NULL AS {sql_type})", "true", "NULL", None)
     text = f"nullif({name}, '')" if pa.types.is_string(given) else f"CAST({name} AS VARCHAR)"
     if column.type == TEXT:
-        fault = fault_sql("NotText", f"contains({text}, chr(0))", f"{column.name} holds a NUL character")
-        return Cell(column.name, text, f"NOT contains({text}, chr(0))", text, fault)
+        return _text_cell(column.name, text, is_name=is_name)
     if _fits(column, given):
         return Cell(column.name, f"CAST({name} AS {sql_type})", "true", "NULL", None)
     reader = _READERS[column.type]

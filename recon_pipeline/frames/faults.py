@@ -8,6 +8,10 @@ from types import MappingProxyType
 ROW_FAULTS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     {
         "MissingValue": ("a value, for the column is required", "state it in the file"),
+        "TooLong": (
+            "at most 512 bytes of UTF-8 in a column that names something",
+            "use the venue's short identifier and keep the long text in raw_id",
+        ),
         "NotText": ("text without NUL characters", "write the file anew as UTF-8 text"),
         "NotAllowed": ("one of the words that the column allows", "correct the word, or leave the column out"),
         "UnknownSubtype": (

@@ -47,7 +47,6 @@ class Finisher:
         self._inputs = inputs
         self._write = write
         self._accounts = pa.array(sorted(accounts)) if accounts is not None else None
-        self._settings_digest = inputs.settings.digest
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         self._working: Future[None] | None = None
 
@@ -89,7 +88,7 @@ class Finisher:
         timing = self._expected_rows(rows)
         recorded = self._inputs.record(reach)
         entering = {key: value for key, value in recorded.items() if key != "timing_digest"}
-        digest = digest_of([entering, self._settings_digest])
+        digest = digest_of(entering)
         metadata = {INPUTS_KEY: json.dumps(recorded, sort_keys=True, separators=(",", ":"))}
         rows = rows.select(_COMPUTED)
         if self._accounts is not None:

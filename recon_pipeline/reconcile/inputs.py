@@ -189,6 +189,7 @@ class Inputs:
         first_price, last_price = _day(reach["prices"][0]), date.fromisoformat(reach["prices"][1])
         return {
             **reach,
+            "settings_digest": self.settings.digest,
             "streams": list(self.settings.streams),
             "balances_digest": self.balances.over(first_balance, day),
             "transfers_digest": self.transfers.over(flows[0], flows[1]) if flows else "",
@@ -312,6 +313,12 @@ def _first_days_of(inputs: Inputs, files: list[str]) -> dict[Wallet, date]:
             {"files": files},
         ).fetchall()
     return {(account, wallet): day for account, wallet, day in rows}
+
+
+def stored_streams(lake: Lake, venue: str, day: date) -> tuple[str, ...]:
+    """The streams that could move a wallet when a stored day was computed."""
+    metadata = lake.metadata("reconciliation", venue, day)
+    return tuple(json.loads(metadata[INPUTS_KEY])["streams"]) if INPUTS_KEY in metadata else ()
 
 
 def stale_days(lake: Lake, settings: KernelSettings) -> list[date]:

@@ -15,16 +15,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow.compute as pc
+
 from recon_pipeline.config import Settings
-from recon_pipeline.errors import ReconError, StoreError
-from recon_pipeline.reconcile.inputs import stale_days
+from recon_pipeline.errors import ReconError, SourceFileError, StoreError
+from recon_pipeline.reconcile.inputs import stale_days, stored_streams
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
 from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
@@ -44,12 +46,19 @@ from recon_pipeline.stores.lake import Lake, LakeWrite
 from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
-from recon_pipeline.venues.statements.faults import NoFileMatches
+from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoFiles
 from recon_pipeline.venues.statements.reading import Reading, read_folder
 
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
 BESIDES = ("coverage", "expected")
 """Inputs without an asset of their own: they say how complete the reading is, so the step that reads writes them."""
+_ROWS_TOLD = 10
+_FAULTS_OF_FILES = frozenset(fault.__name__ for fault in SourceFileError.__subclasses__())
+_OF_NO_FILE = (NoFileMatches, FileGone, NoFiles)
+
+
+class UnknownAccount(ReconError):  # noqa: N818 - as above
+    """A run for an account that no record of the venue tells of."""
 
 
 class RefusedInput(ReconError):  # noqa: N818 - the name says what is the matter
@@ -81,6 +90,8 @@ class Faults:
     """Path and the text of its error."""
     rows: int
     """Rows in quarantine."""
+    first_rows: tuple[str, ...] = ()
+    """Of the first of them: file, line, and what was found, expected and is to be done."""
 
     def __bool__(self) -> bool:
         return bool(self.files or self.rows)
@@ -162,8 +173,26 @@ class VenueRun:
         """Read the folder, once for the whole run, and store what tells how complete it is."""
         with self._turn() as stop:
             reading = self._read()
+            self._test_accounts(reading)
             self._store(BESIDES, stop)
             return reading
+
+    def _test_accounts(self, reading: Reading) -> None:
+        """Raise UnknownAccount for an account that nothing in the folder or the lake tells of."""
+        told = {
+            account
+            for frame in ("balances", "transfers", "trades", "coverage")
+            for account in pc.unique(reading.frames[frame]["account"]).to_pylist()
+        }
+        told |= set(pc.unique(reading.quarantine["account"]).to_pylist())
+        unknown = sorted((self.request.accounts or frozenset()) - told)
+        if unknown:
+            raise UnknownAccount(
+                f"no record tells of the account {', '.join(unknown)}",
+                where=f"venue {self.venue}",
+                expected=f"one of {', '.join(sorted(filter(None, told))[:20])}",
+                next_step="correct --account; nothing was written",
+            )
 
     def store(self, *frames: str) -> set[date]:
         """Write these frames' partitions of the run's days and of what their rows consult; the days that changed."""
@@ -172,7 +201,8 @@ class VenueRun:
             return {day for frame, _, day in self.changed if frame in frames}
 
     def reconcile(self) -> Outcome:
-        """Compute the run's days and every stored day that rests on something that has changed."""
+        """Compute the run's days and every stored day that rests on something that has changed, here or at a venue that
+        uses the prices of this one."""
         with self._turn() as stop:
             days = self._bring_inputs_up_to_date(stop)
             self.outcome = reconcile_until_settled(
@@ -184,24 +214,71 @@ class VenueRun:
             self._publish(stop)
             # A backfill of the venue's assets alone takes no mart along, and a mart that lags behind would mislead.
             refresh_if_changed(self.url, mart_models(), self.venue)
-            return self.outcome
+        for name, other in self.settings.venues.items():
+            if self.venue in other.price_sources:
+                user = VenueRun(self.settings, replace(self.request, venue=name), self.run_id, self.url, self.say)
+                self.changed |= user.settle()
+        return self.outcome
+
+    def settle(self) -> set[Partition]:
+        """Compute the stored days that rest on what another venue has changed, its prices; what was changed.
+
+        Reads no folder: what the lake holds of the venue's own is left as it is.
+        """
+        stored = self.lake.days("reconciliation", self.venue)
+        if not stored:
+            return set()
+        kernel = kernel_settings(self.settings, self.venue, stored_streams(self.lake, self.venue, stored[-1]))
+        if stale_days(self.lake, kernel):
+            with between_commits() as stop, self._lock():
+                record_settings(self.url, self.settings, self.venue)
+                outcome = reconcile_until_settled(
+                    self.lake, kernel, (), self.request.as_of_day,
+                    run=self.run_id, state_folder=self.settings.home / "carried",
+                    on_day=self._counted(f"reconciling {self.venue}", 0, stop),
+                )  # fmt: skip
+                self.changed |= {("reconciliation", self.venue, day) for day in outcome.changed}
+                self._publish(stop)
+                refresh_if_changed(self.url, mart_models(), self.venue)
+            self.lake.save_cache()
+        return self.changed
 
     def faults(self) -> Faults:
         """What the run has to fail for: faulty files and quarantined rows, not missing snapshots and not variances."""
         reading = self.reading
-        files = tuple((file.path, file.error or "") for file in reading.files if file.status == "faulty")
-        files += tuple((fault.where, fault.found) for fault in reading.faults if isinstance(fault, NoFileMatches))
-        return Faults(files, len(reading.quarantine))
+        files = tuple(
+            (file.path, (file.message or file.error or "").splitlines()[0])
+            for file in reading.files
+            if file.status == "faulty"
+        )
+        files += tuple(
+            (fault.where, f"{type(fault).__name__}: {fault.found}")
+            for fault in reading.faults
+            if isinstance(fault, _OF_NO_FILE)
+        )
+        # what stands for a whole file is told of with the file
+        refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in _FAULTS_OF_FILES]
+        rows = tuple(
+            f"{row['file'] or 'a row'}{', line {}'.format(row['line']) if row['line'] else ''}: {row['error']}:"
+            f" {row['reason']}"
+            for row in refused[:_ROWS_TOLD]
+        )
+        return Faults(files, len(refused), rows)
 
     def raise_for_faults(self) -> None:
         """Raise RefusedInput if anything was refused: the last step of a run, when all its rows are written."""
         if faults := self.faults():
-            first = f"{faults.files[0][0]}: {faults.files[0][1]}" if faults.files else "see recon.quarantine"
+            told = [f"{path}: {text}" for path, text in faults.files] + list(faults.first_rows)
             self._failure = RefusedInput(
-                f"{len(faults.files)} files and {faults.rows} rows were refused; first: {first}",
-                where=f"venue {self.venue}",
+                "; ".join(
+                    f"{count} {what}{'s' if count > 1 else ''} refused"
+                    for count, what in ((len(faults.files), "file"), (faults.rows, "row"))
+                    if count
+                ),
+                where="\n            ".join([f"venue {self.venue}", *told]),
                 expected="every file and row of the folder as the frames describe them",
-                next_step="mend the files; the windows concerned become whole on the next run",
+                next_step="mend them; the windows concerned become whole on the next run. marts.quarantined_rows and"
+                " marts.source_files tell of all",
             )
             raise self._failure
 
@@ -224,7 +301,7 @@ class VenueRun:
             with between_commits() as stop, self._lock():
                 if not self._begun:
                     begin_run(self.url, self.run_id, self.request)
-                    record_settings(self.url, self.settings)
+                    record_settings(self.url, self.settings, self.venue)
                     self._begun = True
                 if self._reading is not None and files_version(self.url, self.venue) != self._files_version:
                     # Another run has read the folder between two of our steps. To go on with what we read before
@@ -294,6 +371,9 @@ class VenueRun:
             reading = self._read()
             self._plans[key] = consulted(reading.frames, reading.quarantine, sorted(days))
         wanted = days | self._plans[key].get(frame, set())
+        if wanted:  # what was stored before and has no rows any more
+            first, last = min(wanted), max(wanted)
+            wanted |= {day for day in self.lake.days(frame, self.venue) if first <= day <= last}
         if frame in BESIDES:  # a claim that has left the folder must not outlive it, wherever it began
             wanted |= set(absent_or_different(self.lake, frame, self.venue, self._by_day[frame]))
         return wanted - self._stored.get(frame, set())

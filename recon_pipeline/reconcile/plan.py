@@ -1,8 +1,8 @@
 """Which input partitions a run must write: those of its own days and every one that its rows consult.
 
 Planned on the frames of a whole reading, before anything is in the lake. The plan may reach further back than the rows
-in the end do, never less far; a partition that it names and that has no rows is written empty, for a partition never
-written is a hole.
+in the end do, never less far; a partition of flows that a window touches and that has no rows is written empty, for a
+partition never written is a hole.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequen
         return {
             "transfers": flows,
             "trades": flows,
-            "balances": own | set(each(min(balances_from or first, first), last)),
+            "balances": own | _stated_days(db, min(balances_from or first, first), last),
             "prices": own | _price_days(db, first, last),
             "coverage": own | _coverage_days(db, hull),
             "expected": {day for (day,) in _rows(db, "SELECT DISTINCT expected_by FROM expected")},
@@ -75,8 +75,18 @@ def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, first: date, last:
         {"first": first, "last": last},
     )[0]
     if told[0] is not None:
-        days |= set(each(told[0], told[1]))
+        days |= _days_of(db, "(FROM transfers SELECT datetime UNION ALL FROM trades SELECT datetime)", told[0], told[1])
     return days
+
+
+def _stated_days(db: duckdb.DuckDBPyConnection, first: date, last: date) -> set[date]:
+    return _days_of(db, "(FROM balances SELECT date AS datetime)", first, last)
+
+
+def _days_of(db: duckdb.DuckDBPyConnection, source: str, first: date, last: date) -> set[date]:
+    """The days that rows stand on: between them may lie decades, if a year was mistyped."""
+    query = f"SELECT DISTINCT datetime::DATE AS day FROM {source} WHERE datetime::DATE BETWEEN $first AND $last"
+    return {day for (day,) in _rows(db, query, {"first": first, "last": last})}
 
 
 def _price_days(db: duckdb.DuckDBPyConnection, first: date, last: date) -> set[date]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cached_property
 
 from recon_pipeline.config import Opening, Settings, Severities, ToleranceRule
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE
@@ -29,11 +30,12 @@ class KernelSettings:
     price_sources: tuple[str, ...] = ()
     measures: tuple[str, ...] = ("balance",)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 over what enters a row: neither `start`, which only says which rows there are, nor any clock."""
         entering = asdict(self)
         del entering["start"]
+        entering["openings"] = sorted((o.account, o.wallet, str(o.date)) for o in self.openings)
         entering["buckets"] = sorted((subtype, str(bucket)) for subtype, bucket in BUCKET_BY_SUBTYPE.items())
         return hashlib.sha256(json.dumps(entering, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -205,6 +205,15 @@ class Tables:
     def prices(self, first: date, last: date) -> None:
         """Prices by rank of their source, one for each instant; a refused one is a null that counts."""
         self.db.execute("CREATE OR REPLACE TABLE prices AS SELECT rank, asset, as_of, usd_price FROM carried_prices")
+        unreadable = [
+            (rank,)
+            for rank, source in enumerate(self.inputs.price_sources, start=1)
+            if any(
+                row["frame"] == "prices" and row["asset"] is None and row["instant"] is None
+                for row in self._refused(source)
+            )
+        ]
+        self.table("unreadable_prices", "rank INTEGER", unreadable)
         for rank, source in enumerate(self.inputs.price_sources, start=1):
             days = [day for day in self.inputs.prices[source].days if first <= day <= last]
             self.table("refused_prices", "asset VARCHAR, as_of TIMESTAMPTZ", self._refused_prices(source, first, last))
@@ -221,10 +230,13 @@ class Tables:
                 " true AS refused FROM refused_prices) GROUP BY asset, as_of"
             )
 
-    def _refused_prices(self, source: str, first: date, last: date) -> list[tuple[str, Any]]:
+    def _refused(self, source: str) -> list[dict[str, Any]]:
         own = source == self.settings.venue
-        rows = self.inputs.quarantine if own else self.lake.read_quarantine(source).to_pylist()
-        refused = [row for row in rows if row["frame"] == "prices" and row["asset"]]
+        rows: list[dict[str, Any]] = self.inputs.quarantine if own else self.lake.read_quarantine(source).to_pylist()
+        return rows
+
+    def _refused_prices(self, source: str, first: date, last: date) -> list[tuple[str, Any]]:
+        refused = [row for row in self._refused(source) if row["frame"] == "prices" and row["asset"]]
         dated = {(r["asset"], r["instant"]) for r in refused if r["instant"] and first <= r["instant"].date() <= last}
         # where no instant can be told it may be the last price of any day
         undated = {

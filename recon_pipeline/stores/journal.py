@@ -158,8 +158,11 @@ def last_good_files(url: str, venue: str) -> dict[str, str]:
         return {row.path: row.last_good_digest for row in rows}
 
 
-def record_settings(url: str, settings: Settings) -> None:
-    """Replace what the marts need of recon.yaml: venues, tolerances and openings."""
+def record_settings(url: str, settings: Settings, venue: str) -> None:
+    """Replace what the marts need of recon.yaml for one venue: itself, its tolerances and openings.
+
+    Those of the others change when their rows do, with their own next run. What is no longer in recon.yaml goes.
+    """
     venues = [
         {
             "venue": each.name,
@@ -168,17 +171,17 @@ def record_settings(url: str, settings: Settings) -> None:
             "start": each.start,
             "due_days": each.due_days,
         }
-        for each in settings.venues.values()
+        for each in (settings.venues[venue],)
     ]
     tolerances = [
         {"venue": venue, "kind": kind, "account": r.account, "asset": r.asset, "rank": r.rank, "tolerance": r.value}
-        for venue in settings.venues
         for kind in ("default", "cumulative", "books")
         for r in settings.tolerances.rules(venue, kind)
     ]
     openings = [
         {"venue": o.venue, "account": o.account, "wallet": o.wallet, "date": o.date, "note": o.note}
         for o in settings.openings
+        if o.venue == venue
     ]
     with connection(url, "recording the settings") as opened:
         # Runs of two venues may do this at once.
@@ -187,8 +190,9 @@ def record_settings(url: str, settings: Settings) -> None:
             sa.text("DELETE FROM recon.venues WHERE NOT venue = ANY(:venues)"), {"venues": list(settings.venues)}
         )
         opened.execute(sa.text(_UPSERT_VENUE), venues)
-        opened.execute(sa.text("DELETE FROM recon.tolerances"))
-        opened.execute(sa.text("DELETE FROM recon.openings"))
+        others = {"others": [name for name in settings.venues if name != venue]}
+        opened.execute(sa.text("DELETE FROM recon.tolerances WHERE NOT venue = ANY(:others)"), others)
+        opened.execute(sa.text("DELETE FROM recon.openings WHERE NOT venue = ANY(:others)"), others)
         _insert(opened, "tolerances", tolerances)
         _insert(opened, "openings", openings)
 

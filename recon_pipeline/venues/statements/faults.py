@@ -52,6 +52,14 @@ class NoFileMatches(SourceFileError):
     """A view of the mapping for which the folder holds no file."""
 
 
+class FileGone(SourceFileError):
+    """A file that a coverage row rests on and that is not in the folder."""
+
+
+class NoFiles(SourceFileError):
+    """A folder without any file that could be read."""
+
+
 class MappingNotSelect(MappingError):
     """A mapping file that is not exactly one SELECT."""
 

@@ -84,6 +84,7 @@ class Folder:
                 next_step="create it, mount it, or correct `folder` in recon.yaml",
             )
         self._reader, self._archive, self._last_good = reader, Archive(archive), last_good
+        self.root = root
         self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
         self.files = find_files(root, globs, mapped)
         for file in self.files:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ from recon_pipeline.frames.exact import connect
 from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS, FLOW_FRAMES, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, Validated, validate
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
-from recon_pipeline.venues.statements.faults import MappingFiles
+from recon_pipeline.venues.statements.faults import FileGone, MappingFiles, NoFiles
 from recon_pipeline.venues.statements.files import connect_reader
 from recon_pipeline.venues.statements.folder import INPUT_FRAMES, Folder, FolderFile, find_files
 from recon_pipeline.venues.statements.kept import Kept, instants, key, load, save
@@ -69,7 +69,8 @@ class Reading:
     """The whole folder at one moment.
 
     `frames` holds all six inputs, good rows only, each in its Frame.arrow and order. `quarantine` holds refused rows,
-    and for each bad file that feeds balances a row without a position: nothing absent counts as zero then.
+    and for each bad file that feeds balances or prices a row without a position or asset: nothing absent counts as
+    zero then, and no price is known.
     `streams` are those that can move a wallet here. `digest` is over every byte and every setting that made the rows.
     """
 
@@ -119,13 +120,14 @@ def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, l
         allowed = {"stream": (*STREAMS, "*")}
         validated[frame.name] = validate(frame, tables.pop(frame.name), venue.name, allowed=allowed)
     frames: dict[str, pa.Table] = {name: result.rows for name, result in validated.items()}
+    claimed = pc.unique(frames["coverage"]["file"].drop_null()).to_pylist()
     frames["coverage"] = _without_claims_on(frames["coverage"], folder, mapped)
     return Reading(
         venue=venue.name,
         frames=frames,
         quarantine=_quarantine(validated, folder, mapped),
         files=files,
-        faults=_faults(folder, mapped),
+        faults=_faults(folder, mapped, claimed),
         streams=_streams(folder, sql, frames["coverage"]),
         digest=_digest(venue, folder, sql),
         counts={name: result.counts for name, result in validated.items()},
@@ -246,12 +248,16 @@ def _bad(folder: Folder, frames: set[str]) -> list[FolderFile]:
 
 
 def _without_claims_on(coverage: pa.Table, folder: Folder, mapped: Mapped) -> pa.Table:
-    """Coverage with the claims on bad files failed, and with those on no file failed if a bad file feeds flows."""
+    """Coverage with the claims on bad files and on files that are not there failed, and with those on no file failed if
+    a bad file feeds flows."""
     flows: set[str] = {frame.name for frame in FLOW_FRAMES}
-    by_file = {file.name: type(file.fault).__name__ for file in folder.files if file.fault is not None}
+    named = pc.unique(coverage["file"].drop_null()).to_pylist()
+    by_file: dict[str, str | None] = dict.fromkeys(named, FileGone.__name__)
+    by_file |= {file.name: None for file in folder.files}
+    by_file |= {file.name: type(file.fault).__name__ for file in folder.files if file.fault is not None}
     of_flows = {type(file.fault).__name__ for file in _bad(folder, flows)}
     of_flows |= {type(fault).__name__ for fault in mapped.faults_feeding(flows)}
-    if not by_file and not of_flows:
+    if not any(by_file.values()) and not of_flows:
         return coverage
     names = pa.array(list(by_file), TEXT)
     errors = pa.array(list(by_file.values()), TEXT)
@@ -275,18 +281,20 @@ _COVERAGE_ORDER = next(frame.order for frame in INPUT_FRAMES if frame.name == "c
 
 
 def _quarantine(validated: Mapping[str, Validated], folder: Folder, mapped: Mapped) -> pa.Table:
-    """The refused rows of every frame, and a row for each bad file that feeds balances."""
-    markers = [_marker(file.fault, file.name) for file in _bad(folder, {"balances"}) if file.fault is not None]
-    markers += [_marker(fault, None) for fault in mapped.faults_feeding({"balances"})]
+    """The refused rows of every frame, and a row for each bad file that feeds balances or prices."""
+    markers = []
+    for frame in ("balances", "prices"):
+        markers += [_marker(frame, f.fault, f.name) for f in _bad(folder, {frame}) if f.fault is not None]
+        markers += [_marker(frame, fault, None) for fault in mapped.faults_feeding({frame})]
     tables = [result.quarantine for result in validated.values()]
     tables.append(pa.Table.from_pylist(markers, schema=QUARANTINE))
     table = pa.concat_tables(tables)
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _marker(fault: SourceFileError, file: str | None) -> dict[str, object]:
+def _marker(frame: str, fault: SourceFileError, file: str | None) -> dict[str, object]:
     return {
-        "frame": "balances",
+        "frame": frame,
         "error": type(fault).__name__,
         "reason": f"{fault.found}; expected {fault.expected}; next: {fault.next_step}",
         "file": file,
@@ -294,8 +302,33 @@ def _marker(fault: SourceFileError, file: str | None) -> dict[str, object]:
     }
 
 
-def _faults(folder: Folder, mapped: Mapped) -> tuple[SourceFileError, ...]:
-    return (*(file.fault for file in folder.files if file.fault is not None), *mapped.faults)
+def _faults(folder: Folder, mapped: Mapped, claimed: Iterable[str]) -> tuple[SourceFileError, ...]:
+    """What was wrong with files, with views that no file serves, and with claims on files that are not there."""
+    return (
+        *(file.fault for file in folder.files if file.fault is not None),
+        *mapped.faults,
+        *(_gone(name) for name in sorted(set(claimed) - {file.name for file in folder.files})),
+        *(() if folder.files or mapped.faults else (_no_files(folder),)),
+    )
+
+
+def _gone(name: str) -> SourceFileError:
+    return FileGone(
+        "coverage rests on a file that is not in the folder",
+        where=name,
+        expected="the file, or coverage that does not name it",
+        next_step="put the file back, or correct the coverage; until then what it covered is incomplete",
+    )
+
+
+def _no_files(folder: Folder) -> SourceFileError:
+    return NoFiles(
+        "the folder holds no file that is read",
+        where=str(folder.root),
+        expected="files named balances*, transfers*, trades*, prices*, coverage* or expected* as .csv or .parquet, or"
+        " patterns under `files`",
+        next_step="put the statements there, or correct `folder` and `files` in recon.yaml",
+    )
 
 
 def _streams(folder: Folder, sql: Mapping[str, Path], coverage: pa.Table) -> tuple[str, ...]:

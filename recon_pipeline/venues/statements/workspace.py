@@ -41,15 +41,21 @@ class Workspace:
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
         self._active: dict[str, frozenset[int]] = {}
+        self._inexact: dict[str, str] = {}
 
     def close(self) -> None:
         """Frees the rows."""
         self._connection.close()
 
     def add(self, view: str, number: int, opened: OpenedFile) -> None:
-        """Loads a file's rows for the view; all files of a view have the same columns."""
+        """Loads a file's rows for the view; all files of a view have the same columns.
+
+        Columns of a floating type are left out: what they held exactly is lost, and a cast to text would hide that.
+        """
         numbers = pa.repeat(pa.scalar(number, pa.int32()), opened.table.num_rows)
-        table = opened.table.append_column("file_number", numbers)
+        inexact = [field.name for field in opened.table.schema if pa.types.is_floating(field.type)]
+        self._inexact |= dict.fromkeys(inexact, view)
+        table = opened.table.drop_columns(inexact).append_column("file_number", numbers)
         self._connection.register("arriving", table)
         if view not in self._active:
             self._connection.execute(f"CREATE TABLE files.{_name(view)} AS SELECT * FROM arriving LIMIT 0")
@@ -76,6 +82,10 @@ class Workspace:
         try:
             rows = self._connection.execute(_DESCRIBE + statement.sql).fetchall()
         except duckdb.Error as error:
+            told = str(_details(error).get("exception_message", ""))
+            for column, view in self._inexact.items():
+                if f'"{column}"' in told and "not found" in told:
+                    raise _inexact_column(statement, column, view) from error
             raise _sql_error(statement, error, offset=len(_DESCRIBE)) from error
         columns = [(str(row[0]).lower(), str(row[1])) for row in rows]  # DuckDB may keep the case of a file's column
         _test_columns(statement, columns)
@@ -134,6 +144,15 @@ def _sql_error(statement: Statement, error: duckdb.Error, *, offset: int = 0) ->
         where=Place(statement.path, statement.sql).of(position),
         expected="SQL that DuckDB runs over the views of the mapping",
         next_step="correct the SQL; nothing of the venue was written",
+    )
+
+
+def _inexact_column(statement: Statement, column: str, view: str) -> MappingError:
+    return MappingType(
+        f"column {column} of the view {view} is a floating-point number in its file",
+        where=statement.name,
+        expected="amounts that were exported as text or DECIMAL",
+        next_step=f"export {column} as text or DECIMAL; nothing of the venue was written",
     )
 
 
