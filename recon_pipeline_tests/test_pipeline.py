@@ -178,6 +178,22 @@ def test_prices_of_another_venue_count_whichever_runs_first(
         assert database.execute(sa.text(query)).scalars().all() == [Decimal(7)]
 
 
+def test_what_leaves_the_folder_before_the_first_day_no_longer_counts(settings: Settings, tmp_path: Path) -> None:
+    """A balance of the year before, and a flow of a wallet never stated, are taken back out of the folder."""
+    before = "operations,EXCHANGE,BTC,2025-09-30T23:59:59.999999+00:00,500"
+    lost = "ghost,SPOT,lost,2025-09-29T10:00:00+00:00,transfer_in,transfer_in,BTC,1"
+    edit(settings, "balances-operations.csv", lambda lines: [lines[0], before, *lines[1:]])
+    edit(settings, "transfers-operations.csv", lambda lines: [*lines, lost])
+    run(settings, FIRST, SHORT)
+    edit(settings, "balances-operations.csv", lambda lines: [line for line in lines if line != before])
+    edit(settings, "transfers-operations.csv", lambda lines: [line for line in lines if line != lost])
+    run(settings, SHORT, SHORT)
+    after = rows(settings)["reconciliation"]
+    never = demo_home(tmp_path / "never", str(settings.database_url))
+    run(never, FIRST, SHORT)
+    assert rows(never)["reconciliation"] == after
+
+
 def test_a_mistyped_year_does_not_fill_the_lake(settings: Settings) -> None:
     line = "ghost,SPOT,mistyped,2006-01-02T10:00:00+00:00,transfer_in,transfer_in,BTC,1"
     edit(settings, "transfers-operations.csv", lambda lines: [*lines, line])

@@ -31,7 +31,7 @@ from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
 from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
 from recon_pipeline.reconcile.stopping import RunStopped, Stop, between_commits
-from recon_pipeline.reconcile.storing import ByDay, absent_or_different, only_accounts
+from recon_pipeline.reconcile.storing import ByDay, InLine, absent_or_different, only_accounts
 from recon_pipeline.stores.database import VenueBusy, venue_lock
 from recon_pipeline.stores.journal import (
     begin_run,
@@ -143,6 +143,7 @@ class VenueRun:
     _by_day: dict[str, ByDay] = field(default_factory=dict)
     _stored: dict[str, set[date]] = field(default_factory=dict)
     _plans: dict[frozenset[date], dict[str, set[date]]] = field(default_factory=dict)
+    _outdated_days: dict[str, set[date]] = field(default_factory=dict)
     _begun: bool = False
     _published: bool = False
     _failure: BaseException | None = None
@@ -334,6 +335,7 @@ class VenueRun:
             self._by_day = {frame: ByDay(frame, table) for frame, table in self._reading.frames.items()}
             self._stored.clear()
             self._plans.clear()
+            self._outdated_days.clear()
         return self._reading
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
@@ -343,8 +345,14 @@ class VenueRun:
             self._store(INPUTS, stop, days)
             stale = set(stale_days(self.lake, self.kernel)) - days
             if not stale:
+                if self.request.accounts is None:
+                    self._in_line.keep()
                 return sorted(days)
             days |= stale
+
+    @property
+    def _in_line(self) -> InLine:
+        return InLine(self.lake, self.venue, self._read().digest, self.settings.home / "in-line")
 
     def _store(self, frames: Iterable[str], stop: Stop, days: set[date] | None = None) -> None:
         reading = self._read()
@@ -371,19 +379,37 @@ class VenueRun:
             reading = self._read()
             self._plans[key] = consulted(reading.frames, reading.quarantine, sorted(days))
         wanted = days | self._plans[key].get(frame, set())
-        if wanted:  # what was stored before and has no rows any more
-            first, last = min(wanted), max(wanted)
-            wanted |= {day for day in self.lake.days(frame, self.venue) if first <= day <= last}
-        if frame in BESIDES:  # a claim that has left the folder must not outlive it, wherever it began
+        if frame in BESIDES:
             wanted |= set(absent_or_different(self.lake, frame, self.venue, self._by_day[frame]))
+        else:
+            wanted |= self._outdated(frame)
         return wanted - self._stored.get(frame, set())
 
+    def _outdated(self, frame: str) -> set[date]:
+        """The stored days, whenever they lie, that the folder no longer gives as they are stored.
+
+        What has left the folder must not count on, and rows may rest on anything before them.
+        """
+        if frame not in self._outdated_days:
+            days: list[date] = []
+            if not self._in_line.is_so():
+                stored = self.lake.days(frame, self.venue)
+                days = absent_or_different(self.lake, frame, self.venue, self._by_day[frame], stored)
+            self._outdated_days[frame] = set(days)
+        return self._outdated_days[frame]
+
     def _stage(self, write: LakeWrite, frame: str, days: set[date]) -> None:
+        # a day that was run keeps an empty partition, and so does one that rows consult; any other never had one
+        kept = {*self.request.days, *self.lake.days("reconciliation", self.venue)}
+        kept = kept.union(*(plan.get(frame, set()) for plan in self._plans.values()))
         for day in sorted(days):
             rows = self._by_day[frame].rows(day)
             if self.request.accounts is not None:
                 rows = only_accounts(self.lake, (frame, self.venue, day), rows, self.request.accounts)
-            write.put(frame, self.venue, day, rows)
+            if len(rows) or day in kept:
+                write.put(frame, self.venue, day, rows)
+            else:
+                write.remove(frame, self.venue, day)
 
     def _publish(self, stop: Stop) -> None:
         on_partition = self._counted(f"publishing {self.venue}", 0, stop)

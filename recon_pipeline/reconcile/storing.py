@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +17,7 @@ from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.stores.lake import Lake
 from recon_pipeline.stores.parquet import Partition
 
+_INPUTS = ("transfers", "trades", "balances", "prices")
 _DAYS_FILTERED_MAX = 4
 """To sort a frame by day costs as much as to look through it for a few days."""
 
@@ -47,6 +52,41 @@ class ByDay:
         counts = pc.value_counts(self._days)  # in the order of appearance
         ends = np.cumsum(counts.field("counts").to_numpy()).tolist()
         return dict(zip(counts.field("values").to_pylist(), zip([0, *ends], ends, strict=False), strict=True))
+
+
+class InLine:
+    """A note that every stored input partition of a venue is as a reading gave it, kept between runs.
+
+    To compare them all takes seconds; a lake and a folder in which nothing has changed since need not be compared
+    again. Losing the note costs that time, never a result.
+    """
+
+    def __init__(self, lake: Lake, venue: str, reading_digest: str, folder: Path) -> None:
+        self._lake = lake
+        self._venue = venue
+        self._reading_digest = reading_digest
+        self._path = folder / venue
+
+    def is_so(self) -> bool:
+        """Whether reading and lake are those of the note."""
+        try:
+            return self._path.read_text(encoding="ascii") == self._state()
+        except (OSError, UnicodeError):
+            return False
+
+    def keep(self) -> None:
+        """Note that they are in line now; failing to is no error."""
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(self._state(), encoding="ascii")
+
+    def _state(self) -> str:
+        stored = {
+            name: {str(day): digest for day, digest in self._lake.digests(name, self._venue).items()}
+            for name in _INPUTS
+        }
+        told = json.dumps([self._lake.url, self._reading_digest, stored], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def only_accounts(lake: Lake, partition: Partition, rows: pa.Table, accounts: frozenset[str]) -> pa.Table:
