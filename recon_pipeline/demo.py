@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from recon_pipeline.config import Settings, load_settings
 from recon_pipeline.sandbox.statements import FIRST_DAY, LAST_DAY, VENUE, Planted, planted, write_demo
@@ -115,14 +115,10 @@ def _materialised_assets(port: int, run_id: str) -> int:
 
 
 def _graphql(port: int, query: str) -> dict[str, Any]:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        json.dumps({"query": query}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        found: dict[str, Any] = json.loads(answer.read())
-        return found
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        answer = client.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}).raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def as_dict(result: DemoResult) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import httpx
 
 from recon_pipeline.assets.instance import dagster_environment, dagster_home, process_started
 from recon_pipeline.config import Settings
@@ -182,9 +182,10 @@ def _listens(port: int | None) -> bool:
 
 def _answers(webserver: Process) -> bool:
     try:
-        with urllib.request.urlopen(f"{address(webserver)}/server_info", timeout=5) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        # a proxy of the environment's is for the world outside
+        with httpx.Client(trust_env=False, timeout=5) as client:
+            return client.get(f"{address(webserver)}/server_info").is_success
+    except httpx.HTTPError:
         return False
 
 

@@ -140,7 +140,7 @@ def _reconciliation(venue: VenueSettings) -> dg.AssetsDefinition:
             outcome = run.reconcile()
         found = find(run.url, venue.name, run.request.first_day, run.request.last_day)
         for day, findings in found.days.items():
-            of_day = {"dagster/row_count": findings.rows, "USD at variance": float(findings.usd_at_variance)}
+            of_day = {"dagster/row_count": findings.rows, "USD at variance": metadata.text(findings.usd_at_variance)}
             context.add_asset_metadata(of_day | _by_status(findings.statuses), partition_key=str(day))
         # The page of an asset shows its latest event; the picture of a whole range in each of its days would only swell
         # the event log.

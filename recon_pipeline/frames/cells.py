@@ -127,6 +127,12 @@ def _cell(column: Column, given: pa.DataType, *, is_name: bool) -> Cell:
     text = f"nullif({name}, '')" if pa.types.is_string(given) else f"CAST({name} AS VARCHAR)"
     if column.type == TEXT:
         return _text_cell(column.name, text, is_name=is_name)
+    if _fits(column, given) and column.type in (INSTANT, DAY):
+        known = f"coalesce(CAST({name} AS DATE) BETWEEN DATE '0001-01-01' AND DATE '9999-12-31', true)"
+        fault = "InstantImpossible" if column.type == INSTANT else "NotADay"
+        told = fault_sql(fault, f"NOT {known}", f"{column.name} lies outside the years 1 to 9999")
+        cast = f"CAST({name} AS {sql_type})"
+        return Cell(column.name, cast, known, f"CASE WHEN {known} THEN {cast} END", told)
     if _fits(column, given):
         return Cell(column.name, f"CAST({name} AS {sql_type})", "true", "NULL", None)
     reader = _READERS[column.type]

@@ -108,7 +108,12 @@ CREATE MACRO amount
 -- Instants.
 CREATE MACRO recon_clock(value) AS upper(regexp_replace(value, '(\.[0-9]{{6}})0+', '\1'));
 CREATE MACRO instant_is_plain(value) AS
-    value IS NULL OR regexp_full_match(value, '{_EXACT_CLOCK}') AND TRY_CAST(value AS TIMESTAMPTZ) IS NOT NULL;
+    value IS NULL
+    OR (
+        regexp_full_match(value, '{_EXACT_CLOCK}')
+        AND left(value, 5) NOT IN ('0000-', '9999-')
+        AND TRY_CAST(value AS TIMESTAMPTZ) IS NOT NULL
+    );
 CREATE MACRO recon_clock_fault(value) AS CASE
     WHEN trim(value) = '' THEN 'NotAnInstant: is blank'
     WHEN regexp_full_match(value, '{_LOOKS_LIKE_CLOCK}') THEN 'InstantWithoutOffset: names no offset from UTC'
@@ -116,7 +121,13 @@ CREATE MACRO recon_clock_fault(value) AS CASE
         THEN 'InstantTooFine: needs more than six decimals of a second'
     WHEN NOT regexp_full_match(value, '{_LOOKS_LIKE_CLOCK}([Zz]|[+-][0-9]{{2}}(:?[0-9]{{2}})?)')
         THEN 'NotAnInstant: is not an ISO 8601 instant'
-    WHEN NOT regexp_full_match(value, '{_CLOCK}{_OFFSET}') OR TRY_CAST(recon_clock(value) AS TIMESTAMPTZ) IS NULL
+    WHEN
+        NOT regexp_full_match(value, '{_CLOCK}{_OFFSET}')
+        OR NOT coalesce(
+            TRY_CAST(recon_clock(value) AS TIMESTAMPTZ)
+                BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00',
+            false
+        )
         THEN 'InstantImpossible: does not exist'
 END;
 CREATE MACRO instant_fault(value) AS CASE WHEN NOT instant_is_plain(value) THEN recon_clock_fault(value) END;
@@ -136,7 +147,8 @@ END;
 CREATE MACRO day_fault(value) AS CASE
     WHEN value IS NULL THEN NULL
     WHEN NOT regexp_full_match(value, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN 'NotADay: is not a day'
-    WHEN TRY_CAST(value AS DATE) IS NULL THEN 'NotADay: does not exist'
+    WHEN NOT coalesce(TRY_CAST(value AS DATE) BETWEEN DATE '0001-01-01' AND DATE '9999-12-31', false)
+        THEN 'NotADay: does not exist'
 END;
 CREATE MACRO day_is_plain(value) AS day_fault(value) IS NULL;
 CREATE MACRO day_or_null(value) AS CASE WHEN day_fault(value) IS NULL THEN TRY_CAST(value AS DATE) END;

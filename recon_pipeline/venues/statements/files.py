@@ -102,9 +102,11 @@ def _open_parquet(path: Path, name: str) -> OpenedFile:
 
 
 def _plain_type(given: pa.DataType) -> pa.DataType:
-    """Dictionaries and wide strings as text; instants of every unit as microseconds, or an error if that loses."""
+    """Dictionaries, wide strings and wide decimals as text; instants of every unit as microseconds, or an error."""
     if pa.types.is_dictionary(given):
         return _plain_type(given.value_type)
+    if pa.types.is_decimal256(given):
+        return pa.string()
     if pa.types.is_large_string(given) or pa.types.is_string_view(given):
         return pa.string()
     return pa.timestamp("us", tz=given.tz) if pa.types.is_timestamp(given) else given
