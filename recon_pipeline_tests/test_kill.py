@@ -231,6 +231,8 @@ def test_sigterm_ends_a_run_between_two_commits(undisturbed: Undisturbed, home: 
 
 
 def _run_and_stop(settings: Settings, at: int) -> None:
+    # whoever started the server that forks this may have handled the signal in a way of its own
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     recorder = _Recorder(None, None)
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
