@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from recon_pipeline.config import Settings, load_settings
@@ -31,6 +32,14 @@ def demo_home(folder: Path, database: str) -> Settings:
     config = write_demo(folder / "demo")
     deploy(database, mart_models())
     return load_settings(config, {"RECON_HOME": str(folder / "home"), "RECON_DATABASE_URL": database})
+
+
+def demo_in_environment(folder: Path, database: str, environment: pytest.MonkeyPatch) -> Settings:
+    """A new home as `demo_home` makes it, found by whatever reads the environment, as Dagster's processes do."""
+    made = demo_home(folder, database)
+    for name, value in (("HOME", made.home), ("CONFIG", made.path), ("DATABASE_URL", database)):
+        environment.setenv(f"RECON_{name}", str(value))
+    return made
 
 
 def run(settings: Settings, first: date = FIRST, last: date = LAST, **options: Any) -> set[date]:

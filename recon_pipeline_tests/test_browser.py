@@ -17,7 +17,7 @@ from recon_pipeline.assets import processes
 from recon_pipeline.assets.execution import open_instance
 from recon_pipeline.config import Settings
 from recon_pipeline.sandbox.statements import VENUE
-from recon_pipeline_tests.homes import demo_home
+from recon_pipeline_tests.homes import demo_in_environment
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -37,10 +37,7 @@ _FLAGS = (
 
 @pytest.fixture
 def settings(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    made = demo_home(tmp_path, database)
-    for name, value in (("HOME", made.home), ("CONFIG", made.path), ("DATABASE_URL", database)):
-        monkeypatch.setenv(f"RECON_{name}", str(value))
-    return made
+    return demo_in_environment(tmp_path, database, monkeypatch)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from recon_pipeline.errors import ConfigError
 from recon_pipeline.reconcile.pipeline import Request
 from recon_pipeline.sandbox.statements import FIRST_DAY, LAST_DAY, VENUE
 from recon_pipeline.stores.marts import mart_models
-from recon_pipeline_tests.homes import AS_OF, demo_home, edit
+from recon_pipeline_tests.homes import AS_OF, demo_in_environment, edit
 
 pytestmark = pytest.mark.postgres
 ASSETS = ("raw", "transfers", "trades", "balances", "prices", "reconciliation")
@@ -27,10 +27,7 @@ ASSETS = ("raw", "transfers", "trades", "balances", "prices", "reconciliation")
 
 @pytest.fixture
 def settings(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    made = demo_home(tmp_path, database)
-    for name, value in (("HOME", made.home), ("CONFIG", made.path), ("DATABASE_URL", database)):
-        monkeypatch.setenv(f"RECON_{name}", str(value))
-    return made
+    return demo_in_environment(tmp_path, database, monkeypatch)
 
 
 @pytest.fixture

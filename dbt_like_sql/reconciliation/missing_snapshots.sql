@@ -33,29 +33,20 @@ last_seen AS (
             absent.account = wallet_days.account
             AND absent.wallet = wallet_days.wallet
             AND absent.date > wallet_days.date
+),
+
+assets AS (
+    SELECT account, wallet, asset, date FROM stated
+    UNION ALL
+    SELECT account, wallet, asset, date FROM unknown_cells
+    UNION ALL
+    SELECT account, wallet, asset, wallet_date AS date FROM carried_positions WHERE in_last_snapshot
 )
 
-SELECT last_seen.account, last_seen.wallet, stated.asset, last_seen.date, last_seen.last_date
+SELECT DISTINCT last_seen.account, last_seen.wallet, assets.asset, last_seen.date, last_seen.last_date
 FROM last_seen
-INNER JOIN stated
+INNER JOIN assets
     ON
-        last_seen.account = stated.account
-        AND last_seen.wallet = stated.wallet
-        AND last_seen.last_date = stated.date
-UNION
-SELECT last_seen.account, last_seen.wallet, unknown_cells.asset, last_seen.date, last_seen.last_date
-FROM last_seen
-INNER JOIN unknown_cells
-    ON
-        last_seen.account = unknown_cells.account
-        AND last_seen.wallet = unknown_cells.wallet
-        AND last_seen.last_date = unknown_cells.date
-UNION
-SELECT last_seen.account, last_seen.wallet, carried_positions.asset, last_seen.date, last_seen.last_date
-FROM last_seen
-INNER JOIN carried_positions
-    ON
-        last_seen.account = carried_positions.account
-        AND last_seen.wallet = carried_positions.wallet
-        AND last_seen.last_date = carried_positions.wallet_date
-        AND carried_positions.in_last_snapshot
+        last_seen.account = assets.account
+        AND last_seen.wallet = assets.wallet
+        AND last_seen.last_date = assets.date

@@ -113,7 +113,7 @@ def plot(days: Mapping[date, DayFindings]) -> dg.MarkdownMetadataValue:
 
 def _bars(day: DayFindings, left: float, width: float, scale: float) -> Iterator[str]:
     """A day's rows, one status on the other, the gravest on top."""
-    bottom = float(_HEIGHT)
+    bottom: float = _HEIGHT  # of pixels
     for status, colour in _COLOURS.items():
         if rows := day.statuses.get(status, 0):
             height = max(rows * scale, 1.5)  # one row among thousands is still to be seen

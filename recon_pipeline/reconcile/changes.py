@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ def list_folder(settings: Settings, venue: VenueSettings) -> Listing:
     """Names, sizes and times of every file that a reading of the venue rests on, as one digest."""
     now = time.time()
     digest = hashlib.sha256()
-    youngest = float("inf")
+    youngest = math.inf
     for path in _files(settings, venue):
         stat = path.stat()
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\0".encode())

@@ -13,14 +13,14 @@ and rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow.compute as pc
 
@@ -57,11 +57,11 @@ _FAULTS_OF_FILES = frozenset(fault.__name__ for fault in SourceFileError.__subcl
 _OF_NO_FILE = (NoFileMatches, FileGone, NoFiles)
 
 
-class UnknownAccount(ReconError):  # noqa: N818 - as above
+class UnknownAccount(ReconError):  # noqa: N818 - the name says what is the matter
     """A run for an account that no record of the venue tells of."""
 
 
-class RefusedInput(ReconError):  # noqa: N818 - the name says what is the matter
+class RefusedInput(ReconError):  # noqa: N818 - as above
     """Files or rows of the venue were refused: what rests on them is incomplete, everything else is reconciled."""
 
 
@@ -144,6 +144,8 @@ class VenueRun:
     _stored: dict[str, set[date]] = field(default_factory=dict)
     _plans: dict[frozenset[date], dict[str, set[date]]] = field(default_factory=dict)
     _outdated_days: dict[str, set[date]] = field(default_factory=dict)
+    _was_in_line: bool = False
+    """Whether lake and folder agreed when the folder was read: what the run writes since comes from that reading."""
     _begun: bool = False
     _published: bool = False
     _failure: BaseException | None = None
@@ -179,7 +181,7 @@ class VenueRun:
             return reading
 
     def _test_accounts(self, reading: Reading) -> None:
-        """Raise UnknownAccount for an account that nothing in the folder or the lake tells of."""
+        """Raise UnknownAccount for an account that nothing in the folder tells of."""
         told = {
             account
             for frame in ("balances", "transfers", "trades", "coverage")
@@ -215,10 +217,14 @@ class VenueRun:
             self._publish(stop)
             # A backfill of the venue's assets alone takes no mart along, and a mart that lags behind would mislead.
             refresh_if_changed(self.url, mart_models(), self.venue)
-        for name, other in self.settings.venues.items():
-            if self.venue in other.price_sources:
-                user = VenueRun(self.settings, replace(self.request, venue=name), self.run_id, self.url, self.say)
-                self.changed |= user.settle()
+        try:
+            for name, other in self.settings.venues.items():
+                if self.venue in other.price_sources:
+                    user = VenueRun(self.settings, replace(self.request, venue=name), self.run_id, self.url, self.say)
+                    self.changed |= user.settle()
+        except BaseException as failure:
+            self._failure = failure
+            raise
         return self.outcome
 
     def settle(self) -> set[Partition]:
@@ -259,11 +265,7 @@ class VenueRun:
         )
         # what stands for a whole file is told of with the file
         refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in _FAULTS_OF_FILES]
-        rows = tuple(
-            f"{row['file'] or 'a row'}{', line {}'.format(row['line']) if row['line'] else ''}: {row['error']}:"
-            f" {row['reason']}"
-            for row in refused[:_ROWS_TOLD]
-        )
+        rows = tuple(f"{_place(row)}: {row['error']}: {row['reason']}" for row in refused[:_ROWS_TOLD])
         return Faults(files, len(refused), rows)
 
     def raise_for_faults(self) -> None:
@@ -276,7 +278,7 @@ class VenueRun:
                     for count, what in ((len(faults.files), "file"), (faults.rows, "row"))
                     if count
                 ),
-                where="\n            ".join([f"venue {self.venue}", *told]),
+                where=("\n" + " " * len("  where:    ")).join([f"venue {self.venue}", *told]),
                 expected="every file and row of the folder as the frames describe them",
                 next_step="mend them; the windows concerned become whole on the next run. marts.quarantined_rows and"
                 " marts.source_files tell of all",
@@ -336,6 +338,7 @@ class VenueRun:
             self._stored.clear()
             self._plans.clear()
             self._outdated_days.clear()
+            self._was_in_line = self._in_line.is_so()
         return self._reading
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
@@ -392,7 +395,7 @@ class VenueRun:
         """
         if frame not in self._outdated_days:
             days: list[date] = []
-            if not self._in_line.is_so():
+            if not self._was_in_line:
                 stored = self.lake.days(frame, self.venue)
                 days = absent_or_different(self.lake, frame, self.venue, self._by_day[frame], stored)
             self._outdated_days[frame] = set(days)
@@ -445,6 +448,12 @@ def run_venue(settings: Settings, request: Request, run_id: str, url: str) -> Ou
         return outcome
     finally:
         run.close()
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Where a refused row stands."""
+    name = row["file"] or "a row"
+    return f"{name}, line {row['line']}" if row["line"] else name
 
 
 def _is_stop(failure: BaseException) -> bool:
