@@ -17,6 +17,7 @@ import click
 
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError
+from recon_pipeline.reconcile.stopping import RunStopped
 
 if TYPE_CHECKING:
     from recon_pipeline.assets.execution import JobResult
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from recon_pipeline.reconcile.pipeline import Request, Say
 
 DONE, DIFFERENCES, WRONG_USE, INCOMPLETE, REFUSED = range(5)
+_UNREAD_TOLD = 5
 
 DAY = click.DateTime(["%Y-%m-%d"])
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON; amounts are strings.")
@@ -43,7 +45,8 @@ def main() -> None:
     """The entry point: named errors are printed as they are, without a traceback."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, RunStopped):
+        click.echo("Stopped: run it again to go on", err=True)
         code = INCOMPLETE
     except click.ClickException as error:
         error.show()
@@ -115,6 +118,8 @@ class RunResult:
     request: Request
     findings: Findings
     verdicts: list[AccountVerdicts]
+    unread: list[str]
+    """Files of the folder that nothing reads."""
 
     @property
     def code(self) -> int:
@@ -138,6 +143,7 @@ class RunResult:
             "usd_at_variance": self.findings.usd_at_variance,
             "accounts": {account.account: account.verdicts for account in self.verdicts},
             "disagreeing": self.findings.disagreeing,
+            "unread_files": self.unread,
         }
 
 
@@ -154,6 +160,7 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
     from recon_pipeline.definitions import build
     from recon_pipeline.reconcile.findings import find, verdicts
     from recon_pipeline.reconcile.stopping import stop_on_sigterm
+    from recon_pipeline.stores.journal import unread_files
 
     definitions = build(settings)
     results = []
@@ -163,7 +170,8 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
             span = (request.first_day, request.last_day)
             found = find(database, request.venue, *span, accounts=request.accounts)
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
-            results.append(RunResult(job, request, found, told))
+            unread = unread_files(database, request.venue)
+            results.append(RunResult(job, request, found, told, unread))
             if job.is_stopped:
                 break
     return results
@@ -405,8 +413,17 @@ def _print_results(results: list[RunResult]) -> None:
                 "variance_in_usd",
             )
             out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names))
+        if result.unread:
+            out.print(_told_unread(result), style="yellow", markup=False)
         for _name, text in result.job.errors:
             out.print(text, style="red", markup=False)
+
+
+def _told_unread(result: RunResult) -> str:
+    shown = ", ".join(result.unread[:_UNREAD_TOLD])
+    more = len(result.unread) - _UNREAD_TOLD
+    more_told = f" and {more} more" if more > 0 else ""
+    return f"{result.job.venue}: nothing reads {shown}{more_told}: no glob under `files` and no frame's name fits"
 
 
 def _json(value: Any) -> str:

@@ -89,6 +89,28 @@ def test_exit_codes_say_green_incomplete_and_refused_rows(recon: Recon, settings
     assert code == 3, "green as the account is, the venue's folder holds a row that was refused"
 
 
+def test_a_file_that_nothing_reads_is_told_and_changes_nothing_else(recon: Recon, settings: Settings) -> None:
+    folder = settings.venues["demo"].folder
+    (folder / "Transfers-late.csv").write_text("whatever\n")
+    code, out, _ = recon("run", "--from", "2025-10-01", "--to", "2025-10-08")
+    assert code == 0
+    assert "nothing reads Transfers-late.csv" in out
+    assert recon.json("status")[1]["venues"][0]["unread_files"] == 1
+    (folder / "Transfers-late.csv").unlink()
+    assert recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")[1]["venues"][0]["unread_files"] == []
+
+
+def test_a_folder_that_holds_nothing_to_read_is_exit_code_3(recon: Recon, settings: Settings) -> None:
+    folder = settings.venues["demo"].folder
+    for path in folder.iterdir():
+        path.rename(path.with_name(path.name.capitalize()))
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02")
+    assert code == 3
+    (venue,) = told["venues"]
+    assert "the folder holds no file that is read" in venue["errors"][0]["text"]
+    assert "Balances-operations.csv" in venue["unread_files"]
+
+
 def test_as_of_decides_what_is_pending(recon: Recon, settings: Settings) -> None:
     code, told = recon.json(
         "run", "--from", "2025-10-01", "--to", "2025-10-19", "--account", "operations", "--as-of", "2025-10-19"
@@ -208,7 +230,9 @@ def test_sigterm_ends_a_run_with_whole_days_and_the_ui_shows_it_ended(settings: 
     assert len(days) == 31, "a commit was left in the middle"
     with connection(str(settings.database_url), "testing") as database:
         (status,) = database.execute(sa.text("SELECT status FROM dagster.runs")).scalars()
+        outcomes = database.execute(sa.text("SELECT outcome FROM recon.runs")).scalars().all()
     assert status in ("CANCELED", "FAILURE")
+    assert outcomes == ["stopped"]
 
 
 def test_every_command_says_what_it_does() -> None:

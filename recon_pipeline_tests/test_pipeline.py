@@ -329,6 +329,20 @@ def test_the_night_takes_along_what_never_ran_and_what_was_pending(settings: Set
     assert first_day_to_run(url, VENUE, date(2025, 10, 25)) == date(2025, 10, 19)
 
 
+def test_a_run_that_ended_before_its_rows_is_not_done_and_the_night_takes_its_days_along(settings: Settings) -> None:
+    url = str(settings.database_url)
+    run(settings, FIRST, date(2025, 10, 5))
+    between_steps = VenueRun(settings, Request(VENUE, date(2025, 10, 6), date(2025, 10, 8), LAST), "between", url)
+    between_steps.read()
+    between_steps.store("balances")
+    between_steps.close()
+    with connection(url, "testing") as database:
+        assert database.execute(sa.text("SELECT outcome FROM recon.runs WHERE run_id = 'between'")).scalars().all() == [
+            "unfinished"
+        ]
+    assert first_day_to_run(url, VENUE, date(2025, 10, 8)) == date(2025, 10, 6)
+
+
 def test_verdicts_are_counted_by_account(settings: Settings) -> None:
     run(settings)
     refresh(str(settings.database_url), mart_models(), VENUE)

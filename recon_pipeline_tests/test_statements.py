@@ -236,6 +236,41 @@ def test_a_folder_without_any_file_is_a_fault_and_not_green(tmp_path: Path) -> N
     assert [type(fault).__name__ for fault in Statements(tmp_path).read().faults] == ["NoFiles"]
 
 
+def test_a_file_that_nothing_reads_is_told_of_until_it_is_read_or_has_left(tmp_path: Path) -> None:
+    statements = Statements(tmp_path, files={"movement": "movements*.csv"})
+    statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")
+    for name in ("Balances-2.csv", "march/transfers.csv", "balances.csv.gz", ".hidden.csv"):
+        statements.write(name, HOLDINGS)
+    told = {file.path: file.status for file in statements.read().files}
+    assert told == {
+        "balances.csv": "read",
+        "Balances-2.csv": "unread",
+        "balances.csv.gz": "unread",
+        "march/transfers.csv": "unread",
+    }
+    (statements.folder / "Balances-2.csv").rename(statements.folder / "balances-2.csv")
+    (statements.folder / "balances.csv").rename(statements.folder / "holdings.csv")
+    told = {file.path: file.status for file in statements.read().files}
+    assert told == {
+        "balances-2.csv": "read",
+        "balances.csv": "gone",
+        "balances.csv.gz": "unread",
+        "holdings.csv": "unread",
+        "march/transfers.csv": "unread",
+    }
+
+
+def test_a_kept_reading_tells_of_files_that_nothing_reads_as_they_are_now(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")
+    first = read_folder(statements.settings, statements.archive, {}, kept=tmp_path / "kept")
+    good = {file.path: str(file.last_good) for file in first.files}
+    statements.write("Balances-2.csv", HOLDINGS)
+    again = read_folder(statements.settings, statements.archive, good, kept=tmp_path / "kept")
+    assert {file.path: file.status for file in again.files} == {"balances.csv": "read", "Balances-2.csv": "unread"}
+    assert again.digest == first.digest
+
+
 def test_a_bad_file_of_balances_means_that_nothing_absent_counts_as_zero(tmp_path: Path) -> None:
     statements = Statements(tmp_path)
     statements.write("balances-1.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")

@@ -34,7 +34,9 @@ _DISAGREEING = sa.text(
 _VERDICTS = sa.text(
     "SELECT account, date, verdict, why FROM marts.account_day_verdict WHERE " + _ASKED + " ORDER BY account, date"
 )
-_LAST_DAY_COVERED = sa.text("SELECT max(last_day) FROM recon.runs WHERE venue = :venue AND finished_at IS NOT NULL")
+_LAST_DAY_RECONCILED = sa.text(
+    "SELECT max(date) FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'"
+)
 _FIRST_PENDING = sa.text(
     "SELECT min(date) FROM recon.reconciliation WHERE venue = :venue AND status = 'pending' AND date <= :due"
 )
@@ -103,9 +105,9 @@ def first_day_to_run(url: str, venue: str, due: date) -> date:
     """
     asked = {"venue": venue, "due": due}
     with connection(url, f"looking for the days of {venue} that are open") as database:
-        covered = database.execute(_LAST_DAY_COVERED, asked).scalar()
+        reconciled = database.execute(_LAST_DAY_RECONCILED, asked).scalar()
         pending = database.execute(_FIRST_PENDING, asked).scalar()
-    after = covered + timedelta(days=1) if covered else due
+    after = reconciled + timedelta(days=1) if reconciled else due
     return min(day for day in (due, after, pending) if day is not None)
 
 

@@ -30,7 +30,7 @@ from recon_pipeline.reconcile.inputs import stale_days, stored_streams
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
 from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
-from recon_pipeline.reconcile.stopping import RunStopped, Stop, between_commits
+from recon_pipeline.reconcile.stopping import Stop, between_commits
 from recon_pipeline.reconcile.storing import ByDay, InLine, absent_or_different, only_accounts
 from recon_pipeline.stores.database import VenueBusy, venue_lock
 from recon_pipeline.stores.journal import (
@@ -289,11 +289,17 @@ class VenueRun:
         """Record how the run ended, and keep the lake's digests for the next one."""
         if self._begun:
             self._begun = False
-            outcome = "done" if self._failure is None else "stopped" if _is_stop(self._failure) else "failed"
+            outcome = self._outcome()
             # What went wrong is told by the failure itself; that the database is gone too must not take its place.
             with suppress(*([StoreError] if self._failure else [])):
                 finish_run(self.url, self.run_id, outcome, self._counts(), str(self._failure or ""), venue=self.venue)
         self.lake.save_cache()
+
+    def _outcome(self) -> str:
+        if self._failure is not None:
+            return "stopped" if _is_stop(self._failure) else "failed"
+        # it was stopped between two steps, or asked for some of them only
+        return "done" if self.outcome is not None else "unfinished"
 
     # -- the parts of a step
 
@@ -457,4 +463,5 @@ def _place(row: Mapping[str, Any]) -> str:
 
 
 def _is_stop(failure: BaseException) -> bool:
-    return isinstance(failure, RunStopped | KeyboardInterrupt)
+    # RunStopped, KeyboardInterrupt, or what the program that runs us makes of a signal: none is an Exception
+    return not isinstance(failure, Exception)

@@ -25,6 +25,7 @@ _STANDING = sa.text("""
         (SELECT count(*) FROM latest WHERE verdict = 'pending') AS pending,
         (SELECT count(*) FROM marts.open_variances WHERE venue = :venue) AS open_variances,
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'faulty') AS faulty_files,
+        (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'unread') AS unread_files,
         (SELECT count(*) FROM recon.quarantine WHERE venue = :venue) AS refused_rows
 """)
 _LAST_RUN = sa.text(
@@ -46,6 +47,7 @@ class Standing:
     pending: int
     open_variances: int
     faulty_files: int
+    unread_files: int
     refused_rows: int
     last_run: Mapping[str, Any] | None
 
@@ -54,7 +56,7 @@ class Standing:
         """The exit code that says it: 1 differences, 3 incomplete or refused, 0 otherwise."""
         if self.red or self.open_variances:
             return 1
-        is_failed = self.last_run is not None and self.last_run["outcome"] not in ("done", None)
+        is_failed = self.last_run is not None and self.last_run["outcome"] not in ("done", "unfinished", None)
         return 3 if self.incomplete or self.faulty_files or self.refused_rows or is_failed else 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -158,6 +158,13 @@ def last_good_files(url: str, venue: str) -> dict[str, str]:
         return {row.path: row.last_good_digest for row in rows}
 
 
+def unread_files(url: str, venue: str) -> list[str]:
+    """The files of a venue's folder that nothing reads, by path."""
+    with connection(url, f"reading the files of {venue}") as opened:
+        asked = sa.text("SELECT path FROM recon.source_files WHERE venue = :venue AND status = 'unread' ORDER BY path")
+        return list(opened.scalars(asked, {"venue": venue}))
+
+
 def record_settings(url: str, settings: Settings, venue: str) -> None:
     """Replace what the marts need of recon.yaml for one venue: itself, its tolerances and openings.
 

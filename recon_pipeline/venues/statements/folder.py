@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -184,6 +184,14 @@ def find_files(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> 
         FolderFile(path.relative_to(root).as_posix(), path, tuple(sorted(views.get(path, ()))), canonical.get(path))
         for path in paths
     ]
+
+
+def find_unread(root: Path, read: Iterable[str], besides: Path | None) -> list[str]:
+    """Every other file of the folder by name, but hidden ones and the mapping's: what nobody reads may be a mistake."""
+    known = {root / name for name in read}
+    found = [path for path in root.rglob("*") if path not in known and path.is_file()]
+    names = [path.relative_to(root) for path in found if besides is None or not path.is_relative_to(besides)]
+    return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:

@@ -27,7 +27,13 @@ from recon_pipeline.frames.validate import FILE, Validated, validate
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
 from recon_pipeline.venues.statements.faults import FileGone, MappingFiles, NoFiles
 from recon_pipeline.venues.statements.files import connect_reader
-from recon_pipeline.venues.statements.folder import INPUT_FRAMES, Folder, FolderFile, find_files
+from recon_pipeline.venues.statements.folder import (
+    INPUT_FRAMES,
+    Folder,
+    FolderFile,
+    find_files,
+    find_unread,
+)
 from recon_pipeline.venues.statements.kept import Kept, instants, key, load, save
 from recon_pipeline.venues.statements.mapping import Mapped, Period, map_folder, widen
 
@@ -46,9 +52,10 @@ PERIOD_COLUMNS: Mapping[str, tuple[str, ...]] = {
 class SourceFile:
     """One file of the folder as `recon.source_files` tells of it.
 
-    `status` is read, faulty or gone (known from earlier, no longer there). `error` is the fault's name and `message`
-    its whole text. `rows` and the instants are those of the rows that count, so of the stand-in where one stands in.
-    `last_good` is the digest of the last version without a fault, which would stand in for a bad one.
+    `status` is read, faulty, unread (neither a glob nor a frame's name fits it) or gone (known from earlier, no longer
+    there). `error` is the fault's name and `message` its whole text. `rows` and the instants are those of the rows that
+    count, so of the stand-in where one stands in. `last_good` is the digest of the last version without a fault, which
+    would stand in for a bad one.
     """
 
     path: str
@@ -114,7 +121,7 @@ def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, l
         for frame in INPUT_FRAMES
     }
     folder.forget_rows()
-    files = _source_files(folder, tables, mapped, last_good)
+    files = _source_files(venue, folder, tables, mapped, last_good)
     validated: dict[str, Validated] = {}
     for frame in INPUT_FRAMES:  # one after the other, for what was given is freed when it is done
         allowed = {"stream": (*STREAMS, "*")}
@@ -158,7 +165,7 @@ def _load_kept(
         venue=venue.name,
         frames=found.frames,
         quarantine=QUARANTINE.empty_table(),
-        files=tuple(files_then),
+        files=_all_files(venue, files_then, last_good),
         faults=(),
         streams=tuple(found.about["streams"]),
         digest=found.about["digest"],
@@ -342,21 +349,29 @@ def _streams(folder: Folder, sql: Mapping[str, Path], coverage: pa.Table) -> tup
 
 
 def _source_files(
-    folder: Folder, tables: Mapping[str, pa.Table], mapped: Mapped, last_good: Mapping[str, str]
+    venue: VenueSettings, folder: Folder, tables: Mapping[str, pa.Table], mapped: Mapped, last_good: Mapping[str, str]
 ) -> tuple[SourceFile, ...]:
     periods = dict(mapped.periods)
     with closing(connect()) as connection:
         for frame in INPUT_FRAMES:
             if PERIOD_COLUMNS[frame.name] and any(file.canonical == frame for file in folder.files):
                 widen(periods, _periods_in(connection, tables[frame.name], PERIOD_COLUMNS[frame.name]))
-    present = {file.name for file in folder.files}
     files = [_source_file(file, periods.get(file.name, (None, None)), last_good) for file in folder.files]
-    gone = [
-        SourceFile(path, digest, None, None, None, None, "gone", None, None, (), None)
-        for path, digest in last_good.items()
-        if path not in present
-    ]
-    return tuple(sorted([*files, *gone], key=lambda file: file.path))
+    return _all_files(venue, files, last_good)
+
+
+def _all_files(
+    venue: VenueSettings, files: Sequence[SourceFile], last_good: Mapping[str, str]
+) -> tuple[SourceFile, ...]:
+    """The files that were read or should have been, those that nothing reads, and those that have gone; by name."""
+    unread = find_unread(venue.folder, (file.path for file in files), venue.mapping)
+    gone = last_good.keys() - {file.path for file in files} - set(unread)
+    others = [_untold(path, "unread", None) for path in unread] + [_untold(p, "gone", last_good[p]) for p in gone]
+    return tuple(sorted([*files, *others], key=lambda file: file.path))
+
+
+def _untold(path: str, status: str, digest: str | None) -> SourceFile:
+    return SourceFile(path, digest, None, None, None, None, status, None, None, (), None)
 
 
 def _source_file(file: FolderFile, period: Period, last_good: Mapping[str, str]) -> SourceFile:
