@@ -22,8 +22,7 @@ met AS (
         touched.position_id,
         touched.date,
         bucket_of(flows.txn_subtype, flows.measure, flows.amount) AS bucket,
-        sum(flows.amount) AS amount,
-        count(*) AS flow_count
+        flows.amount
     FROM flows
     INNER JOIN touched
         ON
@@ -33,19 +32,18 @@ met AS (
             AND flows.utc_day = touched.utc_day
             AND flows.datetime > touched.window_start
             AND flows.datetime <= touched.window_end
-    GROUP BY ALL
 )
 
 SELECT
     position_id,
     date,
-    sum(amount) FILTER (WHERE bucket = 1) AS transfers_in,
-    sum(amount) FILTER (WHERE bucket = 2) AS transfers_out,
-    sum(amount) FILTER (WHERE bucket = 3) AS trades_in,
-    sum(amount) FILTER (WHERE bucket = 4) AS trades_out,
-    sum(amount) FILTER (WHERE bucket = 5) AS fees,
-    sum(amount) FILTER (WHERE bucket = 6) AS loan,
-    sum(amount) FILTER (WHERE bucket = 7) AS interest,
-    sum(flow_count)::BIGINT AS flow_count
+    sum(CASE WHEN bucket = 1 THEN amount END) AS transfers_in,
+    sum(CASE WHEN bucket = 2 THEN amount END) AS transfers_out,
+    sum(CASE WHEN bucket = 3 THEN amount END) AS trades_in,
+    sum(CASE WHEN bucket = 4 THEN amount END) AS trades_out,
+    sum(CASE WHEN bucket = 5 THEN amount END) AS fees,
+    sum(CASE WHEN bucket = 6 THEN amount END) AS loan,
+    sum(CASE WHEN bucket = 7 THEN amount END) AS interest,
+    count(*) AS flow_count
 FROM met
 GROUP BY position_id, date

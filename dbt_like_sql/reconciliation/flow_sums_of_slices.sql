@@ -14,13 +14,13 @@ WITH sliced AS (
 SELECT
     sliced.position_id,
     sliced.date,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 1) AS transfers_in,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 2) AS transfers_out,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 3) AS trades_in,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 4) AS trades_out,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 5) AS fees,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 6) AS loan,
-    sum(flow_slices.amount) FILTER (WHERE flow_slices.bucket = 7) AS interest,
+    sum(flow_slices.transfers_in) AS transfers_in,
+    sum(flow_slices.transfers_out) AS transfers_out,
+    sum(flow_slices.trades_in) AS trades_in,
+    sum(flow_slices.trades_out) AS trades_out,
+    sum(flow_slices.fees) AS fees,
+    sum(flow_slices.loan) AS loan,
+    sum(flow_slices.interest) AS interest,
     sum(flow_slices.flow_count)::BIGINT AS flow_count
 FROM flow_slices
 INNER JOIN positions USING (account, wallet, asset)

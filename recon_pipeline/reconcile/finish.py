@@ -1,7 +1,7 @@
 """Finished days: each becomes a staged partition that says in its metadata which inputs its rows rest on.
 
-One thread finishes a piece while the next one is prepared: together they use two processors where each SQL statement,
-small as it is, uses one.
+While one piece is prepared, a thread computes the rows of the one before, and others store those of the one before
+that: SQL statements as small as these keep one processor busy each.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from recon_pipeline.reconcile.tables import Frozen
 from recon_pipeline.stores.lake import LakeWrite
 from recon_pipeline.stores.parquet import in_order, store
 
+STORERS = 2
 _COMPUTED = tuple(name for name in RECONCILIATION.columns_in_lake if name != "inputs_digest")
 
 
@@ -49,23 +50,35 @@ class Finisher:
         self._accounts = pa.array(sorted(accounts)) if accounts is not None else None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         self._working: Future[None] | None = None
+        self._storers = ThreadPoolExecutor(STORERS, thread_name_prefix="storer")
+        self._storing: list[Future[None]] = []
 
     def __enter__(self) -> Finisher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)
+        self._storers.shutdown(wait=True, cancel_futures=True)
 
     def finish(self, tables: Frozen, piece: Piece) -> None:
-        """Finish the days of a piece from its tables, once those before are finished."""
-        self.settle()
+        """Finish the days of a piece from its tables, once the rows of those before are computed."""
+        self._wait()
         self._working = self._worker.submit(self._finish, tables, piece)
 
     def settle(self) -> None:
         """Wait until what was handed over is staged; what failed is raised."""
+        self._wait()
+        self._wait_for_storers()
+
+    def _wait(self) -> None:
         if self._working is not None:
             self._working.result()
         self._working = None
+
+    def _wait_for_storers(self) -> None:
+        for stored in self._storing:
+            stored.result()
+        self._storing.clear()
 
     def _finish(self, tables: Frozen, piece: Piece) -> None:
         with tables:
@@ -77,12 +90,13 @@ class Finisher:
         # positions are numbered in their order; DuckDB would move whole rows, and twice
         rows = rows.take(np.lexsort((rows["position_id"].to_numpy(), rows["date"].cast(pa.int32()).to_numpy())))
         ordinals = rows["date"].cast(pa.int32()).to_numpy()
+        self._wait_for_storers()  # the rows of more pieces than these two would take memory
         for day, reach in sorted(piece.reaches.items()):
             low, high = np.searchsorted(ordinals, (day - date(1970, 1, 1)).days + np.arange(2))
             of_day = rows.slice(low, high - low)
-            self._stage(day, of_day, reach)
             counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(of_day["status"]).to_pylist()}
             self.statuses[day] = {status: counts[status] for status in sorted(counts)}
+            self._storing.append(self._storers.submit(self._stage, day, of_day, reach))
 
     def _stage(self, day: date, rows: pa.Table, reach: Reach) -> None:
         timing = self._expected_rows(rows)
@@ -101,6 +115,7 @@ class Finisher:
         finished = rows.append_column("inputs_digest", digests.cast(pa.string()))
         path = self._write.staged(RECONCILIATION.name, self._inputs.settings.venue, day)
         store(finished.cast(RECONCILIATION.arrow_in_lake).combine_chunks(), path, metadata)
+        self._write.check(RECONCILIATION.name, self._inputs.settings.venue, day)
 
     @staticmethod
     def _expected_rows(rows: pa.Table) -> list[list[Any]]:

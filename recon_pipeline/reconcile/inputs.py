@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,13 +83,19 @@ class Days:
         """From a lake's listing."""
         return cls(tuple(sorted(digests)), tuple(digests[day] for day in sorted(digests)))
 
+    def between(self, first: date | None, last: date) -> tuple[date, ...]:
+        """The days that have a partition, from first to last."""
+        return self.days[self._span(first, last)]
+
     def over(self, first: date | None, last: date) -> str:
         """One digest over the partitions that there are from first to last."""
-        low = bisect_left(self.days, first) if first else 0
-        high = bisect_right(self.days, last)
+        span = self._span(first, last)
         return digest_of(
-            [[day.isoformat(), digest] for day, digest in zip(self.days[low:high], self.digests[low:high], strict=True)]
+            [[day.isoformat(), digest] for day, digest in zip(self.days[span], self.digests[span], strict=True)]
         )
+
+    def _span(self, first: date | None, last: date) -> slice:
+        return slice(bisect_left(self.days, first) if first else 0, bisect_right(self.days, last))
 
 
 def digest_of(value: Any) -> str:
@@ -121,6 +128,10 @@ class Inputs:
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
 
+    def look_ahead(self) -> None:
+        """Find out what every piece and every day will ask for, before several threads do."""
+        _ = self.never_stated, self._coverage_rows, self.expected_items, self.timing
+
     @property
     def price_sources(self) -> tuple[str, ...]:
         """Whose prices count, in order: the venue's own first."""
@@ -132,9 +143,10 @@ class Inputs:
         venue = self.settings.venue
         return [self.lake.partition("coverage", venue, day) for day in self.lake.days("coverage", venue)]
 
-    def balance_rows(self, day: date) -> int:
-        """How many balances a day states."""
-        return self.lake.rows("balances", self.settings.venue, day)
+    def balance_rows(self, first: date, last: date | None = None) -> int:
+        """How many balances a day states, or all days up to another."""
+        days = self.balances.between(first, last or first)
+        return sum(self.lake.rows("balances", self.settings.venue, day) for day in days)
 
     @cached_property
     def expected_items(self) -> pa.Table:
@@ -340,6 +352,8 @@ def _is_stale(inputs: Inputs, metadata: Mapping[str, str]) -> bool:
 def connect(lake: Lake, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB in UTC that reads the lake and nothing else."""
     connection = open_duckdb(memory_limit=memory_limit, keep_order=False)
+    # several statements run side by side, and each is too small to be shared out
+    connection.execute(f"SET threads = {max(1, (os.cpu_count() or 1) // 2)}")
     if lake.filesystem is not None:
         connection.register_filesystem(lake.filesystem)
     return connection

@@ -8,6 +8,7 @@ not grow with the range and any batching gives the same rows. The finished days 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,9 +23,11 @@ from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.tables import ONE_DAY, Tables
 from recon_pipeline.stores.lake import Lake
 
-PIECE_ROWS = 80_000
+PIECE_ROWS = 120_000
 PIECE_DAYS = 366
 """A piece has so many balances, or so many days, whichever is less: many rows take memory, many pieces take time."""
+EDGE_ROWS = 30_000
+"""The first piece and the last have no other to be computed beside, so they are smaller."""
 
 
 class AmountOverflowError(ReconError):
@@ -65,9 +68,11 @@ def reconcile(
     try:
         with lake.write(run) as write, connect(lake) as connection:
             inputs = Inputs(lake, settings, connection)
-            with Finisher(inputs, write, accounts) as finisher:
+            with Finisher(inputs, write, accounts) as finisher, ThreadPoolExecutor(1) as beside:
+                looking = beside.submit(inputs.look_ahead)
                 tables = Tables(connection, inputs, as_of_day)
                 tables.settle()
+                looking.result()
                 carried = Carried(connection, inputs, state_folder)
                 _compute(tables, carried, finisher, wanted, on_day)
                 carried.save(wanted[-1])
@@ -139,16 +144,21 @@ def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) ->
     longest = 1 if _takes_back(inputs) else PIECE_DAYS
     first = known_until + ONE_DAY if known_until else min([wanted[0], *_first_days(inputs)])
     asked = set(wanted)
+    left = inputs.balance_rows(first, wanted[-1])
+    room = EDGE_ROWS
     while first <= wanted[-1]:
         last, is_asked = first, first in asked
         rows = inputs.balance_rows(first)
         while last < wanted[-1] and (last + ONE_DAY in asked) == is_asked:
-            rows += inputs.balance_rows(last + ONE_DAY)
-            if rows > PIECE_ROWS or (last - first).days + 1 >= (longest if is_asked else PIECE_DAYS):
+            more = inputs.balance_rows(last + ONE_DAY)
+            if rows + more > room or (last - first).days + 1 >= (longest if is_asked else PIECE_DAYS):
                 break
+            rows += more
             last += ONE_DAY
         yield first, last
         first = last + ONE_DAY
+        left -= rows
+        room = PIECE_ROWS if left > PIECE_ROWS + EDGE_ROWS else left - EDGE_ROWS if left > 2 * EDGE_ROWS else left
 
 
 def _takes_back(inputs: Inputs) -> bool:

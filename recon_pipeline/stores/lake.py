@@ -259,6 +259,7 @@ class LakeWrite:
         self._run = re.sub(r"[^A-Za-z0-9_-]", "-", run)
         self._staged: dict[str, tuple[Partition, Path]] = {}
         self._removed: dict[str, Partition] = {}
+        self._checked: dict[str, tuple[Footer, str]] = {}
         self._own: Path | None = None
         self._lock: int | None = None
 
@@ -300,14 +301,20 @@ class LakeWrite:
         store(in_order(table, described.order), self.staged(frame, venue, day), metadata)
 
     def staged(self, frame: str, venue: str, day: date) -> str:
-        """A path into which the caller writes the partition's file itself; `commit` checks its columns."""
+        """A path into which the caller writes the partition's file itself; `check` or `commit` checks its columns."""
         name = _name(frame, venue, day)
         return self._stage(name, (frame, venue, day))
+
+    def check(self, frame: str, venue: str, day: date) -> None:
+        """Check a staged file that is written and will not change, so that `commit` need not."""
+        name = _name(frame, venue, day)
+        self._checked[name] = _checked_file(self._staged[name])
 
     def remove(self, frame: str, venue: str, day: date) -> None:
         """Have a partition removed at the commit: from then on the day counts as never written."""
         name = _name(frame, venue, day)
         self._staged.pop(name, None)
+        self._checked.pop(name, None)
         self._removed[name] = (frame, venue, day)
 
     def put_quarantine(self, venue: str, table: pa.Table) -> None:
@@ -326,8 +333,12 @@ class LakeWrite:
         """
         changed: dict[str, tuple[Partition, Path, str, Footer]] = {}
         with ThreadPoolExecutor(_CHECK_THREADS) as pool:  # reading and hashing hold no lock of Python's
-            checked = list(pool.map(_checked_file, self._staged.values()))
-        for (name, (partition, path)), (footer, digest) in zip(self._staged.items(), checked, strict=True):
+            left = [name for name in self._staged if name not in self._checked]
+            checked = self._checked | dict(
+                zip(left, pool.map(_checked_file, [self._staged[name] for name in left]), strict=True)
+            )
+        for name, (partition, path) in self._staged.items():
+            footer, digest = checked[name]
             if digest != self._lake._present_digest(name):
                 changed[name] = (partition, path, digest, footer)
         gone = {name: p for name, p in self._removed.items() if self._folder.version(name) is not None}
@@ -338,6 +349,7 @@ class LakeWrite:
         for name, (_, _, digest, footer) in changed.items():
             self._lake._remember(name, digest, footer)
         self._staged.clear()
+        self._checked.clear()
         self._removed.clear()
         return sorted([partition for partition, *_ in changed.values()] + list(gone.values()))
 
@@ -345,6 +357,7 @@ class LakeWrite:
         if self._own is None:
             raise RuntimeError("a lake is written inside `with lake.write(run) as write:` only")
         self._removed.pop(name, None)
+        self._checked.pop(name, None)
         path = self._own / name.replace("/", ".")
         self._staged[name] = (partition, path)
         return str(path)
