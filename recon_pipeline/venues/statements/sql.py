@@ -5,6 +5,7 @@ A mapping is one SELECT over the views of its files. It must give the same rows 
 - casts to VARCHAR, BOOLEAN, DATE, INTERVAL and whole numbers only, and the casts to whole numbers and days are made
   exact (`CAST('1.7' AS INTEGER)`, which DuckDB answers with 2, is an error of the file that holds the value);
 - no `/` and no function that can only answer with DOUBLE, no literal with an exponent;
+- no conversion that the SQL does not write down and that may round (`conversions` reads them off the plan);
 - no function that reads a clock, a setting, a sequence or chance, no table function but unnest, range and
   generate_series, and no table but the views and the statement's own CTEs.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +68,25 @@ _WHOLE: Final = frozenset(
         "uint128",
     }
 )
+_ALIASES: Final = {
+    "int1": "TINYINT",
+    "int2": "SMALLINT",
+    "short": "SMALLINT",
+    "int16": "SMALLINT",
+    "int": "INTEGER",
+    "int4": "INTEGER",
+    "int32": "INTEGER",
+    "signed": "INTEGER",
+    "int8": "BIGINT",
+    "int64": "BIGINT",
+    "long": "BIGINT",
+    "int128": "HUGEINT",
+    "uint8": "UTINYINT",
+    "uint16": "USMALLINT",
+    "uint32": "UINTEGER",
+    "uint64": "UBIGINT",
+    "uint128": "UHUGEINT",
+}
 _SAFE: Final = frozenset(
     {
         "varchar",
@@ -135,7 +155,7 @@ _CLOCKS: Final = frozenset(
     }
 )
 # fmt: on
-_NOWHERE: Final = 2**64 - 1
+NOWHERE: Final = 2**64 - 1
 _FLOATS: Final = "answers with DOUBLE"
 _MOVES: Final = "gives another answer each time"
 _READS_OUTSIDE: Final = "reads outside the folder's files"
@@ -151,13 +171,17 @@ _ONE_SELECT: Final = "exactly one SELECT, which may begin with WITH"
 
 @dataclass(frozen=True)
 class Statement:
-    """One mapping file whose SQL may run: `sql` as written, `exact_sql` with exact casts, and the views it reads."""
+    """One mapping file whose SQL may run: `sql` as written, `exact_sql` with exact casts, and the views it reads.
+
+    `casts` says where casts stand in the SQL, by the type that they make.
+    """
 
     frame: Frame
     path: Path
     sql: str
     exact_sql: str
     views: frozenset[str]
+    casts: Mapping[str, frozenset[int]]
 
     @property
     def name(self) -> str:
@@ -173,7 +197,7 @@ class Place:
 
     def of(self, position: int | None) -> str:
         """For example `transfers.sql, line 3, column 8`; the file's name alone if the position is not known."""
-        if position is None or position >= _NOWHERE:
+        if position is None or position >= NOWHERE:
             return self.name
         before = self.sql.encode()[:position].decode(errors="replace")
         return f"{self.name}, line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
@@ -185,9 +209,9 @@ def parse(connection: duckdb.DuckDBPyConnection, frame: Frame, path: Path, views
     place = Place(path, sql)
     tree = _tree(connection, sql, place)
     refused = _refused_functions(connection)
-    shadowing = {str(entry["key"]).lower() for node in _walk(tree) for entry in _ctes(node)}
+    shadowing = {str(entry["key"]).lower() for node in walk(tree) for entry in _ctes(node)}
     read: set[str] = set()
-    for node in _walk(tree):
+    for node in walk(tree):
         _test_sample(node, place)
         if node.get("class") == "CAST":
             _test_cast(node, place)
@@ -201,8 +225,9 @@ def parse(connection: duckdb.DuckDBPyConnection, frame: Frame, path: Path, views
             _test_literal(node, place)
         elif node.get("class") == "COLUMN_REF" and str(node["column_names"][0]).lower() in _CLOCKS:
             raise _refused_function(str(node["column_names"][0]), _MOVES, node, place)
+    casts = _casts(tree)
     exact = _exact_sql(connection, tree)
-    return Statement(frame, path, sql, exact, frozenset(read))
+    return Statement(frame, path, sql, exact, frozenset(read), casts)
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, sql: str, place: Place) -> Node:
@@ -227,14 +252,15 @@ def _not_select(found: str, place: Place) -> MappingError:
     return MappingNotSelect(found, where=place.of(None), expected=_ONE_SELECT, next_step="write one SELECT")
 
 
-def _walk(value: object) -> Iterator[Node]:
+def walk(value: object) -> Iterator[Node]:
+    """Every object of a tree of JSON, the outer before the inner."""
     if isinstance(value, dict):
         yield value
         for child in value.values():
-            yield from _walk(child)
+            yield from walk(child)
     elif isinstance(value, list):
         for child in value:
-            yield from _walk(child)
+            yield from walk(child)
 
 
 def _ctes(node: Node) -> list[Node]:
@@ -256,12 +282,12 @@ def _test_sample(node: Node, place: Place) -> None:
 
 
 def _position(node: Node) -> int:
-    return int(node.get("query_location", _NOWHERE))
+    return int(node.get("query_location", NOWHERE))
 
 
 def _written_by_user(cast: Node) -> bool:
     """False for the casts by which DuckDB itself writes INTERVAL 1 DAY."""
-    return _position(cast) < _NOWHERE
+    return _position(cast) < NOWHERE
 
 
 def _type_name(node: Node) -> str:
@@ -272,7 +298,7 @@ def _test_cast(node: Node, place: Place) -> None:
     if not _written_by_user(node):
         return
     name = _type_name(node)
-    nested = [str(child.get("type_name", "")).lower() for child in _walk(node["type_expr"]) if "type_name" in child]
+    nested = [str(child.get("type_name", "")).lower() for child in walk(node["type_expr"]) if "type_name" in child]
     if name in _WHOLE | {"date"} and len(nested) == 1 and not (node["try_cast"] and name in _WHOLE):
         return
     if set(nested) <= _SAFE | {"list", "array", "struct", "map"}:
@@ -280,10 +306,20 @@ def _test_cast(node: Node, place: Place) -> None:
     what = "TRY_CAST" if node["try_cast"] else "a cast"
     raise MappingCast(
         f"{what} to {name.upper()}, which rounds or guesses before anyone can see it",
-        where=place.of(min(_position(node["type_expr"]), _position(node), key=lambda at: (at >= _NOWHERE, -at))),
+        where=place.of(min(_position(node["type_expr"]), _position(node), key=lambda at: (at >= NOWHERE, -at))),
         expected="amounts as text or amount(text), instants as text with an offset or instant(text)",
         next_step=f"replace the cast by {'instant(…)' if 'time' in name else 'amount(…)'}, or leave the text as it is",
     )
+
+
+def _casts(tree: Node) -> dict[str, frozenset[int]]:
+    """Where a cast to each type stands; types as DuckDB names them once it has understood them."""
+    found: dict[str, set[int]] = {}
+    for node in walk(tree):
+        if node.get("class") == "CAST" and _written_by_user(node):
+            name = _type_name(node)
+            found.setdefault(_ALIASES.get(name, name.upper()), set()).add(_position(node))
+    return {name: frozenset(positions) for name, positions in found.items()}
 
 
 def _refused_functions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -365,7 +401,7 @@ def _test_literal(node: Node, place: Place) -> None:
 
 def _exact_sql(connection: duckdb.DuckDBPyConnection, tree: Node) -> str:
     """The statement with each cast to a whole number or a day made exact or an error."""
-    for node in list(_walk(tree)):
+    for node in list(walk(tree)):
         if node.get("class") != "CAST" or not _written_by_user(node):
             continue
         guard = "recon_day" if _type_name(node) == "date" else "recon_whole" if _type_name(node) in _WHOLE else None
@@ -382,7 +418,7 @@ def _call(name: str, argument: Node) -> Node:
         "class": "FUNCTION",
         "type": "FUNCTION",
         "alias": "",
-        "query_location": _NOWHERE,
+        "query_location": NOWHERE,
         "query_location_length": 0,
         "function_name": name,
         "schema": "",

@@ -18,6 +18,7 @@ from recon_pipeline.errors import MappingError
 from recon_pipeline.frames.exact import REFUSAL, connect
 from recon_pipeline.frames.schema import AMOUNT, DAY, INSTANT, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE
+from recon_pipeline.venues.statements.conversions import described, refuse_silent_conversions
 from recon_pipeline.venues.statements.faults import MappingColumns, MappingSqlError, MappingType
 from recon_pipeline.venues.statements.files import OpenedFile
 from recon_pipeline.venues.statements.sql import Place, Statement, parse
@@ -89,6 +90,7 @@ class Workspace:
             raise _sql_error(statement, error, offset=len(_DESCRIBE)) from error
         columns = [(str(row[0]).lower(), str(row[1])) for row in rows]  # DuckDB may keep the case of a file's column
         _test_columns(statement, columns)
+        refuse_silent_conversions(statement, described(self._connection, statement.views))
         return columns
 
     def run(self, statement: Statement, columns: list[tuple[str, str]]) -> pa.Table:

@@ -1,0 +1,8 @@
+SELECT
+    "Who" AS account,
+    'SPOT' AS wallet,
+    "When" AS datetime,
+    "What" AS asset,
+    amount("How much") AS amount
+FROM movement
+WHERE "How much" <> 0
