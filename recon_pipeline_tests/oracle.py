@@ -479,13 +479,13 @@ class _Book:
             and e.expected_by >= row.date
             and e.expected_by >= self.ledger.as_of_day
         ]
-        return bool(items) and abs(add(variance, -add(*items))) <= row.tolerance
+        return bool(items) and variance == add(*items)
 
     def takes_back(self, row: Row, variance: Decimal, before: Row | None) -> bool:
         """The residual takes back the expected one of the window before, which has a row since the venue's start."""
         if before is None or before.date < self.settings.start or before.discrepancy_type != "expected":
             return False
-        return abs(add(variance, some(before.variance_in_asset))) <= row.tolerance
+        return variance == -some(before.variance_in_asset)
 
     def severity(self, row: Row, variance: Decimal) -> str:
         """How grave a variance is, by USD and by its share of the larger side."""
@@ -678,7 +678,7 @@ class _Book:
             refused = [
                 end if q.instant is None else q.instant
                 for q in self.ledger.quarantine
-                if q.frame == "prices" and q.venue == venue and q.asset == asset
+                if q.frame == "prices" and q.venue == venue and q.asset in (None, asset)
                 if q.instant is None or q.instant < end
             ]
             if not stated and not refused:

@@ -366,6 +366,10 @@ def test_expected_residual_is_timing_and_so_is_its_return() -> None:
     assert [verdict(rows[d]) for d in (THU, FRI)] == [("timing", "expected", -1), ("timing", "taken_back", 1)]
     rows = btc(*balances, item, as_of_day=SUN)
     assert [rows[d].status for d in (THU, FRI)] == ["variance", "variance"], "the deadline has passed"
+    near = [held(day, amount) for day, amount in ((WED, "5"), (THU, "4.01"))]
+    rule = ToleranceRule(None, None, Decimal("0.5"), 6)
+    row = btc(*near, item, as_of_day=SAT, tolerances=(rule,))[THU]
+    assert row.status == "variance", "it must equal the item, however wide the tolerance"
 
 
 @pytest.mark.parametrize(
@@ -392,6 +396,16 @@ def test_own_price_comes_before_the_sources_and_a_refused_one_is_missing() -> No
     assert btc(held(WED, "5"), other, price_sources=("px",))[WED].usd_price == 3
     refused = Quarantined("prices", asset="BTC", instant=at(WED, "02:00"))
     assert btc(held(WED, "5"), own, other, refused, price_sources=("px",))[WED].price_status == "missing"
+
+
+@pytest.mark.parametrize(
+    ("instant", "status"),
+    [(at(WED, "02:00"), "missing"), (at(WED, "01:00"), "missing"), (at(WED, "00:59"), "ok"), (None, "missing")],
+)
+def test_refused_price_of_an_unknown_asset_may_be_the_newer_one_of_any(instant: datetime | None, status: str) -> None:
+    own = Price("v", "BTC", at(WED, "01:00"), Decimal(2), "p")
+    refused = Quarantined("prices", asset=None, instant=instant)
+    assert btc(held(WED, "5"), own, refused)[WED].price_status == status
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,35 @@ def test_the_night_takes_along_what_never_ran_and_what_was_pending(settings: Set
     assert first_day_to_run(url, VENUE, date(2025, 10, 25)) == date(2025, 10, 19)
 
 
+def test_what_was_pending_is_incomplete_in_any_later_run_once_it_is_due(settings: Settings) -> None:
+    early = Request(VENUE, date(2025, 10, 19), date(2025, 10, 19), as_of_day=date(2025, 10, 19))
+    later = Request(VENUE, date(2025, 10, 21), date(2025, 10, 21), as_of_day=date(2025, 10, 22))
+    for name, request, status in (("early", early, "pending"), ("later", later, "incomplete")):
+        run_venue(settings, request, name, str(settings.database_url))
+        told = find(str(settings.database_url), VENUE, date(2025, 10, 19), date(2025, 10, 19)).statuses
+        assert told[status] == 3
+
+
+def test_an_earlier_balance_that_comes_late_leaves_the_bytes_as_if_it_had_always_been_so(settings: Settings) -> None:
+    def stated(*days: int) -> None:
+        lines = [f"operations,OLD,USD,2025-09-{day}T23:00:00Z,7\n" for day in days]
+        path = settings.venues[VENUE].folder / f"balances-september-{days[0]}.csv"
+        path.write_text("account,wallet,asset,as_of,raw_balance\n" + "".join(lines))
+
+    def stored() -> dict[str, str]:
+        told = ("balances", "reconciliation")
+        return {path: digest for path, digest in lake_bytes(settings).items() if path.startswith(told)}
+
+    stated(27)
+    run(settings)
+    stated(28, 29)
+    run(settings)
+    late = stored()
+    shutil.rmtree(settings.home / "lake")
+    run(settings)
+    assert late == stored()
+
+
 def test_a_run_that_ended_before_its_rows_is_not_done_and_the_night_takes_its_days_along(settings: Settings) -> None:
     url = str(settings.database_url)
     run(settings, FIRST, date(2025, 10, 5))

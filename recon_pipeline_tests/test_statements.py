@@ -232,6 +232,56 @@ def test_coverage_that_rests_on_a_file_that_has_gone_fails_and_says_so(tmp_path:
     assert [(type(fault).__name__, fault.where) for fault in reading.faults] == [("FileGone", "transfers-2.csv")]
 
 
+def test_a_refused_claim_is_stored_as_a_failed_one_over_all_that_cannot_be_told_of_it(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write(
+        "balances.csv", HOLDINGS + "main,SPOT,ETH,2026-03-01T00:00:00Z,1\nmain,SPOT,ETH,2026-03-02T00:00:00Z,1\n"
+    )
+    statements.write(
+        "coverage.csv",
+        "account,stream,asset,window_start,window_end,status\n"
+        "main,transfers,,2026-02-01T00:00:00Z,2026-04-01T00:00:00Z,complete\n"
+        "main,trades,ETH,2026-02-01T00:00:00Z,2026-04-01,failed\n"
+        ",,BTC,x,2026-03-01T12:00:00Z,complete\n",
+    )
+    reading = statements.read()
+    told = [
+        (
+            row["account"],
+            row["stream"],
+            row["asset"],
+            f"{row['window_start']:%m-%d}",
+            f"{row['window_end']:%m-%dT%H}",
+            row["status"],
+        )
+        for row in reading.frames["coverage"].to_pylist()
+    ]
+    assert sorted(told, key=str) == sorted(
+        [
+            ("main", "transfers", None, "02-01", "04-01T00", "complete"),
+            ("main", "trades", "ETH", "02-01", "03-02T00", "failed"),
+            ("main", "*", "BTC", "03-01", "03-01T12", "failed"),
+        ],
+        key=str,
+    )
+    assert reading.streams == ("transfers", "trades")
+    assert len(reading.quarantine) == 2
+
+
+def test_a_refused_balance_without_its_wallet_keeps_the_day_that_it_states(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write("balances.csv", HOLDINGS + "main,,BTC,2026-03-01T00:00:00Z,1\n")
+    (row,) = statements.read().quarantine.to_pylist()
+    assert (row["account"], row["wallet"], str(row["date"])) == ("main", None, "2026-03-01")
+
+
+def test_an_instant_before_the_first_year_is_refused_in_whatever_zone(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write("transfers.csv", FLOWS + "main,SPOT,a,0001-01-01T00:00:00+01:00,BTC,1\n")
+    (row,) = statements.read().quarantine.to_pylist()
+    assert row["error"] == "InstantImpossible"
+
+
 def test_a_folder_without_any_file_is_a_fault_and_not_green(tmp_path: Path) -> None:
     assert [type(fault).__name__ for fault in Statements(tmp_path).read().faults] == ["NoFiles"]
 

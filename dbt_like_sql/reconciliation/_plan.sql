@@ -1,6 +1,5 @@
--- From which day on balances, and over which instants flows, the rows of the run's days may rest: at least as far back
--- as they do. Reads the whole frame `balances`, `quarantined` (account, wallet, date; null where it cannot be told) and
--- `bounds` (first_day, last_day).
+-- Over which instants flows the rows of the run's days may rest: at least as far back as they do. Reads the whole frame
+-- `balances`, `quarantined` (account, wallet, date; null where it cannot be told) and `bounds` (first_day, last_day).
 WITH wallet_days AS (
     SELECT account, wallet, date, max(read_at) AS read_at
     FROM balances
@@ -120,6 +119,5 @@ reached AS (
 )
 
 SELECT
-    (SELECT min(date) FROM from_days) AS balances_from,
     (SELECT min(instant) FROM reached) AS first_instant,
     (SELECT last_instant FROM run_ends) AS last_instant

@@ -5,7 +5,7 @@ WITH wanted AS (
     FROM days, positions, price_sources AS sources
 ),
 
-found AS (
+stated AS (
     SELECT wanted.date, wanted.asset, wanted.rank, prices.as_of, prices.usd_price
     FROM wanted
     ASOF INNER JOIN prices
@@ -13,12 +13,28 @@ found AS (
             wanted.asset = prices.asset
             AND wanted.rank = prices.rank
             AND wanted.date + INTERVAL 1 DAY > prices.as_of
-    ANTI JOIN unreadable_prices ON wanted.rank = unreadable_prices.rank
-    UNION ALL
-    -- a newer price of any asset may stand in what could not be read
-    SELECT wanted.date, wanted.asset, wanted.rank, NULL AS as_of, NULL AS usd_price
+),
+
+-- a refused price whose asset cannot be told may be the newer price of any; at infinity if its instant cannot either
+unreadable AS (
+    SELECT days.date, refused.rank, max(refused.as_of) AS as_of
+    FROM days
+    INNER JOIN unreadable_prices AS refused
+        ON days.date + INTERVAL 1 DAY > refused.as_of OR refused.as_of = 'infinity'::TIMESTAMPTZ
+    GROUP BY days.date, refused.rank
+),
+
+found AS (
+    SELECT
+        wanted.date,
+        wanted.asset,
+        wanted.rank,
+        CASE WHEN coalesce(stated.as_of > unreadable.as_of, TRUE) THEN stated.as_of END AS as_of,
+        CASE WHEN coalesce(stated.as_of > unreadable.as_of, TRUE) THEN stated.usd_price END AS usd_price
     FROM wanted
-    SEMI JOIN unreadable_prices USING (rank)
+    LEFT JOIN stated USING (date, asset, rank)
+    LEFT JOIN unreadable USING (date, rank)
+    WHERE stated.as_of IS NOT NULL OR unreadable.as_of IS NOT NULL
 ),
 
 chosen AS (

@@ -91,8 +91,8 @@ timed AS (
         valued.*,
         CASE
             WHEN valued.first_status <> 'variance' OR coalesce(valued.other_measure_differs, FALSE) THEN NULL
-            WHEN abs(valued.variance - items.amount) <= valued.tolerance THEN 'expected'
-            WHEN abs(valued.variance + before.variance) <= valued.tolerance THEN 'taken_back'
+            WHEN valued.variance = items.amount THEN 'expected'
+            WHEN valued.variance = -before.variance THEN 'taken_back'
         END AS timing
     FROM valued
     LEFT JOIN expected_sums AS items USING (account, wallet, asset, date)

@@ -17,9 +17,12 @@ No text of a fault holds the value, because errors are logged and amounts are no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from recon_pipeline.frames.duck import open_duckdb
 
@@ -111,7 +114,7 @@ CREATE MACRO instant_is_plain(value) AS
     value IS NULL
     OR (
         regexp_full_match(value, '{_EXACT_CLOCK}')
-        AND left(value, 5) NOT IN ('0000-', '9999-')
+        AND left(value, 5) NOT IN ('0000-', '0001-', '9999-')
         AND TRY_CAST(value AS TIMESTAMPTZ) IS NOT NULL
     );
 CREATE MACRO recon_clock_fault(value) AS CASE
@@ -188,3 +191,13 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     connection = open_duckdb(memory_limit=memory_limit)
     connection.execute(_MACROS)
     return connection
+
+
+def instants_or_null(texts: Sequence[str | None]) -> list[datetime | None]:
+    """The instants that these texts state; null where one states none exactly."""
+    with connect() as connection:
+        connection.register(
+            "given", pa.table({"text": pa.array(texts, pa.string()), "ordinal": pa.array(range(len(texts)))})
+        )
+        rows = connection.execute("SELECT instant_or_null(text) FROM given ORDER BY ordinal").fetchall()
+    return [instant for (instant,) in rows]

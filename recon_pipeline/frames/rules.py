@@ -71,21 +71,21 @@ _BALANCES = f"""
         SELECT * REPLACE (
             coalesce(snapshot_id, strftime(as_of, '%Y-%m-%dT%H:%M:%S.%fZ')) AS snapshot_id,
             coalesce(source, 'balances') AS source
-        ) FROM parsed
+        ), snapshot_id IS NULL AS is_read_alone FROM parsed
     ),
     reads AS (
         SELECT account, wallet, snapshot_id, max(coalesce(read_at, as_of)) AS snapshot_read_at
         FROM identified GROUP BY ALL
     ),
-    -- The date of a row whose own instants cannot be read cannot be told.
+    -- The date of a row whose own instants cannot be read cannot be told; nor, without its wallet, which read it is of.
     dated AS (
-        SELECT identified.* REPLACE (
+        SELECT identified.* EXCLUDE (is_read_alone) REPLACE (
             coalesce(read_at, snapshot_read_at) AS read_at,
             CASE
                 WHEN contains(coalesce(faults, ''), ': date ') THEN NULL
                 WHEN date IS NOT NULL THEN date
                 WHEN contains(coalesce(faults, ''), ': read_at ') OR coalesce(read_at, as_of) IS NULL THEN NULL
-                ELSE CAST(coalesce(read_at, snapshot_read_at) AS DATE)
+                ELSE CAST(coalesce(read_at, snapshot_read_at, CASE WHEN is_read_alone THEN as_of END) AS DATE)
             END AS date
         )
         FROM identified LEFT JOIN reads

@@ -84,13 +84,14 @@ class Carried:
 
     def _name(self, day: date) -> str:
         inputs = self._inputs
-        refused = [row for row in inputs.quarantine if row["frame"] in ("balances", "prices")]
+        refused = [row for row in inputs.quarantine if row["frame"] == "balances"]
+        prices = [row | {"frame": source} for source, rows in inputs.refused_prices.items() for row in rows]
         names = ("frame", "account", "wallet", "asset", "instant", "date")
         made_from: list[Any] = [
             _VERSION,
             inputs.balances.over(None, day),
             [[source, inputs.prices[source].over(None, day)] for source in inputs.price_sources],
-            sorted({tuple(str(row[name]) for name in names) for row in refused}),
+            sorted({tuple(str(row[name]) for name in names) for row in [*refused, *prices]}),
             sorted((o.account, o.wallet, str(o.date)) for o in inputs.settings.openings),
         ]
         return f"{day}-{digest_of(made_from)[:32]}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from recon_pipeline.config import Settings, VenueSettings
 from recon_pipeline.reconcile.inputs import stale_days
-from recon_pipeline.reconcile.pipeline import INPUTS, open_lake, readings
+from recon_pipeline.reconcile.pipeline import INPUTS, open_lake, readings, today
 from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.reconcile.storing import ByDay, absent_or_different
 from recon_pipeline.stores.publish import last_good_files
@@ -57,7 +57,7 @@ def changed_days(settings: Settings, venue: VenueSettings, url: str) -> list[dat
         days |= set(absent_or_different(lake, frame, venue.name, given))
         if frame in ("balances", "transfers", "trades"):
             days |= {day for day in given.days - reconciled if day >= venue.start}
-    days |= set(stale_days(lake, kernel_settings(settings, venue.name, reading.streams)))
+    days |= set(stale_days(lake, kernel_settings(settings, venue.name, reading.streams), today()))
     if not lake.read_quarantine(venue.name).equals(reading.quarantine):
         days |= {
             row["date"] or row["instant"].date()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.frames.schema import RECONCILIATION
-from recon_pipeline.reconcile.inputs import INPUTS_KEY, STALE_KEY, TIMING_KEY, Inputs, Reach, digest_of
+from recon_pipeline.reconcile.inputs import INPUTS_KEY, STALE_KEY, TIMING_KEY, UNTIL_KEY, Inputs, Reach, digest_of
 from recon_pipeline.reconcile.tables import Frozen
 from recon_pipeline.stores.lake import LakeWrite
 from recon_pipeline.stores.parquet import in_order, store
@@ -42,10 +42,11 @@ class Finisher:
     It does so beside the preparation of the next piece; `settle` waits for it.
     """
 
-    def __init__(self, inputs: Inputs, write: LakeWrite, accounts: frozenset[str] | None) -> None:
+    def __init__(self, inputs: Inputs, write: LakeWrite, accounts: frozenset[str] | None, as_of_day: date) -> None:
         self.statuses: dict[date, dict[str, int]] = {}
         """Rows by status of every finished day."""
         self._inputs = inputs
+        self._as_of_day = as_of_day
         self._write = write
         self._accounts = pa.array(sorted(accounts)) if accounts is not None else None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
@@ -108,6 +109,8 @@ class Finisher:
         if self._accounts is not None:
             rows = self._with_others(rows, day, metadata)
             timing = self._expected_rows(rows)
+        if (until := self._until(day, rows)) is not None:
+            metadata[UNTIL_KEY] = until.isoformat()
         self._inputs.timing.pop(day, None)
         if timing:
             self._inputs.timing[day] = metadata[TIMING_KEY] = json.dumps(timing, separators=(",", ":"))
@@ -116,6 +119,18 @@ class Finisher:
         path = self._write.staged(RECONCILIATION.name, self._inputs.settings.venue, day)
         store(finished.cast(RECONCILIATION.arrow_in_lake).combine_chunks(), path, metadata)
         self._write.check(RECONCILIATION.name, self._inputs.settings.venue, day)
+
+    def _until(self, day: date, rows: pa.Table) -> date | None:
+        """The last day, as seen from which the rows stand so; None if they do for ever."""
+        statuses = set(pc.unique(rows["status"]).to_pylist())
+        ends = []
+        if "pending" in statuses:
+            ends.append(day + timedelta(days=self._inputs.settings.due_days - 1))
+        if len(self._inputs.expected_items) and statuses & {"timing", "variance"}:
+            # an item that no longer counts changes the sum that the residual has to equal
+            counts_from = max(day, self._as_of_day)
+            ends += [by for by in self._inputs.expected_items["expected_by"].to_pylist() if by >= counts_from]
+        return min(ends, default=None)
 
     @staticmethod
     def _expected_rows(rows: pa.Table) -> list[list[Any]]:

@@ -30,6 +30,8 @@ from recon_pipeline.stores.lake import Lake
 INPUTS_KEY = "recon.inputs"
 TIMING_KEY = "recon.timing"
 STALE_KEY = "recon.stale"
+UNTIL_KEY = "recon.until"
+"""The last as_of_day on which the rows are as they stand: then something is due, or an expected item is overdue."""
 PRICE_DAYS = 3
 Wallet = tuple[str, str]
 IntArray = npt.NDArray[np.int64]
@@ -119,6 +121,7 @@ class Inputs:
         self.prices = {source: Days.of(lake.digests("prices", source)) for source in self.price_sources}
         self.expected = Days.of(lake.digests("expected", venue))
         self.quarantine = lake.read_quarantine(venue).to_pylist()
+        self.refused_prices = {source: self._refused_prices(source) for source in self.price_sources}
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """A connection to read with and to close, which leaves the one that was given open."""
@@ -127,6 +130,11 @@ class Inputs:
         cursor = self._connection.cursor()
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
+
+    def _refused_prices(self, source: str) -> list[dict[str, Any]]:
+        own = source == self.settings.venue
+        refused = self.quarantine if own else self.lake.read_quarantine(source).to_pylist()
+        return [row for row in refused if row["frame"] == "prices"]
 
     def look_ahead(self) -> None:
         """Find out what every piece and every day will ask for, before several threads do."""
@@ -272,14 +280,12 @@ class Inputs:
         hull: list[datetime | None],
         first_price: date | None,
     ) -> str:
-        if not self.quarantine:
+        if not self.quarantine and not any(self.refused_prices.values()):
             return ""
 
         def rests(row: Mapping[str, Any]) -> bool:
             if row["frame"] == "balances":
                 return row["date"] is None or (first_balance or date.min) <= row["date"] <= day
-            if row["frame"] == "prices":
-                return row["instant"] is None or (first_price or date.min) <= row["instant"].date() <= day
             if row["frame"] not in ("transfers", "trades"):
                 return False
             if row["instant"] is None:
@@ -289,7 +295,14 @@ class Inputs:
             return in_flow_days or in_hull
 
         names = ("frame", "account", "wallet", "asset", "instant", "date")
-        return digest_of(sorted({tuple(str(row[name]) for name in names) for row in self.quarantine if rests(row)}))
+        own = {tuple(str(row[name]) for name in names) for row in self.quarantine if rests(row)}
+        prices = {
+            (source, str(row["asset"]), str(row["instant"]))
+            for source, refused in self.refused_prices.items()
+            for row in refused
+            if row["instant"] is None or (first_price or date.min) <= row["instant"].date() <= day
+        }
+        return digest_of([sorted(own), sorted(prices)])
 
 
 _remembered: dict[str, dict[Wallet, date]] = {}
@@ -333,18 +346,21 @@ def stored_streams(lake: Lake, venue: str, day: date) -> tuple[str, ...]:
     return tuple(json.loads(metadata[INPUTS_KEY])["streams"]) if INPUTS_KEY in metadata else ()
 
 
-def stale_days(lake: Lake, settings: KernelSettings) -> list[date]:
-    """The stored days of a venue whose rows rest on inputs that have changed since, sorted."""
+def stale_days(lake: Lake, settings: KernelSettings, as_of_day: date) -> list[date]:
+    """The stored days of a venue whose rows rest on inputs that have changed since, or stand only until a day that has
+    passed at `as_of_day`; sorted."""
     stored = lake.days("reconciliation", settings.venue)
     if not stored:
         return []
     inputs = Inputs(lake, settings)
-    return [day for day in stored if _is_stale(inputs, lake.metadata("reconciliation", settings.venue, day))]
+    return [day for day in stored if _is_stale(inputs, lake.metadata("reconciliation", settings.venue, day), as_of_day)]
 
 
-def _is_stale(inputs: Inputs, metadata: Mapping[str, str]) -> bool:
+def _is_stale(inputs: Inputs, metadata: Mapping[str, str], as_of_day: date) -> bool:
     # a day that was written for some accounts only, while its inputs changed for all, waits for the others
     if STALE_KEY in metadata or INPUTS_KEY not in metadata:
+        return True
+    if UNTIL_KEY in metadata and date.fromisoformat(metadata[UNTIL_KEY]) < as_of_day:
         return True
     return inputs.is_stale(json.loads(metadata[INPUTS_KEY]))
 

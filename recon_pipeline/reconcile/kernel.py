@@ -68,7 +68,7 @@ def reconcile(
     try:
         with lake.write(run) as write, connect(lake) as connection:
             inputs = Inputs(lake, settings, connection)
-            with Finisher(inputs, write, accounts) as finisher, ThreadPoolExecutor(1) as beside:
+            with Finisher(inputs, write, accounts, as_of_day) as finisher, ThreadPoolExecutor(1) as beside:
                 looking = beside.submit(inputs.look_ahead)
                 tables = Tables(connection, inputs, as_of_day)
                 tables.settle()
@@ -123,7 +123,7 @@ def reconcile_until_settled(
     done: set[date] = set()
     changed: set[date] = set()
     statuses: dict[date, dict[str, int]] = {}
-    pending = sorted(set(days)) or stale_days(lake, settings)
+    pending = sorted(set(days)) or stale_days(lake, settings, as_of_day)
     while pending:
         outcome = reconcile(
             lake, settings, pending, as_of_day, run=run, accounts=accounts, state_folder=state_folder, on_day=on_day
@@ -132,7 +132,7 @@ def reconcile_until_settled(
         changed |= set(outcome.changed)
         statuses |= outcome.statuses
         # with accounts, a day stays marked as waiting for the others: it is not computed a second time
-        pending = [day for day in stale_days(lake, settings) if accounts is None or day not in done]
+        pending = [day for day in stale_days(lake, settings, as_of_day) if accounts is None or day not in done]
     return Outcome(tuple(sorted(done)), tuple(sorted(changed)), statuses)
 
 

@@ -236,7 +236,7 @@ class VenueRun:
         if not stored:
             return set()
         kernel = kernel_settings(self.settings, self.venue, stored_streams(self.lake, self.venue, stored[-1]))
-        if stale_days(self.lake, kernel):
+        if stale_days(self.lake, kernel, self.request.as_of_day):
             with between_commits() as stop, self._lock():
                 record_settings(self.url, self.settings, self.venue)
                 outcome = reconcile_until_settled(
@@ -352,7 +352,7 @@ class VenueRun:
         days = set(self.request.days)
         while True:
             self._store(INPUTS, stop, days)
-            stale = set(stale_days(self.lake, self.kernel)) - days
+            stale = set(stale_days(self.lake, self.kernel, self.request.as_of_day)) - days
             if not stale:
                 if self.request.accounts is None:
                     self._in_line.keep()

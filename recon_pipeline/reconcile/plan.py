@@ -2,7 +2,8 @@
 
 Planned on the frames of a whole reading, before anything is in the lake. The plan may reach further back than the rows
 in the end do, never less far; a partition of flows that a window touches and that has no rows is written empty, for a
-partition never written is a hole.
+partition never written is a hole. Every earlier balance and price is consulted: that nobody stated a wallet before
+makes its opening, that no price is newer makes one stale. So the lake does not tell in which order days came.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import duckdb
 import pyarrow as pa
 
 from recon_pipeline.frames.duck import open_duckdb
-from recon_pipeline.reconcile.inputs import PRICE_DAYS
 from recon_pipeline.reconcile.tables import each, sql_of
 
 Instants = tuple[datetime, datetime] | None
@@ -33,28 +33,26 @@ def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequen
     with open_duckdb() as db:
         for name, table in (*frames.items(), ("quarantine", quarantine)):
             db.register(name, table)
-        balances_from, hull = _reach(db, first, last)
+        hull = _reach(db, first, last)
         flows = own | _flow_days(db, hull, first, last)
         return {
             "transfers": flows,
             "trades": flows,
-            "balances": own | _stated_days(db, min(balances_from or first, first), last),
-            "prices": own | _price_days(db, first, last),
+            "balances": own | _days_of(db, "(FROM balances SELECT date AS datetime)", date.min, last),
+            "prices": own | _days_of(db, "(FROM prices SELECT as_of AS datetime)", date.min, last),
             "coverage": own | _coverage_days(db, hull),
             "expected": {day for (day,) in _rows(db, "SELECT DISTINCT expected_by FROM expected")},
         }
 
 
-def _reach(db: duckdb.DuckDBPyConnection, first: date, last: date) -> tuple[date | None, Instants]:
+def _reach(db: duckdb.DuckDBPyConnection, first: date, last: date) -> Instants:
     db.execute(
         "CREATE TEMP TABLE bounds AS SELECT $first::DATE AS first_day, $last::DATE AS last_day",
         {"first": first, "last": last},
     )
     db.execute("CREATE TEMP VIEW quarantined AS SELECT account, wallet, date FROM quarantine WHERE frame = 'balances'")
-    balances_from, first_instant, last_instant = _rows(db, sql_of("_plan"))[0]
-    if first_instant is None or last_instant is None:
-        return balances_from, None
-    return balances_from, (first_instant, last_instant)
+    first_instant, last_instant = _rows(db, sql_of("_plan"))[0]
+    return None if first_instant is None or last_instant is None else (first_instant, last_instant)
 
 
 def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, first: date, last: date) -> set[date]:
@@ -79,24 +77,10 @@ def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, first: date, last:
     return days
 
 
-def _stated_days(db: duckdb.DuckDBPyConnection, first: date, last: date) -> set[date]:
-    return _days_of(db, "(FROM balances SELECT date AS datetime)", first, last)
-
-
 def _days_of(db: duckdb.DuckDBPyConnection, source: str, first: date, last: date) -> set[date]:
     """The days that rows stand on: between them may lie decades, if a year was mistyped."""
     query = f"SELECT DISTINCT datetime::DATE AS day FROM {source} WHERE datetime::DATE BETWEEN $first AND $last"
     return {day for (day,) in _rows(db, query, {"first": first, "last": last})}
-
-
-def _price_days(db: duckdb.DuckDBPyConnection, first: date, last: date) -> set[date]:
-    recent = first - timedelta(days=PRICE_DAYS - 1)
-    older = _rows(
-        db,
-        "SELECT DISTINCT max(as_of)::DATE FROM prices WHERE as_of < $recent::DATE GROUP BY asset",
-        {"recent": recent},
-    )
-    return set(each(recent, last)) | {day for (day,) in older}
 
 
 def _coverage_days(db: duckdb.DuckDBPyConnection, hull: Instants) -> set[date]:

@@ -205,15 +205,13 @@ class Tables:
     def prices(self, first: date, last: date) -> None:
         """Prices by rank of their source, one for each instant; a refused one is a null that counts."""
         self.db.execute("CREATE OR REPLACE TABLE prices AS SELECT rank, asset, as_of, usd_price FROM carried_prices")
-        unreadable = [
-            (rank,)
+        unreadable = {
+            (rank, row["instant"] or "infinity")
             for rank, source in enumerate(self.inputs.price_sources, start=1)
-            if any(
-                row["frame"] == "prices" and row["asset"] is None and row["instant"] is None
-                for row in self._refused(source)
-            )
-        ]
-        self.table("unreadable_prices", "rank INTEGER", unreadable)
+            for row in self.inputs.refused_prices[source]
+            if row["asset"] is None
+        }
+        self.table("unreadable_prices", "rank INTEGER, as_of TIMESTAMPTZ", list(unreadable))
         for rank, source in enumerate(self.inputs.price_sources, start=1):
             days = [day for day in self.inputs.prices[source].days if first <= day <= last]
             self.table("refused_prices", "asset VARCHAR, as_of TIMESTAMPTZ", self._refused_prices(source, first, last))
@@ -230,13 +228,8 @@ class Tables:
                 " true AS refused FROM refused_prices) GROUP BY asset, as_of"
             )
 
-    def _refused(self, source: str) -> list[dict[str, Any]]:
-        own = source == self.settings.venue
-        rows: list[dict[str, Any]] = self.inputs.quarantine if own else self.lake.read_quarantine(source).to_pylist()
-        return rows
-
     def _refused_prices(self, source: str, first: date, last: date) -> list[tuple[str, Any]]:
-        refused = [row for row in self._refused(source) if row["frame"] == "prices" and row["asset"]]
+        refused = [row for row in self.inputs.refused_prices[source] if row["asset"]]
         dated = {(r["asset"], r["instant"]) for r in refused if r["instant"] and first <= r["instant"].date() <= last}
         # where no instant can be told it may be the last price of any day
         undated = {

@@ -22,9 +22,10 @@ import pyarrow.compute as pc
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import SourceFileError
 from recon_pipeline.frames.exact import connect
-from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS, FLOW_FRAMES, QUARANTINE, TEXT, Frame
+from recon_pipeline.frames.schema import FLOW_FRAMES, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, Validated, validate
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
+from recon_pipeline.venues.statements.claims import STREAMS, with_refused_claims, without_claims_on
 from recon_pipeline.venues.statements.faults import FileGone, MappingFiles, NoFiles
 from recon_pipeline.venues.statements.files import connect_reader
 from recon_pipeline.venues.statements.folder import (
@@ -37,7 +38,6 @@ from recon_pipeline.venues.statements.folder import (
 from recon_pipeline.venues.statements.kept import Kept, instants, key, load, save
 from recon_pipeline.venues.statements.mapping import Mapped, Period, map_folder, widen
 
-STREAMS = ("transfers", "trades")
 PERIOD_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "transfers": ("datetime",),
     "trades": ("datetime",),
@@ -128,7 +128,7 @@ def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, l
         validated[frame.name] = validate(frame, tables.pop(frame.name), venue.name, allowed=allowed)
     frames: dict[str, pa.Table] = {name: result.rows for name, result in validated.items()}
     claimed = pc.unique(frames["coverage"]["file"].drop_null()).to_pylist()
-    frames["coverage"] = _without_claims_on(frames["coverage"], folder, mapped)
+    frames["coverage"] = _coverage(venue.name, folder, mapped, validated)
     return Reading(
         venue=venue.name,
         frames=frames,
@@ -254,37 +254,19 @@ def _bad(folder: Folder, frames: set[str]) -> list[FolderFile]:
     return [file for file in folder.files if file.fault is not None and file.frames & frames]
 
 
-def _without_claims_on(coverage: pa.Table, folder: Folder, mapped: Mapped) -> pa.Table:
-    """Coverage with the claims on bad files and on files that are not there failed, and with those on no file failed if
-    a bad file feeds flows."""
-    flows: set[str] = {frame.name for frame in FLOW_FRAMES}
+def _coverage(venue: str, folder: Folder, mapped: Mapped, validated: Mapping[str, Validated]) -> pa.Table:
+    """The claims as far as they hold."""
+    frames = {name: result.rows for name, result in validated.items()}
+    coverage = with_refused_claims(venue, frames, validated["coverage"].quarantine)
     named = pc.unique(coverage["file"].drop_null()).to_pylist()
-    by_file: dict[str, str | None] = dict.fromkeys(named, FileGone.__name__)
-    by_file |= {file.name: None for file in folder.files}
-    by_file |= {file.name: type(file.fault).__name__ for file in folder.files if file.fault is not None}
+    errors: dict[str, str | None] = dict.fromkeys(named, FileGone.__name__)
+    errors |= {file.name: type(file.fault).__name__ if file.fault is not None else None for file in folder.files}
+    flows: set[str] = {frame.name for frame in FLOW_FRAMES}
     of_flows = {type(file.fault).__name__ for file in _bad(folder, flows)}
     of_flows |= {type(fault).__name__ for fault in mapped.faults_feeding(flows)}
-    if not any(by_file.values()) and not of_flows:
+    if not any(errors.values()) and not of_flows:
         return coverage
-    names = pa.array(list(by_file), TEXT)
-    errors = pa.array(list(by_file.values()), TEXT)
-    error = pc.take(errors, pc.index_in(coverage["file"], value_set=names))
-    if of_flows:
-        unnamed = pa.scalar(", ".join(sorted(of_flows)), TEXT)
-        error = pc.if_else(pc.is_null(coverage["file"]), unnamed, error)
-    counts = pc.is_in(coverage["status"], value_set=pa.array(COVERAGE_THAT_COUNTS, TEXT))
-    fails = pc.and_(pc.is_valid(error), counts)
-    schema = coverage.schema
-    coverage = coverage.set_column(
-        schema.get_field_index("status"), schema.field("status"), pc.if_else(fails, "failed", coverage["status"])
-    )
-    coverage = coverage.set_column(
-        schema.get_field_index("error"), schema.field("error"), pc.if_else(fails, error, coverage["error"])
-    )
-    return coverage.sort_by([(name, "ascending") for name in _COVERAGE_ORDER]).cast(schema)
-
-
-_COVERAGE_ORDER = next(frame.order for frame in INPUT_FRAMES if frame.name == "coverage")
+    return without_claims_on(coverage, errors, ", ".join(sorted(of_flows)) or None)
 
 
 def _quarantine(validated: Mapping[str, Validated], folder: Folder, mapped: Mapped) -> pa.Table:
