@@ -171,7 +171,7 @@ def test_sum_beyond_its_column_is_refused_by_name_and_nothing_is_written(sign: i
         oracle.reconcile(ledger)
     with new_lake() as lake:
         store(lake, ledger)
-        with pytest.raises(AmountOverflowError):
+        with pytest.raises(AmountOverflowError, match="most of all ann, SPOT, BTC"):
             run(lake, ledger)
         assert lake.days("reconciliation", ledger.settings.venue) == []
 

@@ -80,7 +80,7 @@ def reconcile(
     except duckdb.OutOfRangeException as error:
         raise AmountOverflowError(
             "a sum of amounts has more than 20 integer digits",
-            where=f"venue {settings.venue}, {wanted[0]} to {wanted[-1]}",
+            where=f"venue {settings.venue}, {wanted[0]} to {wanted[-1]}{_greatest(lake, settings, wanted)}",
             expected="amounts whose sums fit decimal128(38,18)",
             next_step="find the flow or balance of that size and correct it at its source",
         ) from error
@@ -103,6 +103,20 @@ def _compute(
             if on_day is not None:
                 on_day(day)
     finisher.settle()
+
+
+def _greatest(lake: Lake, settings: KernelSettings, wanted: Sequence[date]) -> str:
+    """The position whose flows come to the most digits, for an error to name; nothing if there are no flows."""
+    with connect(lake) as connection:
+        tables = Tables(connection, Inputs(lake, settings), wanted[-1])
+        source = tables.flow_source(date.min, date.max, "account, wallet, asset, abs(trunc(amount))::HUGEINT AS amount")
+        if source is None:
+            return ""
+        account, wallet, asset = tables.one(
+            "SELECT arg_max((account, wallet, asset), amount) FROM"
+            f" (SELECT account, wallet, asset, sum(amount) AS amount FROM ({source}) GROUP BY ALL)"
+        )[0]
+    return f"; most of all {account}, {wallet}, {asset}"
 
 
 def reconcile_until_settled(
