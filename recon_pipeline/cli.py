@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
-from recon_pipeline.errors import ConfigError, ReconError
+from recon_pipeline.errors import ConfigError, ReconError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point: named errors are printed as they are, without a traceback."""
+    """The entry point: named errors are printed as they are, without a traceback.
+
+    What nobody foresaw must not end with 1, which says that the books disagree.
+    """
     try:
         code = cli.main(standalone_mode=False)
     except (click.exceptions.Abort, RunStopped):
@@ -54,6 +58,10 @@ def main() -> None:
     except ReconError as error:
         _print_error(error)
         code = error.exit_code
+    except Exception as error:  # the last place where it can be given a name
+        named = _named(error)
+        _print_error(named)
+        code = named.exit_code
     sys.exit(code if isinstance(code, int) else DONE)
 
 
@@ -143,6 +151,7 @@ class RunResult:
             "usd_at_variance": self.findings.usd_at_variance,
             "accounts": {account.account: account.verdicts for account in self.verdicts},
             "disagreeing": self.findings.disagreeing,
+            "disagreeing_rows": self.findings.disagreeing_rows,
             "unread_files": self.unread,
         }
 
@@ -388,7 +397,7 @@ def _progress(quiet: bool) -> Iterator[Say]:
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda text, done=0, all_=0: progress.update(task, description=text, completed=done, total=all_ or None)
@@ -412,11 +421,12 @@ def _print_results(results: list[RunResult]) -> None:
                 "variance_in_asset",
                 "variance_in_usd",
             )
-            out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names))
+            all_ = result.findings.disagreeing_rows
+            out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names, all_=all_))
         if result.unread:
-            out.print(_told_unread(result), style="yellow", markup=False)
+            out.print(_told_unread(result), style="yellow")
         for _name, text in result.job.errors:
-            out.print(text, style="red", markup=False)
+            out.print(text, style="red")
 
 
 def _told_unread(result: RunResult) -> str:
@@ -429,6 +439,26 @@ def _told_unread(result: RunResult) -> str:
 def _json(value: Any) -> str:
     """JSON in which every amount is a string, in full."""
     return json.dumps(value, indent=2, default=lambda v: format(v, "f") if isinstance(v, Decimal) else str(v))
+
+
+def _named(error: Exception) -> ReconError:
+    """An error that has no name of ours: the database's, if that is what lies behind it, else one that says where."""
+    from recon_pipeline.stores.database import DatabaseUnavailable, is_of_database, redacted
+
+    if is_of_database(error):
+        return DatabaseUnavailable(
+            "the database did not answer, or broke off",
+            where="Dagster's own tables",
+            expected="a PostgreSQL that answers",
+            next_step="see that it runs (recon database url prints where), then run again: nothing half-done stays",
+        )
+    text = redacted("".join(traceback.format_exception(error)), "")
+    return UnforeseenError(
+        f"{type(error).__name__}: {redacted(str(error), '').strip().partition(chr(10))[0]}",
+        where=f"recon {' '.join(sys.argv[1:])}",
+        expected="an error with a name",
+        next_step=f"report it with what follows; what was stored before stays\n{text}",
+    )
 
 
 def _print_error(error: ReconError) -> None:

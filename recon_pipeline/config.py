@@ -211,6 +211,10 @@ def _files(at: Value | None) -> dict[str, str]:
     for name, value in at.section() if at else ():
         if not _NAME.fullmatch(name):
             raise value.error(f"'{name}' cannot name a view", expected="a letter, then letters, digits and _")
+        if same := [other for other in patterns if other.lower() == name.lower()]:
+            raise value.error(
+                f"'{name}' and '{same[0]}' name one view", expected="names that differ by more than capital letters"
+            )
         pattern = PurePosixPath(value.text(expected='a pattern inside the folder, such as "balances-*.csv"'))
         if pattern.is_absolute() or ".." in pattern.parts:
             raise value.error(f"'{pattern}' leads out of the folder", expected="a pattern inside the venue's folder")

@@ -144,17 +144,15 @@ def print_result(settings: Settings, result: DemoResult) -> None:
     out.print(verdict_table({VENUE: result.run.verdicts}))
     for account in result.run.verdicts:
         if account.why:
-            out.print(f"{account.account}: {account.why}", markup=False)
+            out.print(f"{account.account}: {account.why}")
     found = [_told(one) for one in result.compared] + [_besides(row) for row in result.besides]
     out.print()
     out.print(rows_table("What was planted, and the rows that tell of it", found, list(found[0])))
     out.print("\nEverything planted was found, and nothing else." if result.is_right else "\nNOT as planted.")
     out.print("\nOpen next:")
     out.print(f"  recon up          the UI, at http://127.0.0.1:{PORT}/assets/{VENUE}/reconciliation")
-    out.print(
-        f"  recon export      the marts as CSV; recon database url: {shown(database_url(settings))}", markup=False
-    )
-    out.print(f"  {settings.lake_url}/reconciliation   the same rows as Parquet", markup=False)
+    out.print(f"  recon export      the marts as CSV; recon database url: {shown(database_url(settings))}")
+    out.print(f"  {settings.lake_url}/reconciliation   the same rows as Parquet")
     out.print("  recon init        a recon.yaml for statements of your own;  recon down ends what is up")
 
 

@@ -36,6 +36,10 @@ class MappingError(ReconError):
     """A mapping of a statements venue is wrong as a whole: nothing of that venue is written."""
 
 
+class UnforeseenError(ReconError):
+    """An error that this release does not know: a fault of the program, to be reported."""
+
+
 class SourceFileError(ReconError):
     """One file of a statements folder cannot be believed: it is left out, the others count."""
 

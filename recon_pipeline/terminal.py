@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from recon_pipeline.reconcile.findings import VERDICTS, AccountVerdicts
 
@@ -43,16 +44,17 @@ def verdict_table(of_venues: Mapping[str, Sequence[AccountVerdicts]]) -> Table:
         for account in accounts:
             days = [str(account.verdicts.get(verdict, "")) for verdict in VERDICTS]
             colour = _COLOURS[account.last_verdict]
-            table.add_row(venue, account.account, *days, f"[{colour}]{account.last_verdict}[/]")
+            table.add_row(venue, account.account, *days, Text(account.last_verdict, style=colour))
     return table
 
 
-def rows_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[str], most: int = 25) -> Table:
-    """Some columns of some rows; says how many are left out."""
+def rows_table(
+    title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[str], most: int = 25, all_: int | None = None
+) -> Table:
+    """Some columns of some rows; says how many are left out, of `all_` if these are not all."""
     names = list(columns)
-    table = Table(
-        title=title, title_justify="left", caption=f"and {len(rows) - most} more" if len(rows) > most else None
-    )
+    more = (len(rows) if all_ is None else all_) - min(len(rows), most)
+    table = Table(title=title, title_justify="left", caption=f"and {more} more" if more else None)
     for name in names:
         is_amount = any(isinstance(row[name], Decimal | int) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if is_amount else "left", overflow="fold")
@@ -62,6 +64,9 @@ def rows_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print: colours on a terminal only; wide enough for an amount when there is no terminal."""
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    """Where to print: colours on a terminal only; wide enough for an amount when there is no terminal.
+
+    Nothing in a text is a command to the terminal: names come from files.
+    """
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=160)

@@ -235,6 +235,52 @@ def test_sigterm_ends_a_run_with_whole_days_and_the_ui_shows_it_ended(settings: 
     assert outcomes == ["stopped"]
 
 
+@pytest.mark.parametrize("account", ["ops[/main]", "ops [old]", "[bold]", ":smile:"])
+def test_a_name_is_printed_as_it_is_and_never_read_as_markup(recon: Recon, settings: Settings, account: str) -> None:
+    for path in settings.venues["demo"].folder.iterdir():
+        path.write_text(path.read_text().replace("operations", account))
+    code, out, err = recon("run", "--from", "2025-10-18", "--to", "2025-10-19")
+    assert (code, err) == (3, "")
+    assert f"{account} " in out
+
+
+def test_a_variance_is_listed_before_what_is_incomplete_and_the_rest_is_counted(
+    recon: Recon, settings: Settings
+) -> None:
+    header = "account,wallet,asset,as_of,raw_balance\n"
+    lines = [
+        f"many,W,T{n:02},2025-10-{day:02}T23:00:00Z,{9 if (n, day) == (7, 4) else 1}\n"
+        for n in range(60)
+        for day in (1, 3, 4)
+    ]
+    folder = settings.venues["demo"].folder
+    (folder / "balances-many.csv").write_text(header + "".join(lines))
+    (folder / "coverage-many.csv").write_text(
+        "account,stream,window_start,window_end,status\nmany,*,2025-10-01T00:00:00Z,2025-11-01T00:00:00Z,complete\n"
+    )
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-04", "--account", "many")
+    (venue,) = told["venues"]
+    assert code == 1
+    assert (venue["disagreeing"][0]["status"], venue["disagreeing"][0]["asset"]) == ("variance", "T07")
+    assert (len(venue["disagreeing"]), venue["disagreeing_rows"]) == (50, 61)
+
+
+def test_an_error_that_nobody_foresaw_has_a_name_and_never_says_that_books_disagree(
+    recon: Recon, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("postgresql://someone:hidden@host/db")
+
+    monkeypatch.setattr("recon_pipeline.assets.resource.open_database", broken)
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")
+    assert (code, told["error"]["name"]) == (3, "UnforeseenError")
+    assert "hidden" not in json.dumps(told)
+    gone = sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
+    monkeypatch.setattr("recon_pipeline.assets.resource.open_database", lambda *_: (_ for _ in ()).throw(gone))
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")
+    assert (code, told["error"]["name"]) == (3, "DatabaseUnavailable")
+
+
 def test_every_command_says_what_it_does() -> None:
     environment = dict(os.environ)
     command = [sys.executable, "-c", "from recon_pipeline.cli import main; main()", "--help"]

@@ -337,6 +337,14 @@ ConfigError: '../b.csv' leads out of the folder
   expected: a pattern inside the venue's folder
   next:     correct line 7 of recon.yaml""",
     ),
+    "views that differ by capital letters": (
+        MINIMAL + "    mapping: m\n    files: {b: b.csv, B: c.csv}\n",
+        """\
+ConfigError: 'B' and 'b' name one view
+  where:    recon.yaml, line 7: venues.dao.files.B
+  expected: names that differ by more than capital letters
+  next:     correct line 7 of recon.yaml""",
+    ),
     "broken YAML": (
         MINIMAL + "openings: [\n",
         """\

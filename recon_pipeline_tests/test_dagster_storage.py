@@ -17,10 +17,11 @@ from dagster_postgres import PostgresEventLogStorage
 from recon_pipeline.assets.daemon import BACKFILL_SECONDS, PromptBackfillDaemon, _ShortWaits, daemons
 from recon_pipeline.assets.instance import process_of, process_state, process_tags, storage_url
 from recon_pipeline.assets.launcher import ForkingRunLauncher
-from recon_pipeline.assets.storage import EventLogStorage, Storage
+from recon_pipeline.assets.storage import EventLogStorage, Storage, whole_tables
 from recon_pipeline.stores.database import engine
 
 pytestmark = pytest.mark.postgres
+RUN = "6b0d4a3e-6f0e-4a6e-9a3c-1f5f0c0a7d11"
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
 
@@ -84,6 +85,32 @@ def test_the_storages_share_connections_and_outlive_a_restart_of_the_server(url:
             )
         )
     assert storage.run_storage.get_runs() == []
+    storage.event_log_storage.dispose()
+
+
+def tables(database: str) -> set[str]:
+    with engine(database).connect() as opened:
+        return set(opened.scalars(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'dagster'")))
+
+
+def test_tables_that_a_killed_process_left_half_made_are_made_anew(database: str, url: str) -> None:
+    with whole_tables(database):
+        Storage(url).event_log_storage.dispose()
+    whole = tables(database)
+    with engine(database).begin() as opened:
+        opened.execute(sa.text("DROP TABLE dagster.asset_keys, dagster.recon_made_all_tables"))
+    with whole_tables(database):
+        storage = Storage(url)
+    assert tables(database) == whole
+    assert storage.event_log_storage.all_asset_keys() == []
+    storage.run_storage.add_run(dg.DagsterRun(job_name="a_job", run_id=RUN))
+    with whole_tables(database):
+        pass
+    with engine(database).begin() as opened:
+        opened.execute(sa.text("DROP TABLE dagster.recon_made_all_tables"))
+    with whole_tables(database):
+        pass
+    assert [run.run_id for run in storage.run_storage.get_runs()] == [RUN], "an instance with runs is never made anew"
     storage.event_log_storage.dispose()
 
 

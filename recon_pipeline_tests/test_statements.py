@@ -310,6 +310,17 @@ def test_a_file_that_nothing_reads_is_told_of_until_it_is_read_or_has_left(tmp_p
     }
 
 
+def test_a_link_that_leads_nowhere_is_a_faulty_file(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")
+    (statements.folder / "transfers.csv").symlink_to(tmp_path / "not mounted" / "transfers.csv")
+    (statements.folder / "notes.txt").symlink_to(tmp_path / "not mounted" / "notes.txt")
+    reading = statements.read()
+    assert [(fault.where, type(fault).__name__) for fault in reading.faults] == [("transfers.csv", "UnreadableFile")]
+    told = {file.path: file.status for file in reading.files}
+    assert told == {"balances.csv": "read", "notes.txt": "unread", "transfers.csv": "faulty"}
+
+
 def test_a_kept_reading_tells_of_files_that_nothing_reads_as_they_are_now(tmp_path: Path) -> None:
     statements = Statements(tmp_path)
     statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")

@@ -12,6 +12,7 @@ import dagster as dg
 from recon_pipeline.assets.instance import dagster_environment, fail_dead_runs, write_instance
 from recon_pipeline.assets.jobs import job_name, range_tags
 from recon_pipeline.assets.resource import listening
+from recon_pipeline.assets.storage import whole_tables
 from recon_pipeline.config import Settings
 from recon_pipeline.reconcile.pipeline import Request
 
@@ -41,7 +42,8 @@ def open_instance(settings: Settings, database: str) -> dg.DagsterInstance:
     """The instance under RECON_HOME, its tables made, runs of dead processes reported as failed."""
     write_instance(settings)
     os.environ.update(dagster_environment(settings, database))
-    instance = dg.DagsterInstance.get()
+    with whole_tables(database):
+        instance = dg.DagsterInstance.get()
     fail_dead_runs(instance)
     return instance
 

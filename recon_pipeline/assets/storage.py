@@ -8,7 +8,8 @@ same: dagster.yaml may name either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy.pool import QueuePool
 
+from recon_pipeline.assets.instance import SCHEMA
+from recon_pipeline.stores.database import engine, named_errors
+
 if TYPE_CHECKING:
     from dagster import EventLogEntry
     from dagster._serdes import ConfigurableClassData
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 CONNECTIONS_KEPT = 1
 CONNECTIONS_MAX = 20
 SECONDS_UNUSED_MAX = 300
+_MADE = "recon_made_all_tables"
+_LOCK = 0x7265636F_6E6467
+"""The advisory lock of whoever makes Dagster's tables in this database."""
 
 
 def pooled_engine(url: str) -> sa.Engine:
@@ -88,6 +95,31 @@ class Storage(DagsterPostgresStorage):
         return cls(
             pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data=inst_data
         )
+
+
+@contextmanager
+def whole_tables(database: str) -> Iterator[None]:
+    """Make Dagster's tables in the block, alone and from nothing, unless an earlier block has made all of them.
+
+    Dagster makes them one by one and takes the first for a sign that all are there: a process that is killed in between
+    would leave an instance that nothing can open. What such a process left is dropped; it holds no run yet.
+    """
+    doing = "making Dagster's tables"
+    with named_errors(database, doing), engine(database).connect() as opened:
+        held = opened.execution_options(isolation_level="AUTOCOMMIT")
+        held.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        tables = set(
+            held.scalars(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = :name"), {"name": SCHEMA})
+        )
+        if _MADE not in tables and not _holds_runs(held, tables):
+            for table in sorted(tables):
+                held.execute(sa.text(f'DROP TABLE {SCHEMA}."{table}" CASCADE'))
+        yield
+        held.execute(sa.text(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{_MADE} ()"))
+
+
+def _holds_runs(held: sa.Connection, tables: set[str]) -> bool:
+    return "runs" in tables and bool(held.scalar(sa.text(f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.runs)")))
 
 
 def _is_planned(event: EventLogEntry) -> bool:

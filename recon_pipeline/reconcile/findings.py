@@ -29,7 +29,8 @@ _DISAGREEING = sa.text(
     "SELECT date, account, wallet, asset, status, severity, discrepancy_type, calculated_balance, actual_balance,"
     " variance_in_asset, variance_in_usd FROM recon.reconciliation"
     " WHERE " + _ASKED + " AND status = ANY(:statuses)"
-    " ORDER BY abs(variance_in_usd) DESC NULLS LAST, date, account, wallet, asset LIMIT :most"
+    " ORDER BY array_position(CAST(:statuses AS text[]), status), abs(variance_in_usd) DESC NULLS FIRST, date,"
+    " account, wallet, asset LIMIT :most"
 )
 _VERDICTS = sa.text(
     "SELECT account, date, verdict, why FROM marts.account_day_verdict WHERE " + _ASKED + " ORDER BY account, date"
@@ -58,7 +59,8 @@ class DayFindings:
 
 @dataclass(frozen=True)
 class Findings:
-    """The days asked for (one without rows too), and the rows that disagree, the greatest in USD first."""
+    """The days asked for (one without rows too), and the first of the rows that disagree: variances before what is
+    incomplete, those without a price before the greatest in USD."""
 
     days: Mapping[date, DayFindings]
     disagreeing: Sequence[Mapping[str, Any]]
@@ -71,6 +73,11 @@ class Findings:
             for status, rows in day.statuses.items():
                 total[status] = total.get(status, 0) + rows
         return total
+
+    @property
+    def disagreeing_rows(self) -> int:
+        """How many rows disagree in all."""
+        return sum(rows for status, rows in self.statuses.items() if status in DISAGREEING)
 
     @property
     def usd_at_variance(self) -> Decimal:

@@ -126,6 +126,17 @@ def _named(error: Any, url: str, doing: str) -> StoreError:
     return DatabaseError(found, where=where, next_step=f"nothing of this step was stored; {_hint(_state(original))}")
 
 
+def is_of_database(error: BaseException) -> bool:
+    """Whether a driver's error lies behind this one."""
+    seen: list[BaseException] = []
+    while error not in seen:
+        if isinstance(error, sa.exc.DBAPIError | adbc_manager.Error) or type(error).__module__ == "psycopg2":
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__ or error
+    return False
+
+
 def _state(original: Any) -> str:
     """The SQLSTATE, empty if the driver tells none."""
     return str(getattr(original, "pgcode", None) or getattr(original, "sqlstate", None) or "")

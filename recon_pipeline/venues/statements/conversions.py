@@ -18,6 +18,7 @@ from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.venues.statements.faults import MappingCast, MappingFunction, MappingSqlError
 from recon_pipeline.venues.statements.sql import NOWHERE, Place, Statement, walk
 
+_DECIMALS: Final = 18
 _TEXTS: Final = {"VARCHAR", "CHAR", "JSON"}
 _WHOLE: Final = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
 _WHOLE_OF_EITHER_SIGN: Final = _WHOLE | {f"U{name}" for name in _WHOLE}
@@ -46,6 +47,8 @@ def refuse_silent_conversions(statement: Statement, views: Mapping[str, Sequence
         names = node.get("qname", {}).get("path") or [""]
         if node.get("expression_class") == "BOUND_FUNCTION" and str(names[-1]).startswith(_READS_JSON):
             raise _reads_json(str(names[-1]), node, place)
+        if node.get("expression_class") == "BOUND_FUNCTION" and names[-1] == "*" and _overflows(node["return_type"]):
+            raise _product(node, place)
         if node.get("type") == "OPERATOR_CAST" and not _is_written_down(node, statement):
             _test(node, place)
 
@@ -112,6 +115,19 @@ def _silent(cast: Mapping[str, Any], place: Place, what: str) -> MappingCast:
         where=place.of(int(cast["query_location"])),
         expected="comparisons and functions over values of one type",
         next_step="write amount(…), whole_number(…), day(…) or instant(…) around the text, or compare text with text",
+    )
+
+
+def _overflows(type_: Mapping[str, Any]) -> bool:
+    return type_["id"] == "DECIMAL" and int(type_["type_info"]["scale"]) > _DECIMALS
+
+
+def _product(node: Mapping[str, Any], place: Place) -> MappingFunction:
+    return MappingFunction(
+        f"a product that is {_told(node['return_type'])} has no room for amounts",
+        where=place.of(int(node["query_location"])),
+        expected="a product with at most 18 decimals",
+        next_step="state the product in the files, or multiply amount(…) by whole_number(…) only",
     )
 
 

@@ -172,13 +172,13 @@ def find_files(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> 
     views: dict[Path, list[str]] = {}
     for view, pattern in globs.items():
         for path in root.glob(pattern):
-            if path.is_file():
+            if _is_file(path):
                 views.setdefault(path, []).append(view)
     canonical: dict[Path, Frame] = {}
     for frame in INPUT_FRAMES:
         if frame.name not in mapped:
             found = [path for path in root.glob(f"{frame.name}*") if path.suffix.lower() in _SUFFIXES]
-            canonical |= dict.fromkeys((path for path in found if path.is_file()), frame)
+            canonical |= dict.fromkeys((path for path in found if _is_file(path)), frame)
     paths = sorted({*views, *canonical}, key=lambda path: path.relative_to(root).as_posix())
     return [
         FolderFile(path.relative_to(root).as_posix(), path, tuple(sorted(views.get(path, ()))), canonical.get(path))
@@ -186,10 +186,15 @@ def find_files(root: Path, globs: Mapping[str, str], mapped: frozenset[str]) -> 
     ]
 
 
+def _is_file(path: Path) -> bool:
+    """A file, or a link that leads nowhere: what it should lead to is missing, and must be told of as a file is."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def find_unread(root: Path, read: Iterable[str], besides: Path | None) -> list[str]:
     """Every other file of the folder by name, but hidden ones and the mapping's: what nobody reads may be a mistake."""
     known = {root / name for name in read}
-    found = [path for path in root.rglob("*") if path not in known and path.is_file()]
+    found = [path for path in root.rglob("*") if path not in known and _is_file(path)]
     names = [path.relative_to(root) for path in found if besides is None or not path.is_relative_to(besides)]
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
