@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
-from recon_pipeline.errors import ConfigError, ReconError, UnforeseenError
+from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def main() -> None:
         click.echo("Stopped: run it again to go on", err=True)
         code = INCOMPLETE
     except click.ClickException as error:
-        error.show()
+        if "--json" in sys.argv:
+            _print_error(ConfigError(error.format_message(), where=f"recon {' '.join(sys.argv[1:])}"))
+        else:
+            error.show()
         code = WRONG_USE
     except ReconError as error:
         _print_error(error)
@@ -131,7 +134,9 @@ class RunResult:
 
     @property
     def code(self) -> int:
-        """1 for a red day of the range, else 3 for an incomplete one or an error, else 0."""
+        """2 for an account that nobody knows, 1 for a red day, else 3 for an incomplete one or an error, else 0."""
+        if any(name == "UnknownAccount" for name, _ in self.job.errors):
+            return WRONG_USE
         verdicts = {verdict for account in self.verdicts for verdict in account.verdicts}
         if "red" in verdicts or "variance" in self.findings.statuses:
             return DIFFERENCES
@@ -382,8 +387,8 @@ def _starts(settings: Settings, venues: list[str]) -> str:
 
 
 def _gravity(code: int) -> int:
-    """Differences outrank incompleteness, which outranks done."""
-    return (DONE, INCOMPLETE, DIFFERENCES).index(code)
+    """Wrong use outranks differences, which outrank incompleteness, which outranks done."""
+    return (DONE, INCOMPLETE, DIFFERENCES, WRONG_USE).index(code)
 
 
 @contextmanager
@@ -451,6 +456,13 @@ def _named(error: Exception) -> ReconError:
             where="Dagster's own tables",
             expected="a PostgreSQL that answers",
             next_step="see that it runs (recon database url prints where), then run again: nothing half-done stays",
+        )
+    if isinstance(error, OSError):
+        return StoreError(
+            f"the file system refused: {error.strerror or type(error).__name__}",
+            where=str(error.filename or f"recon {' '.join(sys.argv[1:])}"),
+            expected="a folder that exists, has room, and may be written to",
+            next_step="mend that and run again; what was stored before stays",
         )
     text = redacted("".join(traceback.format_exception(error)), "")
     return UnforeseenError(

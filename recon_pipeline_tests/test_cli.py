@@ -89,6 +89,15 @@ def test_exit_codes_say_green_incomplete_and_refused_rows(recon: Recon, settings
     assert code == 3, "green as the account is, the venue's folder holds a row that was refused"
 
 
+def test_an_account_that_nobody_knows_is_wrong_use(recon: Recon, settings: Settings) -> None:
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--account", "nobody")
+    assert (code, told["venues"][0]["errors"][0]["name"]) == (2, "UnknownAccount")
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--venue", "nobody")
+    assert (code, told["error"]["name"]) == (2, "ConfigError")
+    code, told = recon.json("run", "--from", "tomorrow", "--to", "2025-10-02")
+    assert (code, told["error"]["name"]) == (2, "ConfigError")
+
+
 def test_a_file_that_nothing_reads_is_told_and_changes_nothing_else(recon: Recon, settings: Settings) -> None:
     folder = settings.venues["demo"].folder
     (folder / "Transfers-late.csv").write_text("whatever\n")

@@ -33,6 +33,7 @@ ROW_FAULTS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
             "add the offset",
         ),
         "InstantImpossible": ("an instant that the calendar and the clock know", "correct the instant"),
+        "YearImplausible": ("a year from 1970 to 2199", "correct the year"),
         "InstantTooFine": ("at most six decimals of a second, for nothing is rounded", "state it in microseconds"),
         "NotADay": ("a day as YYYY-MM-DD", "correct the day"),
         "NotACount": ("a whole number", "correct the count"),

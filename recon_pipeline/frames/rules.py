@@ -12,9 +12,36 @@ from recon_pipeline.frames.cells import FILE, LINE, NUMBER
 from recon_pipeline.frames.faults import fault_sql
 from recon_pipeline.frames.schema import FLOW_FRAMES, INSTANT, Column, Frame
 
+_PLAUSIBLE = ("1970-01-01", "2199-12-31")
+_MOMENTS = {
+    "transfers": ("datetime",),
+    "trades": ("datetime",),
+    "balances": ("as_of", "read_at", "date"),
+    "prices": ("as_of",),
+}
+
 
 def ruled_sql(frame: Frame) -> str:
-    """SELECT over `parsed`: the defaults that rest on other cells, then the rules that hold between cells."""
+    """SELECT over `parsed`: the defaults that rest on other cells, then the rules that hold between cells.
+
+    A window reaches from balance to balance, so a year that was mistyped would have it reach over centuries.
+    """
+    first, last = (f"DATE '{day}'" for day in _PLAUSIBLE)
+    years = ", ".join(
+        fault_sql(
+            "YearImplausible",
+            f"CAST({name} AS DATE) NOT BETWEEN {first} AND {last}",
+            f"{name} lies outside the years 1970 to 2199",
+        )
+        for name in _MOMENTS.get(frame.name, ())
+    )
+    ruled = _ruled_sql(frame)
+    if not years:
+        return ruled
+    return f"SELECT * REPLACE (nullif(concat_ws(chr(10), faults, coalesce({years})), '') AS faults) FROM ({ruled})"
+
+
+def _ruled_sql(frame: Frame) -> str:
     if frame in FLOW_FRAMES:
         return _flows_sql(frame)
     if frame.name == "balances":

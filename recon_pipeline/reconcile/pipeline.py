@@ -370,7 +370,7 @@ class VenueRun:
             return
         with self.lake.write(self.run_id) as write:
             for frame, of_frame in missing.items():
-                self._stage(write, frame, of_frame)
+                self._stage(write, frame, of_frame, stop)
             write.put_quarantine(self.venue, reading.quarantine)
             stop.check()
             changed = set(write.commit())
@@ -387,7 +387,7 @@ class VenueRun:
         if key not in self._plans:
             reading = self._read()
             self._plans[key] = consulted(reading.frames, reading.quarantine, sorted(days))
-        wanted = days | self._plans[key].get(frame, set())
+        wanted = (days | self._plans[key].get(frame, set())) - set(self.lake.days(frame, self.venue))
         if frame in BESIDES:
             wanted |= set(absent_or_different(self.lake, frame, self.venue, self._by_day[frame]))
         else:
@@ -407,11 +407,12 @@ class VenueRun:
             self._outdated_days[frame] = set(days)
         return self._outdated_days[frame]
 
-    def _stage(self, write: LakeWrite, frame: str, days: set[date]) -> None:
+    def _stage(self, write: LakeWrite, frame: str, days: set[date], stop: Stop) -> None:
         # a day that was run keeps an empty partition, and so does one that rows consult; any other never had one
         kept = {*self.request.days, *self.lake.days("reconciliation", self.venue)}
         kept = kept.union(*(plan.get(frame, set()) for plan in self._plans.values()))
         for day in sorted(days):
+            stop.check()
             rows = self._by_day[frame].rows(day)
             if self.request.accounts is not None:
                 rows = only_accounts(self.lake, (frame, self.venue, day), rows, self.request.accounts)

@@ -2,8 +2,8 @@
 
 Planned on the frames of a whole reading, before anything is in the lake. The plan may reach further back than the rows
 in the end do, never less far; a partition of flows that a window touches and that has no rows is written empty, for a
-partition never written is a hole. Every earlier balance and price is consulted: that nobody stated a wallet before
-makes its opening, that no price is newer makes one stale. So the lake does not tell in which order days came.
+partition never written is a hole. All earlier records belong to it: that nobody stated a wallet before makes its
+opening, that no price is newer makes one stale. So the lake does not tell in which order days and files came.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequen
         for name, table in (*frames.items(), ("quarantine", quarantine)):
             db.register(name, table)
         hull = _reach(db, first, last)
-        flows = own | _flow_days(db, hull, first, last)
+        flows = own | _flow_days(db, hull, last)
         return {
             "transfers": flows,
             "trades": flows,
@@ -55,30 +55,21 @@ def _reach(db: duckdb.DuckDBPyConnection, first: date, last: date) -> Instants:
     return None if first_instant is None or last_instant is None else (first_instant, last_instant)
 
 
-def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, first: date, last: date) -> set[date]:
-    days = (
-        set(each((hull[0] + timedelta(microseconds=1)).astimezone(UTC).date(), hull[1].astimezone(UTC).date()))
-        if hull
-        else set()
-    )
-    # a wallet that only flows tell of has rows from its first flow on, until its first snapshot
-    told = _rows(
-        db,
-        "WITH told AS (FROM transfers SELECT account, wallet, datetime::DATE AS day"
-        " UNION ALL FROM trades SELECT account, wallet, datetime::DATE AS day),"
-        " stated AS (SELECT account, wallet, min(date) AS first_date FROM balances GROUP BY account, wallet)"
-        " SELECT min(day), max(least(coalesce(stated.first_date, $last), $last))"
-        " FROM told LEFT JOIN stated USING (account, wallet)"
-        " WHERE day <= $last AND coalesce(stated.first_date > greatest(day, $first), true)",
-        {"first": first, "last": last},
-    )[0]
-    if told[0] is not None:
-        days |= _days_of(db, "(FROM transfers SELECT datetime UNION ALL FROM trades SELECT datetime)", told[0], told[1])
-    return days
+def _flow_days(db: duckdb.DuckDBPyConnection, hull: Instants, last: date) -> set[date]:
+    """The days that the windows touch, and all that any flow up to the last day stands on."""
+    touched: set[date] = set()
+    if hull is not None:
+        first_day, last_day = (
+            (hull[0] + timedelta(microseconds=1)).astimezone(UTC).date(),
+            hull[1].astimezone(UTC).date(),
+        )
+        touched = set(each(first_day, last_day))
+    flows = "(FROM transfers SELECT datetime UNION ALL FROM trades SELECT datetime)"
+    return touched | _days_of(db, flows, date.min, max(touched | {last}))
 
 
 def _days_of(db: duckdb.DuckDBPyConnection, source: str, first: date, last: date) -> set[date]:
-    """The days that rows stand on: between them may lie decades, if a year was mistyped."""
+    """The days that rows stand on: between them may lie years."""
     query = f"SELECT DISTINCT datetime::DATE AS day FROM {source} WHERE datetime::DATE BETWEEN $first AND $last"
     return {day for (day,) in _rows(db, query, {"first": first, "last": last})}
 

@@ -34,6 +34,7 @@ _CSV_FAULTS: Mapping[str, str] = {
     "Invalid unicode": "is not UTF-8",
     "unterminated quote": "holds a quote that is never closed",
     "Maximum line size": "is longer than 16 MB",
+    "reached an invalid state": "cannot be read as CSV: lines end in two ways, or a value holds a bare quote",
 }
 
 

@@ -219,6 +219,8 @@ def parse(connection: duckdb.DuckDBPyConnection, frame: Frame, path: Path, views
             _test_function(node, refused, place)
         elif node.get("type") == "TABLE_FUNCTION":
             _test_table_function(node, place)
+        elif node.get("type") == "SHOW_REF":
+            raise _not_select("the mapping reads DuckDB's own catalogue", place)
         elif node.get("type") == "BASE_TABLE":
             read |= _test_table(node, views, shadowing, place)
         elif node.get("class") == "CONSTANT":

@@ -1,0 +1,1 @@
+SELECT name AS account FROM (SHOW TABLES)
