@@ -146,13 +146,18 @@ def _end(process: Process) -> None:
     """Ask it to end; after a while, end its whole group, which nobody else is in."""
     with suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGTERM)
+    _await_end(process)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _await_end(process)  # even then it takes a moment
+
+
+def _await_end(process: Process) -> None:
     deadline = time.monotonic() + _STOP_SECONDS_MAX
     while process.is_alive and time.monotonic() < deadline:
         with suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
         time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _write_workspace(settings: Settings, code: Process) -> Path:
