@@ -338,6 +338,20 @@ def test_what_was_pending_is_incomplete_in_any_later_run_once_it_is_due(settings
         assert told[status] == 3
 
 
+def test_a_run_for_one_account_leaves_the_others_due_when_they_were(settings: Settings) -> None:
+    day = date(2025, 10, 19)
+
+    def seen_from(as_of: date, run_id: str, *accounts: str) -> None:
+        request = Request(VENUE, day, day, as_of_day=as_of, accounts=frozenset(accounts) or None)
+        run_venue(settings, request, run_id, str(settings.database_url))
+
+    seen_from(day, "early")
+    seen_from(date(2025, 10, 25), "one account", "treasury")
+    other = Request(VENUE, date(2025, 10, 2), date(2025, 10, 2), as_of_day=date(2025, 10, 26))
+    run_venue(settings, other, "later", str(settings.database_url))
+    assert "pending" not in find(str(settings.database_url), VENUE, day, day).statuses
+
+
 def test_an_earlier_balance_that_comes_late_leaves_the_bytes_as_if_it_had_always_been_so(settings: Settings) -> None:
     def stated(*days: int) -> None:
         lines = [f"operations,OLD,USD,2025-09-{day}T23:00:00Z,7\n" for day in days]

@@ -14,7 +14,7 @@ import pytest
 
 from recon_pipeline.config import load_settings
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
-from recon_pipeline.venues.statements.faults import FolderMissing, MappingFiles
+from recon_pipeline.venues.statements.faults import FolderMissing, MappingFiles, MappingType
 from recon_pipeline.venues.statements.lines import record_lines
 from recon_pipeline.venues.statements.reading import Reading, read_folder
 from recon_pipeline_tests.statements_venue import Statements, told, venue
@@ -273,6 +273,52 @@ def test_a_refused_balance_without_its_wallet_keeps_the_day_that_it_states(tmp_p
     statements.write("balances.csv", HOLDINGS + "main,,BTC,2026-03-01T00:00:00Z,1\n")
     (row,) = statements.read().quarantine.to_pylist()
     assert (row["account"], row["wallet"], str(row["date"])) == ("main", None, "2026-03-01")
+
+
+@pytest.mark.parametrize("year", ["0026", "1926", "2626"])
+def test_a_row_of_an_implausible_year_may_belong_to_any_day(tmp_path: Path, year: str) -> None:
+    statements = Statements(tmp_path)
+    statements.write("transfers.csv", FLOWS + f"main,SPOT,a,{year}-03-02T00:00:00Z,BTC,1\n")
+    statements.write("balances.csv", HOLDINGS + f"main,SPOT,BTC,{year}-03-02T00:00:00Z,1\n")
+    for row in statements.read().quarantine.to_pylist():
+        assert (row["error"], row["asset"], row["instant"], row["date"]) == ("YearImplausible", "BTC", None, None)
+
+
+def test_an_instant_finer_than_a_microsecond_in_parquet_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    at = [1_772_409_600_000_000_000, 1_772_409_600_000_000_001]
+    rows = {name: ["main", "main"] for name in ("account", "wallet")} | {"asset": ["BTC", "ETH"], "amount": ["1", "2"]}
+    table = pa.table(rows).append_column("datetime", pa.array(at, pa.timestamp("ns", tz="UTC")))
+    pq.write_table(table, statements.folder / "transfers.parquet")
+    reading = statements.read()
+    assert [row["error"] for row in reading.quarantine.to_pylist()] == ["InstantTooFine"]
+    assert [row["asset"] for row in reading.frames["transfers"].to_pylist()] == ["BTC"]
+
+
+def test_floats_inside_a_list_or_struct_are_left_out_as_floats_are(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping"
+    mapping.mkdir()
+    (mapping / "transfers.sql").write_text(
+        "SELECT who AS account, 'w' AS wallet, '2026-03-01T00:00:00Z' AS datetime, 'BTC' AS asset,"
+        " CAST(held.x AS VARCHAR) AS amount FROM movement"
+    )
+    statements = Statements(tmp_path, mapping=mapping)
+    pq.write_table(pa.table({"who": ["a"], "held": [{"x": 0.1}]}), statements.folder / "movements.parquet")
+    with pytest.raises(MappingType, match="column held of the view movement is a floating-point number"):
+        statements.read()
+
+
+def test_whole_seconds_become_an_instant(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping"
+    mapping.mkdir()
+    (mapping / "transfers.sql").write_text(
+        "SELECT who AS account, 'w' AS wallet, to_timestamp(CAST(seconds AS BIGINT)) AS datetime, 'BTC' AS asset,"
+        " amount(amount) AS amount FROM movement"
+    )
+    statements = Statements(tmp_path, mapping=mapping)
+    statements.write("movements.csv", "who,seconds,amount\na,1772409600,1\n")
+    (row,) = statements.read().frames["transfers"].to_pylist()
+    assert row["datetime"] == datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def test_an_instant_before_the_first_year_is_refused_in_whatever_zone(tmp_path: Path) -> None:

@@ -24,21 +24,19 @@ _MOMENTS = {
 def ruled_sql(frame: Frame) -> str:
     """SELECT over `parsed`: the defaults that rest on other cells, then the rules that hold between cells.
 
-    A window reaches from balance to balance, so a year that was mistyped would have it reach over centuries.
+    A window reaches from balance to balance, so a year that was mistyped would have it reach over centuries. Where the
+    row really belongs cannot be told.
     """
     first, last = (f"DATE '{day}'" for day in _PLAUSIBLE)
-    years = ", ".join(
-        fault_sql(
-            "YearImplausible",
-            f"CAST({name} AS DATE) NOT BETWEEN {first} AND {last}",
-            f"{name} lies outside the years 1970 to 2199",
-        )
-        for name in _MOMENTS.get(frame.name, ())
-    )
-    ruled = _ruled_sql(frame)
-    if not years:
-        return ruled
-    return f"SELECT * REPLACE (nullif(concat_ws(chr(10), faults, coalesce({years})), '') AS faults) FROM ({ruled})"
+    wrong = {name: f"CAST({name} AS DATE) NOT BETWEEN {first} AND {last}" for name in _MOMENTS.get(frame.name, ())}
+    if not wrong:
+        return _ruled_sql(frame)
+    found = [
+        fault_sql("YearImplausible", test, f"{name} is not of the years 1970 to 2199") for name, test in wrong.items()
+    ]
+    told = [f"CASE WHEN ({' OR '.join(wrong.values())}) IS NOT TRUE THEN {name} END AS {name}" for name in wrong]
+    faults = f"nullif(concat_ws(chr(10), faults, coalesce({', '.join(found)})), '') AS faults"
+    return f"SELECT * REPLACE ({faults}, {', '.join(told)}) FROM ({_ruled_sql(frame)})"
 
 
 def _ruled_sql(frame: Frame) -> str:

@@ -106,10 +106,12 @@ class Finisher:
         digest = digest_of(entering)
         metadata = {INPUTS_KEY: json.dumps(recorded, sort_keys=True, separators=(",", ":"))}
         rows = rows.select(_COMPUTED)
+        until = self._until(day, rows)
         if self._accounts is not None:
             rows = self._with_others(rows, day, metadata)
             timing = self._expected_rows(rows)
-        if (until := self._until(day, rows)) is not None:
+            until = min(until or date.max, date.fromisoformat(metadata.get(UNTIL_KEY, "9999-12-31")))
+        if until is not None and until != date.max:
             metadata[UNTIL_KEY] = until.isoformat()
         self._inputs.timing.pop(day, None)
         if timing:
@@ -151,6 +153,8 @@ class Finisher:
             return mine
         if STALE_KEY in before or before[INPUTS_KEY] != metadata[INPUTS_KEY]:
             metadata[STALE_KEY] = "the other accounts rest on earlier inputs"
+        if UNTIL_KEY in before:  # theirs stand as long as they did
+            metadata[UNTIL_KEY] = before[UNTIL_KEY]
         stored = lake.read(RECONCILIATION.name, venue, [day]).select(_COMPUTED)
         others = stored.filter(pc.invert(pc.is_in(stored["account"], self._accounts)))
         return in_order(pa.concat_tables([mine.cast(others.schema), others]), RECONCILIATION.order)

@@ -22,6 +22,9 @@ _DECIMALS: Final = 18
 _TEXTS: Final = {"VARCHAR", "CHAR", "JSON"}
 _WHOLE: Final = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
 _WHOLE_OF_EITHER_SIGN: Final = _WHOLE | {f"U{name}" for name in _WHOLE}
+_COUNTS: Final = {*_WHOLE_OF_EITHER_SIGN, "INTEGER_LITERAL"} - {"HUGEINT", "UHUGEINT"}
+_COUNT_SECONDS: Final = ("to_timestamp", "to_seconds")
+"""They take a DOUBLE, and hold every whole number of seconds that a clock can show."""
 _FLOATING: Final = {"FLOAT", "DOUBLE"}
 _FAITHFUL_TO_TEXT: Final = {*_TEXTS, "BOOLEAN", "INTERVAL", "INTERNED STRING_LITERAL", "STRING_LITERAL"}
 _READS_JSON: Final = ("json", "from_json", "to_json", "array_to_json", "row_to_json", "->>")
@@ -43,14 +46,15 @@ def refuse_silent_conversions(statement: Statement, views: Mapping[str, Sequence
     SQL are tested where it is parsed.
     """
     place = Place(statement.path, statement.sql)
-    for node in walk(_plan(statement, views)):
-        names = node.get("qname", {}).get("path") or [""]
-        if node.get("expression_class") == "BOUND_FUNCTION" and str(names[-1]).startswith(_READS_JSON):
-            raise _reads_json(str(names[-1]), node, place)
-        if node.get("expression_class") == "BOUND_FUNCTION" and names[-1] == "*" and _overflows(node["return_type"]):
+    plan = _plan(statement, views)
+    exact = {id(child) for node in walk(plan) if _function(node) in _COUNT_SECONDS for child in node["children"]}
+    for node in walk(plan):
+        if _function(node).startswith(_READS_JSON):
+            raise _reads_json(_function(node), node, place)
+        if _function(node) == "*" and _overflows(node["return_type"]):
             raise _product(node, place)
         if node.get("type") == "OPERATOR_CAST" and not _is_written_down(node, statement):
-            _test(node, place)
+            _test(node, place, is_count=id(node) in exact)
 
 
 def _plan(statement: Statement, views: Mapping[str, Sequence[tuple[str, str]]]) -> Any:
@@ -76,21 +80,23 @@ def _is_written_down(cast: Mapping[str, Any], statement: Statement) -> bool:
     return cast["query_location"] in statement.casts.get(str(cast["return_type"]["id"]), ())
 
 
-def _test(cast: Mapping[str, Any], place: Place) -> None:
+def _function(node: Mapping[str, Any]) -> str:
+    """The name of the function that a node of the plan calls; empty if it calls none."""
+    path = node.get("qname", {}).get("path") if node.get("expression_class") == "BOUND_FUNCTION" else None
+    return str(path[-1]) if path else ""
+
+
+def _test(cast: Mapping[str, Any], place: Place, *, is_count: bool) -> None:
     given, made = cast["arguments"][0], cast["return_type"]
     child = cast["children"][0]
     is_constant = child.get("type") == "VALUE_CONSTANT"
-    if made["id"] in _FLOATING and not _counts_days(cast, given):
+    is_count = is_count or cast["query_location"] == NOWHERE  # the way in which DuckDB itself reads INTERVAL (n) DAY
+    if made["id"] in _FLOATING and not (is_count and given["id"] in _COUNTS):
         raise _silent(cast, place, f"{_told(given)} becomes {made['id']}")
     if given["id"] in _TEXTS and made["id"] not in _FAITHFUL_TO_TEXT and not _is_one_value(given, made, is_constant):
         raise _silent(cast, place, f"text becomes {_told(made)}")
     if given["id"] == "DECIMAL" and not is_constant and _loses_decimals(given, made):
         raise _silent(cast, place, f"{_told(given)} becomes {_told(made)}")
-
-
-def _counts_days(cast: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """The way by which DuckDB itself reads INTERVAL (n) DAY."""
-    return cast["query_location"] == NOWHERE and given["id"] in {*_WHOLE_OF_EITHER_SIGN, "INTEGER_LITERAL"}
 
 
 def _is_one_value(given: Mapping[str, Any], made: Mapping[str, Any], is_constant: bool) -> bool:

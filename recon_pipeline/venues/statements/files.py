@@ -95,11 +95,21 @@ def unreadable(name: str, found: str, line: int | None = None, *, kind: str = "C
 def _open_parquet(path: Path, name: str) -> OpenedFile:
     try:
         table = pq.ParquetFile(path).read()
-        table = table.cast(pa.schema([pa.field(f.name, _plain_type(f.type)) for f in table.schema]))
+        table = pa.table({f.name: _plain_column(table[f.name]) for f in table.schema})
     except (OSError, pa.ArrowException) as error:
         raise unreadable(name, "the file is not a readable Parquet file", kind="Parquet") from error
     _require_names(name, table.column_names)
     return _with_place(name, table, np.arange(1, table.num_rows + 1, dtype=np.int64))
+
+
+def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in its plain type; as text if an instant needs more than microseconds, so that its row is refused."""
+    try:
+        return column.cast(_plain_type(column.type))
+    except pa.ArrowInvalid:
+        if not pa.types.is_timestamp(column.type):
+            raise
+        return column.cast(pa.string())
 
 
 def _plain_type(given: pa.DataType) -> pa.DataType:

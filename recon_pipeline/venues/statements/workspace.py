@@ -54,7 +54,7 @@ class Workspace:
         Columns of a floating type are left out: what they held exactly is lost, and a cast to text would hide that.
         """
         numbers = pa.repeat(pa.scalar(number, pa.int32()), opened.table.num_rows)
-        inexact = [field.name for field in opened.table.schema if pa.types.is_floating(field.type)]
+        inexact = [field.name for field in opened.table.schema if _holds_floats(field.type)]
         self._inexact |= dict.fromkeys(inexact, view)
         table = opened.table.drop_columns(inexact).append_column("file_number", numbers)
         self._connection.register("arriving", table)
@@ -115,6 +115,12 @@ class Workspace:
             raise RefusedValue(_found(error)) from error
         except duckdb.Error as error:
             raise _sql_error(statement, error) from error
+
+
+def _holds_floats(type_: pa.DataType) -> bool:
+    """Whether a column holds floats, be it inside a list or a struct."""
+    parts = [type_.field(number).type for number in range(type_.num_fields)]
+    return bool(pa.types.is_floating(type_)) or any(_holds_floats(part) for part in parts)
 
 
 def _name(name: str) -> str:
