@@ -54,7 +54,11 @@ def main() -> None:
         code = INCOMPLETE
     except click.ClickException as error:
         if "--json" in sys.argv:
-            _print_error(ConfigError(error.format_message(), where=f"recon {' '.join(sys.argv[1:])}"))
+            told = "a command and options as recon --help lists them"
+            where = f"recon {' '.join(sys.argv[1:])}"
+            _print_error(
+                ConfigError(error.format_message(), where=where, expected=told, next_step="correct the command")
+            )
         else:
             error.show()
         code = WRONG_USE

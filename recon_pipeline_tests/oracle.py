@@ -394,7 +394,10 @@ class _Book:
         self, position: Position, snapshot: Snapshot, opening: Snapshot, start: Start | None, until: datetime
     ) -> bool:
         """Whether a position that the snapshot does not state has its row: it started above or below zero, or a flow
-        told of it since. If it has no start: since the opening a cell of it was refused, or a flow told of it."""
+        told of it since. If it has no start: since the opening a cell of it was refused, or a flow told of it. And what
+        was refused without a date may have been stated here."""
+        if any(q.position == position and q.date is None for q in self.spoiled):
+            return True
         if start is not None:
             return start.actual.is_something or self.told_within(position, start.actual.as_of, until)
         was_refused = any(

@@ -1,4 +1,5 @@
--- Of those, the ones that something told of: a flow, read or refused, or a cell that was refused since the opening.
+-- Of those, the ones that something told of: a flow, read or refused, or a cell that was refused since the opening, or on
+-- a day that cannot be told.
 SELECT untested.position_id, untested.date
 FROM untested
 INNER JOIN flows
@@ -25,3 +26,7 @@ INNER JOIN unknown_cells AS refused
         AND untested.asset = refused.asset
         AND untested.refused_since <= refused.date
         AND untested.date > refused.date
+UNION
+SELECT untested.position_id, untested.date
+FROM untested
+INNER JOIN undated_cells USING (account, wallet, asset)

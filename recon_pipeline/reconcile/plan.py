@@ -3,7 +3,7 @@
 Planned on the frames of a whole reading, before anything is in the lake. The plan may reach further back than the rows
 in the end do, never less far; a partition of flows that a window touches and that has no rows is written empty, for a
 partition never written is a hole. All earlier records belong to it: that nobody stated a wallet before makes its
-opening, that no price is newer makes one stale. So the lake does not tell in which order days and files came.
+opening, that no price is newer makes one stale. So rows and digests do not tell in which order days and files came.
 """
 
 from __future__ import annotations
