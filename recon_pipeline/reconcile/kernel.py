@@ -27,7 +27,7 @@ PIECE_ROWS = 120_000
 PIECE_DAYS = 366
 """A piece has so many balances, or so many days, whichever is less: many rows take memory, many pieces take time."""
 EDGE_ROWS = 30_000
-"""The first piece and the last have no other to be computed beside, so they are smaller."""
+"""Of several pieces the first and the last have no other to be computed beside, so they are smaller."""
 
 
 class AmountOverflowError(ReconError):
@@ -159,7 +159,7 @@ def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) ->
     first = known_until + ONE_DAY if known_until else min([wanted[0], *_first_days(inputs)])
     asked = set(wanted)
     left = inputs.balance_rows(first, wanted[-1])
-    room = EDGE_ROWS
+    room = EDGE_ROWS if left > PIECE_ROWS else left
     while first <= wanted[-1]:
         last, is_asked = first, first in asked
         rows = inputs.balance_rows(first)
