@@ -178,11 +178,12 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
     from recon_pipeline.definitions import build
     from recon_pipeline.reconcile.findings import find, verdicts
     from recon_pipeline.reconcile.stopping import stop_on_sigterm
+    from recon_pipeline.stores.database import named_errors
     from recon_pipeline.stores.journal import unread_files
 
     definitions = build(settings)
     results = []
-    with listening(say), stop_on_sigterm(), instance:
+    with named_errors(database, "keeping Dagster's own tables"), listening(say), stop_on_sigterm(), instance:
         for request in requests:
             job = execute(instance, definitions, request)
             span = (request.first_day, request.last_day)
@@ -451,16 +452,9 @@ def _json(value: Any) -> str:
 
 
 def _named(error: Exception) -> ReconError:
-    """An error that has no name of ours: the database's, if that is what lies behind it, else one that says where."""
-    from recon_pipeline.stores.database import DatabaseUnavailable, is_of_database, redacted
+    """A name for an error that has none of ours: of the file system, or of nobody knows what."""
+    from recon_pipeline.stores.database import redacted
 
-    if is_of_database(error):
-        return DatabaseUnavailable(
-            "the database did not answer, or broke off",
-            where="Dagster's own tables",
-            expected="a PostgreSQL that answers",
-            next_step="see that it runs (recon database url prints where), then run again: nothing half-done stays",
-        )
     if isinstance(error, OSError):
         return StoreError(
             f"the file system refused: {error.strerror or type(error).__name__}",

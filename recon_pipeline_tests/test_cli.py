@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dagster_postgres.utils import DagsterPostgresException
 
 from recon_pipeline.assets.processes import Process, address, down, running
 from recon_pipeline.cli import main
@@ -284,10 +285,31 @@ def test_an_error_that_nobody_foresaw_has_a_name_and_never_says_that_books_disag
     code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")
     assert (code, told["error"]["name"]) == (3, "UnforeseenError")
     assert "hidden" not in json.dumps(told)
-    gone = sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
-    monkeypatch.setattr("recon_pipeline.assets.resource.open_database", lambda *_: (_ for _ in ()).throw(gone))
+
+
+def test_a_database_that_breaks_off_under_dagster_is_told_as_such(
+    recon: Recon, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        try:
+            raise sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
+        except sa.exc.OperationalError as error:
+            raise DagsterPostgresException("too many retries for DB connection") from error
+
+    monkeypatch.setattr("recon_pipeline.assets.execution.execute", broken)
     code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")
     assert (code, told["error"]["name"]) == (3, "DatabaseUnavailable")
+    assert told["error"]["found"] == "server closed the connection"
+
+
+def test_a_folder_that_is_not_there_is_told_as_the_file_systems_refusal(
+    recon: Recon, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECON_CONFIG", str(tmp_path / "nowhere" / "recon.yaml"))
+    code, _, err = recon("init")
+    assert code == 3
+    assert err.startswith("StoreError: the file system refused: No such file or directory")
+    assert str(tmp_path / "nowhere/recon.yaml") in err
 
 
 def test_every_command_says_what_it_does() -> None:

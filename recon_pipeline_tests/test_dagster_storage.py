@@ -35,7 +35,7 @@ def url(database: str) -> Iterator[str]:
 def planned(run: str) -> list[dg.EventLogEntry]:
     """The events that plan two assets over three days."""
     return [
-        dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        dg.EventLogEntry(  # type: ignore[no-untyped-call]  # as dagster has it
             error_info=None,
             level=10,
             user_message="",

@@ -338,18 +338,22 @@ def test_what_was_pending_is_incomplete_in_any_later_run_once_it_is_due(settings
         assert told[status] == 3
 
 
-def test_a_run_for_one_account_leaves_the_others_due_when_they_were(settings: Settings) -> None:
-    day = date(2025, 10, 19)
+def test_a_run_for_one_account_leaves_what_the_others_wait_for_overdue(settings: Settings) -> None:
+    """The fee that treasury forgot is expected by the 20th; a run for operations sees the day from the 25th."""
+    day = date(2025, 10, 9)
+    (settings.venues[VENUE].folder / "expected.csv").write_text(
+        "account,wallet,asset,amount,expected_by,reason\ntreasury,CUSTODY,BTC,-0.0005,2025-10-20,fee posted later\n"
+    )
 
-    def seen_from(as_of: date, run_id: str, *accounts: str) -> None:
-        request = Request(VENUE, day, day, as_of_day=as_of, accounts=frozenset(accounts) or None)
+    def seen_from(as_of: date, run_id: str, days: tuple[date, date], *accounts: str) -> dict[str, int]:
+        request = Request(VENUE, *days, as_of_day=as_of, accounts=frozenset(accounts) or None)
         run_venue(settings, request, run_id, str(settings.database_url))
+        return find(str(settings.database_url), VENUE, day, day).statuses
 
-    seen_from(day, "early")
-    seen_from(date(2025, 10, 25), "one account", "treasury")
-    other = Request(VENUE, date(2025, 10, 2), date(2025, 10, 2), as_of_day=date(2025, 10, 26))
-    run_venue(settings, other, "later", str(settings.database_url))
-    assert "pending" not in find(str(settings.database_url), VENUE, day, day).statuses
+    assert seen_from(date(2025, 10, 15), "early", (FIRST, day))["timing"] == 1
+    assert seen_from(date(2025, 10, 25), "one account", (day, day), "operations")["timing"] == 1
+    statuses = seen_from(date(2025, 10, 26), "another day", (FIRST, FIRST))
+    assert (statuses.get("timing"), statuses["variance"]) == (None, 1)
 
 
 def test_an_earlier_balance_that_comes_late_leaves_the_bytes_as_if_it_had_always_been_so(settings: Settings) -> None:

@@ -49,7 +49,7 @@ class _ShortWaits:
         return self._event.wait(BACKFILL_SECONDS if timeout is None else min(timeout, BACKFILL_SECONDS))
 
 
-def daemons(instance: dg.DagsterInstance) -> list[DagsterDaemon]:  # type: ignore[type-arg]
+def daemons(instance: dg.DagsterInstance) -> list[DagsterDaemon]:  # type: ignore[type-arg]  # of contexts that differ
     """The daemons that the instance asks for."""
     return [
         PromptBackfillDaemon(settings=instance.get_backfill_settings())

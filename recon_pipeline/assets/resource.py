@@ -39,7 +39,7 @@ def open_database(settings: Settings) -> str:
     return url
 
 
-class Reconciler(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Reconciler(dg.ConfigurableResource):  # type: ignore[type-arg]  # it gives itself
     """The pipeline, as a run asks for it; its two settings can be given in the launchpad."""
 
     as_of_day: str = Field(

@@ -30,6 +30,7 @@ CONNECTIONS_KEPT = 1
 CONNECTIONS_MAX = 20
 SECONDS_UNUSED_MAX = 300
 _MADE = "recon_made_all_tables"
+"""An empty table: that it is there says that all others are."""
 _LOCK = 0x7265636F_6E6467
 """The advisory lock of whoever makes Dagster's tables in this database."""
 
@@ -111,11 +112,14 @@ def whole_tables(database: str) -> Iterator[None]:
         tables = set(
             held.scalars(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = :name"), {"name": SCHEMA})
         )
-        if _MADE not in tables and not _holds_runs(held, tables):
+        if _MADE in tables:
+            yield
+            return
+        if not _holds_runs(held, tables):
             for table in sorted(tables):
                 held.execute(sa.text(f'DROP TABLE {SCHEMA}."{table}" CASCADE'))
         yield
-        held.execute(sa.text(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{_MADE} ()"))
+        held.execute(sa.text(f"CREATE TABLE {SCHEMA}.{_MADE} ()"))
 
 
 def _holds_runs(held: sa.Connection, tables: set[str]) -> bool:

@@ -28,3 +28,8 @@ def open_duckdb(*, memory_limit: str | None = None, keep_order: bool = True) -> 
     if memory_limit:
         connection.execute(f"SET memory_limit = '{memory_limit}'")
     return connection
+
+
+def identifier(name: str) -> str:
+    """A name of a table or column as SQL, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'

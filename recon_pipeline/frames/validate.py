@@ -20,7 +20,7 @@ from recon_pipeline.frames.cells import FILE, LINE, NUMBER, is_exact, parsed_sql
 from recon_pipeline.frames.exact import connect
 from recon_pipeline.frames.faults import quoted, reason, row_fault_text
 from recon_pipeline.frames.registry import UNKNOWN
-from recon_pipeline.frames.rules import ruled_sql, test_keys
+from recon_pipeline.frames.rules import make_doubled, ruled_sql
 from recon_pipeline.frames.schema import COUNT, FLOW_FRAMES, QUARANTINE, TEXT, Frame
 
 __all__ = ["FILE", "LINE", "FrameError", "Validated", "row_fault_text", "validate"]
@@ -62,7 +62,7 @@ def validate(
         connection.execute(f"CREATE TABLE parsed AS {parsed_sql(connection, frame, types, venue, allowed or {})}")
         connection.execute(f"CREATE TABLE ruled AS {ruled_sql(frame)}")
         connection.execute("DROP TABLE parsed")
-        test_keys(connection, frame)
+        make_doubled(connection, frame)
         return _results(connection, frame, table, venue)
     finally:
         connection.close()

@@ -106,13 +106,13 @@ class Finisher:
         digest = digest_of(entering)
         metadata = {INPUTS_KEY: json.dumps(recorded, sort_keys=True, separators=(",", ":"))}
         rows = rows.select(_COMPUTED)
-        until = self._until(day, rows)
+        ends = self._ends(day, rows)
         if self._accounts is not None:
             rows = self._with_others(rows, day, metadata)
             timing = self._expected_rows(rows)
-            until = min(until or date.max, date.fromisoformat(metadata.get(UNTIL_KEY, "9999-12-31")))
-        if until is not None and until != date.max:
-            metadata[UNTIL_KEY] = until.isoformat()
+            ends += [date.fromisoformat(metadata[UNTIL_KEY])] if UNTIL_KEY in metadata else []
+        if ends:
+            metadata[UNTIL_KEY] = min(ends).isoformat()
         self._inputs.timing.pop(day, None)
         if timing:
             self._inputs.timing[day] = metadata[TIMING_KEY] = json.dumps(timing, separators=(",", ":"))
@@ -122,8 +122,8 @@ class Finisher:
         store(finished.cast(RECONCILIATION.arrow_in_lake).combine_chunks(), path, metadata)
         self._write.check(RECONCILIATION.name, self._inputs.settings.venue, day)
 
-    def _until(self, day: date, rows: pa.Table) -> date | None:
-        """The last day, as seen from which the rows stand so; None if they do for ever."""
+    def _ends(self, day: date, rows: pa.Table) -> list[date]:
+        """The last days, as seen from which something about the rows stands so; none if they do for ever."""
         statuses = set(pc.unique(rows["status"]).to_pylist())
         ends = []
         if "pending" in statuses:
@@ -132,7 +132,7 @@ class Finisher:
             # an item that no longer counts changes the sum that the residual has to equal
             counts_from = max(day, self._as_of_day)
             ends += [by for by in self._inputs.expected_items["expected_by"].to_pylist() if by >= counts_from]
-        return min(ends, default=None)
+        return ends
 
     @staticmethod
     def _expected_rows(rows: pa.Table) -> list[list[Any]]:

@@ -22,13 +22,13 @@ Instants = tuple[datetime, datetime] | None
 
 
 def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequence[date]) -> dict[str, set[date]]:
-    """The days of each input frame whose partitions a run over `days` has to write where they are absent or differ.
+    """The days of flows, balances and prices whose partitions a run over `days` has to write where they are absent.
 
-    `frames` holds the six input frames of one reading, each in its `Frame.arrow`.
+    `frames` holds the input frames of one reading, each in its `Frame.arrow`.
     """
     own = set(days)
     if not own:
-        return {name: set() for name in frames}
+        return {}
     first, last = min(own), max(own)
     with open_duckdb() as db:
         for name, table in (*frames.items(), ("quarantine", quarantine)):
@@ -40,8 +40,6 @@ def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequen
             "trades": flows,
             "balances": own | _days_of(db, "(FROM balances SELECT date AS datetime)", date.min, last),
             "prices": own | _days_of(db, "(FROM prices SELECT as_of AS datetime)", date.min, last),
-            "coverage": own | _coverage_days(db, hull),
-            "expected": {day for (day,) in _rows(db, "SELECT DISTINCT expected_by FROM expected")},
         }
 
 
@@ -72,17 +70,6 @@ def _days_of(db: duckdb.DuckDBPyConnection, source: str, first: date, last: date
     """The days that rows stand on: between them may lie years."""
     query = f"SELECT DISTINCT datetime::DATE AS day FROM {source} WHERE datetime::DATE BETWEEN $first AND $last"
     return {day for (day,) in _rows(db, query, {"first": first, "last": last})}
-
-
-def _coverage_days(db: duckdb.DuckDBPyConnection, hull: Instants) -> set[date]:
-    if hull is None:
-        return set()
-    found = _rows(
-        db,
-        "SELECT DISTINCT window_start::DATE FROM coverage WHERE window_start < $last AND window_end > $first",
-        {"first": hull[0], "last": hull[1]},
-    )
-    return {day for (day,) in found}
 
 
 def _rows(

@@ -18,7 +18,7 @@ from adbc_driver_postgresql import dbapi as adbc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from recon_pipeline.errors import ConfigError, StoreError
+from recon_pipeline.errors import ConfigError, ReconError, StoreError
 
 CONNECT_SECONDS_MAX = 10
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg2", "postgresql+psycopg")
@@ -101,12 +101,23 @@ def named_errors(url: str, doing: str) -> Iterator[None]:
     """Turn what the drivers raise into a named error without password, statement or values.
 
     `doing` says what was being done, as in "loading transfers of bank". The driver's own error is cut off: a traceback
-    would print it, with all it holds.
+    would print it, with all it holds. So is what a library made of it.
     """
     try:
         yield
-    except (sa.exc.DBAPIError, adbc_manager.Error) as error:
-        raise _named(error, url, doing) from None
+    except ReconError:
+        raise
+    except Exception as error:
+        if (driver := _of_driver(error)) is None:
+            raise
+        raise _named(driver, url, doing) from None
+
+
+def _of_driver(error: BaseException | None) -> BaseException | None:
+    """The driver's error that lies behind this one, or is it."""
+    while error is not None and not isinstance(error, sa.exc.DBAPIError | adbc_manager.Error):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _named(error: Any, url: str, doing: str) -> StoreError:
@@ -124,17 +135,6 @@ def _named(error: Any, url: str, doing: str) -> StoreError:
             "then run again: nothing half-done stays",
         )
     return DatabaseError(found, where=where, next_step=f"nothing of this step was stored; {_hint(_state(original))}")
-
-
-def is_of_database(error: BaseException) -> bool:
-    """Whether a driver's error lies behind this one."""
-    seen: list[BaseException] = []
-    while error not in seen:
-        if isinstance(error, sa.exc.DBAPIError | adbc_manager.Error) or type(error).__module__ == "psycopg2":
-            return True
-        seen.append(error)
-        error = error.__cause__ or error.__context__ or error
-    return False
 
 
 def _state(original: Any) -> str:

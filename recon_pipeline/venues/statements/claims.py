@@ -50,11 +50,12 @@ def with_refused_claims(venue: str, frames: Mapping[str, pa.Table], refused: pa.
     if not len(refused) or not len(balances):
         return coverage
     span = pc.min(balances["as_of"]).as_py(), pc.max(balances["read_at"]).as_py()
+    accounts = _accounts(frames)
     known = {tuple(row.values()) for row in coverage.select(_KEY).to_pylist()}
     claims = {
         tuple(claim[name] for name in _KEY): claim
         for row, instants in zip(refused.to_pylist(), _windows(refused), strict=True)
-        for claim in _claims(row, instants, span, _accounts(frames))
+        for claim in _claims(row, instants, span, accounts)
     }
     failed = [claim | {"venue": venue} for key, claim in claims.items() if key not in known]
     added = pa.Table.from_pylist(failed, schema=COVERAGE.arrow)
@@ -75,7 +76,7 @@ def _claims(
     of_any_account = {
         "stream": stream if stream in STREAMS else "*",
         "asset": row["asset"],
-        "window_start": span[0] if start is None else start,
+        "window_start": min(span[0], end or span[0]) if start is None else start,
         "window_end": max(span[1], start or span[1]) if end is None else end,
         "status": "failed",
         "file": given.get("file"),

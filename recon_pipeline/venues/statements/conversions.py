@@ -9,24 +9,20 @@ neither round nor guess.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import duckdb
-
-from recon_pipeline.frames.duck import open_duckdb
+from recon_pipeline.frames.duck import identifier, open_duckdb
 from recon_pipeline.venues.statements.faults import MappingCast, MappingFunction, MappingSqlError
-from recon_pipeline.venues.statements.sql import NOWHERE, Place, Statement, walk
+from recon_pipeline.venues.statements.sql import NOWHERE, WHOLE_TYPES, Place, Statement, walk
 
 _DECIMALS: Final = 18
 _TEXTS: Final = {"VARCHAR", "CHAR", "JSON"}
-_WHOLE: Final = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-_WHOLE_OF_EITHER_SIGN: Final = _WHOLE | {f"U{name}" for name in _WHOLE}
-_COUNTS: Final = {*_WHOLE_OF_EITHER_SIGN, "INTEGER_LITERAL"} - {"HUGEINT", "UHUGEINT"}
+_FAITHFUL_TO_TEXT: Final = {*_TEXTS, "BOOLEAN", "INTERVAL"}
+_FLOATING: Final = {"FLOAT", "DOUBLE"}
+_COUNTS: Final = WHOLE_TYPES - {"HUGEINT", "UHUGEINT"}
 _COUNT_SECONDS: Final = ("to_timestamp", "to_seconds")
 """They take a DOUBLE, and hold every whole number of seconds that a clock can show."""
-_FLOATING: Final = {"FLOAT", "DOUBLE"}
-_FAITHFUL_TO_TEXT: Final = {*_TEXTS, "BOOLEAN", "INTERVAL", "INTERNED STRING_LITERAL", "STRING_LITERAL"}
 _READS_JSON: Final = ("json", "from_json", "to_json", "array_to_json", "row_to_json", "->>")
 # The mapping's macros without what they do inside: what they take and give is all that a plan needs.
 _PLACEHOLDERS: Final = """
@@ -54,15 +50,16 @@ def refuse_silent_conversions(statement: Statement, views: Mapping[str, Sequence
         if _function(node) == "*" and _overflows(node["return_type"]):
             raise _product(node, place)
         if node.get("type") == "OPERATOR_CAST" and not _is_written_down(node, statement):
-            _test(node, place, is_count=id(node) in exact)
+            # DuckDB itself reads INTERVAL (n) DAY by way of DOUBLE, and says so nowhere in the SQL
+            _test(node, place, is_count=id(node) in exact or node["query_location"] == NOWHERE)
 
 
 def _plan(statement: Statement, views: Mapping[str, Sequence[tuple[str, str]]]) -> Any:
     with open_duckdb() as connection:
         connection.execute(_PLACEHOLDERS)
         for view, columns in views.items():
-            listed = ", ".join(f"{_name(name)} {type_}" for name, type_ in columns)
-            connection.execute(f"CREATE TABLE {_name(view)} ({listed})")
+            listed = ", ".join(f"{identifier(name)} {type_}" for name, type_ in columns)
+            connection.execute(f"CREATE TABLE {identifier(view)} ({listed})")
         row = connection.execute("SELECT json_serialize_plan(?, optimize := false)", [statement.sql]).fetchone()
     plan = json.loads(row[0]) if row else {"error": True, "error_message": "it has no plan"}
     if plan.get("error"):
@@ -88,9 +85,7 @@ def _function(node: Mapping[str, Any]) -> str:
 
 def _test(cast: Mapping[str, Any], place: Place, *, is_count: bool) -> None:
     given, made = cast["arguments"][0], cast["return_type"]
-    child = cast["children"][0]
-    is_constant = child.get("type") == "VALUE_CONSTANT"
-    is_count = is_count or cast["query_location"] == NOWHERE  # the way in which DuckDB itself reads INTERVAL (n) DAY
+    is_constant = cast["children"][0].get("type") == "VALUE_CONSTANT"
     if made["id"] in _FLOATING and not (is_count and given["id"] in _COUNTS):
         raise _silent(cast, place, f"{_told(given)} becomes {made['id']}")
     if given["id"] in _TEXTS and made["id"] not in _FAITHFUL_TO_TEXT and not _is_one_value(given, made, is_constant):
@@ -107,7 +102,7 @@ def _is_one_value(given: Mapping[str, Any], made: Mapping[str, Any], is_constant
 def _loses_decimals(given: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
     if made["id"] == "DECIMAL":
         return bool(made["type_info"]["scale"] < given["type_info"]["scale"])
-    return made["id"] in _WHOLE_OF_EITHER_SIGN and given["type_info"]["scale"] > 0
+    return made["id"] in WHOLE_TYPES and given["type_info"]["scale"] > 0
 
 
 def _told(type_: Mapping[str, Any]) -> str:
@@ -144,15 +139,3 @@ def _reads_json(name: str, node: Mapping[str, Any], place: Place) -> MappingFunc
         expected="functions that are exact, read only the views, and answer the same each time",
         next_step="take the figure out of the text with regexp_extract(…), or give it a column of its own",
     )
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def described(connection: duckdb.DuckDBPyConnection, views: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
-    """The columns of views with their types, as DuckDB names them."""
-    return {
-        view: [(str(row[0]), str(row[1])) for row in connection.execute(f"DESCRIBE {_name(view)}").fetchall()]
-        for view in views
-    }

@@ -36,124 +36,37 @@ from recon_pipeline.venues.statements.faults import (
 
 Node = dict[str, Any]
 
-# fmt: off - one word to a line would fill a page
-_WHOLE: Final = frozenset(
-    {
-        "tinyint",
-        "int1",
-        "smallint",
-        "int2",
-        "short",
-        "int16",
-        "integer",
-        "int",
-        "int4",
-        "int32",
-        "signed",
-        "bigint",
-        "int8",
-        "int64",
-        "long",
-        "hugeint",
-        "int128",
-        "utinyint",
-        "uint8",
-        "usmallint",
-        "uint16",
-        "uinteger",
-        "uint32",
-        "ubigint",
-        "uint64",
-        "uhugeint",
-        "uint128",
-    }
-)
-_ALIASES: Final = {
-    "int1": "TINYINT",
-    "int2": "SMALLINT",
-    "short": "SMALLINT",
-    "int16": "SMALLINT",
-    "int": "INTEGER",
-    "int4": "INTEGER",
-    "int32": "INTEGER",
-    "signed": "INTEGER",
-    "int8": "BIGINT",
-    "int64": "BIGINT",
-    "long": "BIGINT",
-    "int128": "HUGEINT",
-    "uint8": "UTINYINT",
-    "uint16": "USMALLINT",
-    "uint32": "UINTEGER",
-    "uint64": "UBIGINT",
-    "uint128": "UHUGEINT",
+# one word to a line would fill a page
+# fmt: off
+_WHOLE: Final = {
+    "tinyint": "TINYINT", "int1": "TINYINT",
+    "smallint": "SMALLINT", "int2": "SMALLINT", "short": "SMALLINT", "int16": "SMALLINT",
+    "integer": "INTEGER", "int": "INTEGER", "int4": "INTEGER", "int32": "INTEGER", "signed": "INTEGER",
+    "bigint": "BIGINT", "int8": "BIGINT", "int64": "BIGINT", "long": "BIGINT",
+    "hugeint": "HUGEINT", "int128": "HUGEINT",
+    "utinyint": "UTINYINT", "uint8": "UTINYINT", "usmallint": "USMALLINT", "uint16": "USMALLINT",
+    "uinteger": "UINTEGER", "uint32": "UINTEGER", "ubigint": "UBIGINT", "uint64": "UBIGINT",
+    "uhugeint": "UHUGEINT", "uint128": "UHUGEINT",
 }
-_SAFE: Final = frozenset(
-    {
-        "varchar",
-        "text",
-        "string",
-        "char",
-        "bpchar",
-        "nvarchar",
-        "boolean",
-        "bool",
-        "logical",
-        "interval",
-    }
-)
+"""Every word for a whole number, and how DuckDB itself names the type."""
+WHOLE_TYPES: Final = frozenset(_WHOLE.values())
+_SAFE: Final = frozenset({
+    "varchar", "text", "string", "char", "bpchar", "nvarchar", "boolean", "bool", "logical", "interval",
+})
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series"})
-_EXACT_ON_DECIMALS: Final = frozenset(
-    {
-        "sum",
-        "abs",
-        "@",
-        "+",
-        "-",
-        "*",
-        "//",
-        "%",
-        "add",
-        "subtract",
-        "multiply",
-        "mod",
-        "round",
-        "floor",
-        "ceil",
-        "ceiling",
-        "trunc",
-        "arg_max",
-        "arg_min",
-        "argmax",
-        "argmin",
-        "max_by",
-        "min_by",
-        "arg_max_null",
-        "arg_min_null",
-        "arg_max_nulls_last",
-        "arg_min_nulls_last",
-        "date_part",
-        "datepart",
-    }
-)
+_EXACT_ON_DECIMALS: Final = frozenset({
+    "sum", "abs", "@", "+", "-", "*", "//", "%", "add", "subtract", "multiply", "mod", "round", "floor", "ceil",
+    "ceiling", "trunc", "arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "arg_max_null", "arg_min_null",
+    "arg_max_nulls_last", "arg_min_nulls_last", "date_part", "datepart",
+})
 _ROUNDING: Final = frozenset({"/", "divide", "avg", "mean", "median", "quantile", "fdiv"})
 _BY_NAME: Final = frozenset({"list_aggregate", "list_aggr", "array_aggregate", "array_aggr", "aggregate"})
 """They call another aggregate by its name in a text, where no one sees what it answers with."""
 _OUTSIDE: Final = frozenset({"getenv", "getvariable"})
-_CLOCKS: Final = frozenset(
-    {
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "localtime",
-        "localtimestamp",
-        "current_user",
-        "session_user",
-        "user",
-        "current_role",
-        "current_catalog",
-        "current_schema",
-    }
-)
+_CLOCKS: Final = frozenset({
+    "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user",
+    "session_user", "user", "current_role", "current_catalog", "current_schema",
+})
 # fmt: on
 NOWHERE: Final = 2**64 - 1
 _FLOATS: Final = "answers with DOUBLE"
@@ -301,7 +214,7 @@ def _test_cast(node: Node, place: Place) -> None:
         return
     name = _type_name(node)
     nested = [str(child.get("type_name", "")).lower() for child in walk(node["type_expr"]) if "type_name" in child]
-    if name in _WHOLE | {"date"} and len(nested) == 1 and not (node["try_cast"] and name in _WHOLE):
+    if name in {*_WHOLE, "date"} and len(nested) == 1 and not (node["try_cast"] and name in _WHOLE):
         return
     if set(nested) <= _SAFE | {"list", "array", "struct", "map"}:
         return
@@ -320,7 +233,7 @@ def _casts(tree: Node) -> dict[str, frozenset[int]]:
     for node in walk(tree):
         if node.get("class") == "CAST" and _written_by_user(node):
             name = _type_name(node)
-            found.setdefault(_ALIASES.get(name, name.upper()), set()).add(_position(node))
+            found.setdefault(_WHOLE.get(name, name.upper()), set()).add(_position(node))
     return {name: frozenset(positions) for name, positions in found.items()}
 
 

@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from recon_pipeline.errors import MappingError
+from recon_pipeline.frames.duck import identifier
 from recon_pipeline.frames.exact import REFUSAL, connect
 from recon_pipeline.frames.schema import AMOUNT, DAY, INSTANT, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE
-from recon_pipeline.venues.statements.conversions import described, refuse_silent_conversions
+from recon_pipeline.venues.statements.conversions import refuse_silent_conversions
 from recon_pipeline.venues.statements.faults import MappingColumns, MappingSqlError, MappingType
 from recon_pipeline.venues.statements.files import OpenedFile
 from recon_pipeline.venues.statements.sql import Place, Statement, parse
@@ -59,9 +60,9 @@ class Workspace:
         table = opened.table.drop_columns(inexact).append_column("file_number", numbers)
         self._connection.register("arriving", table)
         if view not in self._active:
-            self._connection.execute(f"CREATE TABLE files.{_name(view)} AS SELECT * FROM arriving LIMIT 0")
+            self._connection.execute(f"CREATE TABLE files.{identifier(view)} AS SELECT * FROM arriving LIMIT 0")
             self._active[view] = frozenset()
-        self._connection.execute(f"INSERT INTO files.{_name(view)} BY NAME SELECT * FROM arriving")
+        self._connection.execute(f"INSERT INTO files.{identifier(view)} BY NAME SELECT * FROM arriving")
         self._connection.unregister("arriving")
 
     def activate(self, numbers: Iterable[int], *, upto: tuple[int, int] | None = None) -> None:
@@ -70,8 +71,8 @@ class Workspace:
         first_lines = f"AND (file_number <> {upto[0]} OR {LINE} <= {upto[1]})" if upto is not None else ""
         for view in self._active:
             self._connection.execute(
-                f"CREATE OR REPLACE VIEW {_name(view)} AS SELECT * EXCLUDE (file_number)"
-                f" FROM files.{_name(view)} WHERE file_number IN ({shown}) {first_lines}"
+                f"CREATE OR REPLACE VIEW {identifier(view)} AS SELECT * EXCLUDE (file_number)"
+                f" FROM files.{identifier(view)} WHERE file_number IN ({shown}) {first_lines}"
             )
 
     def parse(self, frame: Frame, path: Path, views: frozenset[str]) -> Statement:
@@ -90,8 +91,13 @@ class Workspace:
             raise _sql_error(statement, error, offset=len(_DESCRIBE)) from error
         columns = [(str(row[0]).lower(), str(row[1])) for row in rows]  # DuckDB may keep the case of a file's column
         _test_columns(statement, columns)
-        refuse_silent_conversions(statement, described(self._connection, statement.views))
+        views = {view: self._columns_of(view) for view in statement.views}
+        refuse_silent_conversions(statement, views)
         return columns
+
+    def _columns_of(self, view: str) -> list[tuple[str, str]]:
+        rows = self._connection.execute(_DESCRIBE + identifier(view)).fetchall()
+        return [(str(row[0]), str(row[1])) for row in rows]
 
     def run(self, statement: Statement, columns: list[tuple[str, str]]) -> pa.Table:
         """The rows of a mapping over the active files, in types that `validate` takes. Raises RefusedValue."""
@@ -101,7 +107,7 @@ class Workspace:
     def period(self, statement: Statement, columns: tuple[str, ...]) -> pa.Table:
         """Least and greatest of the instants in those columns, as text or null, over the active files."""
         each = " UNION ALL ".join(
-            f"SELECT instant_or_null(CAST({_name(c)} AS VARCHAR)) AS told FROM mapped" for c in columns
+            f"SELECT instant_or_null(CAST({identifier(c)} AS VARCHAR)) AS told FROM mapped" for c in columns
         )
         return self._table(
             statement,
@@ -121,10 +127,6 @@ def _holds_floats(type_: pa.DataType) -> bool:
     """Whether a column holds floats, be it inside a list or a struct."""
     parts = [type_.field(number).type for number in range(type_.num_fields)]
     return bool(pa.types.is_floating(type_)) or any(_holds_floats(part) for part in parts)
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _found(error: duckdb.Error) -> str:
@@ -216,7 +218,7 @@ def _is_of_time(type_: str) -> bool:
 
 def _selected(frame: Frame, name: str, type_: str) -> str:
     """One column of the result in a type that `validate` takes: as it is where that is exact, else as text."""
-    column = _name(name)
+    column = identifier(name)
     if name == LINE:
         return f"CAST({column} AS BIGINT) AS {column}"
     wanted = frame.column(name).type if name != FILE else TEXT
