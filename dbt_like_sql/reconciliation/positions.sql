@@ -21,7 +21,7 @@ ruled AS (
 ),
 
 named AS (
-    SELECT DISTINCT account, asset FROM coverage WHERE asset IS NOT NULL
+    SELECT DISTINCT account, asset FROM coverage_scopes
 )
 
 SELECT

@@ -1,12 +1,5 @@
 -- Windows that a hole in a feed touches. An empty window is touched by none.
-WITH own_scopes AS (
-    SELECT DISTINCT coverage.account, streams.stream, coverage.asset
-    FROM coverage
-    INNER JOIN streams ON coverage.stream IN (streams.stream, '*')
-    WHERE coverage.asset IS NOT NULL AND coverage.window_start < coverage.window_end
-),
-
-to_prove AS (
+WITH to_prove AS (
     SELECT DISTINCT positions.account, positions.proved_by, grid.window_start, grid.window_end
     FROM grid
     INNER JOIN positions USING (position_id)
@@ -14,14 +7,14 @@ to_prove AS (
 ),
 
 of_streams AS (
-    SELECT to_prove.*, streams.stream, own_scopes.asset AS scope
+    SELECT to_prove.*, streams.stream, scopes.asset AS scope
     FROM to_prove
     CROSS JOIN streams
-    LEFT JOIN own_scopes
+    LEFT JOIN coverage_scopes AS scopes
         ON
-            to_prove.account = own_scopes.account
-            AND streams.stream = own_scopes.stream
-            AND to_prove.proved_by = own_scopes.asset
+            to_prove.account = scopes.account
+            AND streams.stream = scopes.stream
+            AND to_prove.proved_by = scopes.asset
 ),
 
 unproved AS (

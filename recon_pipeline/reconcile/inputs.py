@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -35,6 +36,26 @@ UNTIL_KEY = "recon.until"
 PRICE_DAYS = 3
 Wallet = tuple[str, str]
 IntArray = npt.NDArray[np.int64]
+_SHA256 = np.dtype((np.void, 32))
+_REMEMBERED = 8
+_remembered: dict[str, Any] = {}
+_remembering = Lock()
+T = TypeVar("T")
+
+
+def remembered(key: str, make: Callable[[], T]) -> T:
+    """What a key stands for, made only if it is not among the last that were.
+
+    A run asks for the same several times between its writes; a key names all that the answer is made from by digests.
+    """
+    with _remembering:
+        known = _remembered.pop(key, None)
+    answer: T = make() if known is None else known
+    with _remembering:
+        _remembered[key] = answer  # as the last: what was not asked for longest goes first
+        while len(_remembered) > _REMEMBERED:
+            _remembered.pop(next(iter(_remembered)))
+    return answer
 
 
 @dataclass(frozen=True)
@@ -226,15 +247,25 @@ class Inputs:
         if first is None or last is None:
             return ""
         starts, ends, digests = self._coverage_rows
-        overlapping = np.flatnonzero((starts < _microseconds(last)) & (ends > _microseconds(first)))
-        return digest_of([digests[index] for index in overlapping])
+        overlapping = (starts < _microseconds(last)) & (ends > _microseconds(first))
+        return hashlib.sha256(digests[overlapping].tobytes()).hexdigest()
 
     @cached_property
-    def _coverage_rows(self) -> tuple[IntArray, IntArray, list[str]]:
-        """Start and end of every coverage row in microseconds, and a digest of each, in one order."""
+    def _coverage_rows(self) -> tuple[IntArray, IntArray, npt.NDArray[np.void]]:
+        """Start and end of every coverage row in microseconds, and the 32 bytes of its digest, in one order."""
+        return remembered(self.coverage_key("rows"), self._read_coverage)
+
+    def coverage_key(self, what: str) -> str:
+        """A name for something that is made from the venue's coverage alone."""
+        venue = self.settings.venue
+        return digest_of(
+            [what, self.lake.url, venue, Days.of(self.lake.digests("coverage", venue)).over(None, date.max)]
+        )
+
+    def _read_coverage(self) -> tuple[IntArray, IntArray, npt.NDArray[np.void]]:
         files = self.coverage_files
         if not files:
-            return np.array([], np.int64), np.array([], np.int64), []
+            return np.array([], np.int64), np.array([], np.int64), np.array([], _SHA256)
         with self.reader() as connection:
             rows = connection.execute(
                 "SELECT epoch_us(window_start) AS starts, epoch_us(window_end) AS ends,"
@@ -243,7 +274,7 @@ class Inputs:
                 " AS digests FROM read_parquet($files, hive_partitioning = false) ORDER BY ALL",
                 {"files": files},
             ).fetchnumpy()
-        return rows["starts"], rows["ends"], [str(text) for text in rows["digests"]]
+        return rows["starts"], rows["ends"], np.array([bytes.fromhex(text) for text in rows["digests"]], _SHA256)
 
     def _expected_digest(self, day: date) -> str:
         if not len(self.expected_items):
@@ -305,27 +336,15 @@ class Inputs:
         return digest_of([sorted(own), sorted(prices)])
 
 
-_remembered: dict[str, dict[Wallet, date]] = {}
-
-
 def _first_days(inputs: Inputs, frames: tuple[str, ...]) -> dict[Wallet, date]:
-    """The first day on which any partition of these frames tells of a wallet.
-
-    A run asks for it several times between its writes, so the last answers are remembered by the partitions' digests.
-    """
+    """The first day on which any partition of these frames tells of a wallet."""
     kept: list[Days] = [getattr(inputs, frame) for frame in frames]
     venue = inputs.settings.venue
     key = digest_of([inputs.lake.url, venue, frames, [days.over(None, date.max) for days in kept]])
-    if key not in _remembered:
-        files = [
-            inputs.lake.partition(frame, venue, day)
-            for frame, days in zip(frames, kept, strict=True)
-            for day in days.days
-        ]
-        while len(_remembered) > 7:
-            _remembered.pop(next(iter(_remembered)))
-        _remembered[key] = _first_days_of(inputs, files)
-    return _remembered[key]
+    files = [
+        inputs.lake.partition(frame, venue, day) for frame, days in zip(frames, kept, strict=True) for day in days.days
+    ]
+    return remembered(key, lambda: _first_days_of(inputs, files))
 
 
 def _first_days_of(inputs: Inputs, files: list[str]) -> dict[Wallet, date]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE, BUCKETS
 from recon_pipeline.frames.schema import FLOW_FRAMES
-from recon_pipeline.reconcile.inputs import Inputs, Reach
+from recon_pipeline.reconcile.inputs import Inputs, Reach, remembered
 
 ONE_DAY = timedelta(days=1)
 POSITION = "account VARCHAR, wallet VARCHAR, asset VARCHAR"
@@ -104,10 +104,9 @@ class Tables:
         )
         self.table("price_sources", "rank INTEGER, venue VARCHAR", list(enumerate(self.inputs.price_sources, start=1)))
         self._quarantine()
-        self._whole_frame("coverage", _COVERAGE, self.inputs.coverage_files)
         expected = [self.lake.partition("expected", settings.venue, day) for day in self.inputs.expected.days]
         self._whole_frame("expected_items", f"{POSITION}, amount DECIMAL(36, 18), expected_by DATE", expected)
-        self.model("coverage_islands")
+        self._coverage()
 
     def _variables(self, db: duckdb.DuckDBPyConnection) -> None:
         settings = self.settings
@@ -153,6 +152,20 @@ class Tables:
             f"{POSITION}, instant TIMESTAMPTZ",
             list({(row["account"], row["wallet"], row["asset"], row["instant"]) for row in flows}),
         )
+
+    def _coverage(self) -> None:
+        """Which periods are proved, of which assets: the same for every call until coverage or streams change."""
+        key = self.inputs.coverage_key(f"models for {self.settings.streams}")
+        for name, rows in remembered(key, self._make_coverage).items():
+            self.db.register("remembered", rows)
+            self.db.execute(f"CREATE OR REPLACE TABLE {name} AS FROM remembered")
+            self.db.unregister("remembered")
+
+    def _make_coverage(self) -> dict[str, pa.Table]:
+        self._whole_frame("coverage", _COVERAGE, self.inputs.coverage_files)
+        made = {name: self.db.sql(sql_of(name)).to_arrow_table() for name in ("coverage_islands", "coverage_scopes")}
+        self.db.execute("DROP TABLE coverage")
+        return made
 
     def _whole_frame(self, name: str, columns: str, paths: Sequence[str]) -> None:
         self.table(name, columns)
