@@ -49,16 +49,24 @@ class ArrowWriter:
     """Writes with pyarrow, as the kernel does."""
 
     def __init__(self, finished: Path, out: Path) -> None:
-        import pyarrow.parquet as pq  # the other writer must not pay for this import
+        import pyarrow as pa  # the other writer must not pay for these imports
+        import pyarrow.parquet as pq
 
         self._write_table = pq.write_table
         self._out = out
         self._table = pq.read_table(finished, partitioning=None).combine_chunks()
+        self._repeating = [column.name for column in self._table.schema if not pa.types.is_decimal(column.type)]
 
     def write(self, days: list[date]) -> None:
         """A file for each day."""
         for day in days:
-            self._write_table(self._table, self._out / f"date={day}.parquet", compression="zstd", store_schema=False)
+            self._write_table(
+                self._table,
+                self._out / f"date={day}.parquet",
+                compression="zstd",
+                use_dictionary=self._repeating,
+                store_schema=False,
+            )
 
 
 def main() -> None:

@@ -387,11 +387,16 @@ def _is_stale(inputs: Inputs, metadata: Mapping[str, str], as_of_day: date) -> b
 def connect(lake: Lake, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB in UTC that reads the lake and nothing else."""
     connection = open_duckdb(memory_limit=memory_limit, keep_order=False)
-    # several statements run side by side, and each is too small to be shared out
-    connection.execute(f"SET threads = {max(1, (os.cpu_count() or 1) // 2)}")
+    use_processors(connection, beside_others=False)
     if lake.filesystem is not None:
         connection.register_filesystem(lake.filesystem)
     return connection
+
+
+def use_processors(connection: duckdb.DuckDBPyConnection, *, beside_others: bool) -> None:
+    """Share a statement among all processors, or among half of them where others run beside it."""
+    count = os.cpu_count() or 1
+    connection.execute(f"SET threads = {max(1, count // 2) if beside_others else count}")
 
 
 def _microseconds(instant: datetime) -> int:

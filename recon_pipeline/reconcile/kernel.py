@@ -18,7 +18,7 @@ import duckdb
 from recon_pipeline.errors import ReconError
 from recon_pipeline.reconcile.carried import Carried
 from recon_pipeline.reconcile.finish import Finisher, Piece
-from recon_pipeline.reconcile.inputs import Inputs, Reach, connect, stale_days
+from recon_pipeline.reconcile.inputs import Inputs, Reach, connect, stale_days, use_processors
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.tables import ONE_DAY, Tables
 from recon_pipeline.stores.lake import Lake
@@ -91,9 +91,11 @@ def _compute(
     tables: Tables, carried: Carried, finisher: Finisher, wanted: list[date], on_day: Callable[[date], None] | None
 ) -> None:
     known_until = carried.load(wanted[0])
+    use_processors(tables.db, beside_others=False)
     for first, last in _pieces(known_until, tables.inputs, wanted):
         asked = [day for day in wanted if first <= day <= last]
         piece = _prepare(tables, first, last, asked)
+        use_processors(tables.db, beside_others=last < wanted[-1])
         if asked:
             finisher.finish(tables.frozen(), piece)
         if _takes_back(tables.inputs):

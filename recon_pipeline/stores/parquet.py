@@ -113,9 +113,12 @@ def in_order(table: pa.Table, order: tuple[str, ...]) -> pa.Table:
 
 def store(table: pa.Table, path: str, metadata: Mapping[str, str] | None) -> None:
     """Write a file whose bytes follow from the rows and the metadata alone."""
+    schema = table.schema.remove_metadata()
+    # amounts hardly repeat: a dictionary of them takes a quarter more time and a tenth more room
+    repeating = [column.name for column in schema if not pa.types.is_decimal(column.type)]
     try:
         # Arrow's own schema is left out of the file: it is one more thing that a new release could write otherwise.
-        with pq.ParquetWriter(path, table.schema.remove_metadata(), compression="zstd", store_schema=False) as writer:
+        with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False) as writer:
             writer.write_table(table)
             writer.add_key_value_metadata(dict(sorted((metadata or {}).items())))
     except OSError as error:
