@@ -194,6 +194,21 @@ def test_what_leaves_the_folder_before_the_first_day_no_longer_counts(settings: 
     assert rows(never)["reconciliation"] == after
 
 
+def test_days_before_a_start_that_was_moved_stay_as_they_were_computed(settings: Settings) -> None:
+    """Whatever changes before it: they are nobody's partitions any more, and no run waits for them."""
+    run(settings, FIRST, SHORT)
+    before, seventh = lake_bytes(settings), date(2025, 10, 7)
+    moved = replace(
+        settings, venues={name: replace(venue, start=seventh) for name, venue in settings.venues.items()}, start=seventh
+    )
+    edit(moved, "transfers-treasury.csv", lambda lines: [line for line in lines if "2025-10-05T" not in line])
+    assert run(moved, SHORT, SHORT) == set()
+    after = lake_bytes(settings)
+    stored = [path for path in before if "reconciliation/" in path]
+    assert len(stored) == 10
+    assert {path: after[path] for path in stored} == {path: before[path] for path in stored}
+
+
 def test_a_mistyped_year_does_not_fill_the_lake(settings: Settings) -> None:
     line = "ghost,SPOT,mistyped,2006-01-02T10:00:00+00:00,transfer_in,transfer_in,BTC,1"
     edit(settings, "transfers-operations.csv", lambda lines: [*lines, line])

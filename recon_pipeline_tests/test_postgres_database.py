@@ -53,6 +53,16 @@ def test_every_form_of_a_url_gives_both_forms_out(scheme: str) -> None:
     assert shown(url) == "postgresql://u:***@h:1/d?sslmode=disable"
 
 
+def test_what_libpq_reads_is_percent_encoded_throughout() -> None:
+    """A space would make it refuse the URL by an error that quotes it, password and all."""
+    url = "postgresql://the%20owner:top%20secret%40%2B@[::1]:5/books%20of%20may?options=-c%20geqo%3Doff"
+    assert libpq_url(url) == url
+    assert shown(url) == url.replace("top%20secret%40%2B", "***")
+    with pytest.raises(DatabaseUnavailable) as caught, bulk_connection(url, "publishing bank"):
+        pass
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "url",
     ["mysql://u:secretword@h/d", "postgresql://u:secretword@h", "secretword", "", "postgresql://u:secret@word@h/d"],
@@ -65,10 +75,10 @@ def test_what_is_no_url_of_postgresql_is_refused_without_being_quoted(url: str) 
 
 
 def test_a_password_is_taken_out_of_any_text_in_any_spelling() -> None:
-    url = "postgresql://u:p%40ss%2Fw0rd@h/d"
-    text = f"tried {url} and p@ss/w0rd and p%40ss%2Fw0rd; password=other; postgresql+psycopg2://x:yz@h/d"
+    url = "postgresql://u:p%40ss%20w0rd@h/d"
+    text = f"tried {url} and p@ss w0rd and p%40ss%20w0rd and p%40ss w0rd; password=other; postgresql+psycopg2://x:yz@h/d"
     assert redacted(text, url) == (
-        "tried postgresql://u:***@h/d and *** and ***; password=*** postgresql+psycopg2://x:***@h/d"
+        "tried postgresql://u:***@h/d and *** and *** and ***; password=*** postgresql+psycopg2://x:***@h/d"
     )
 
 

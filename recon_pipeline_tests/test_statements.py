@@ -168,11 +168,17 @@ def test_the_streams_are_those_that_a_file_or_a_coverage_row_names(tmp_path: Pat
     statements = Statements(tmp_path)
     statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")
     assert statements.read().streams == ()
-    statements.write("coverage.csv", CLAIMS + claim())
-    assert statements.read().streams == ()
     statements.write("coverage.csv", CLAIMS + claim(stream="trades"))
     assert statements.read().streams == ("trades",)
     statements.write("transfers.csv", FLOWS)
+    assert statements.read().streams == ("transfers", "trades")
+
+
+def test_who_declares_every_stream_complete_is_held_to_it_even_without_a_file_of_flows(tmp_path: Path) -> None:
+    """Else a file of flows that was not delivered would turn a venue informational, and its bad days green."""
+    statements = Statements(tmp_path)
+    statements.write("balances.csv", HOLDINGS + "main,SPOT,BTC,2026-03-01T00:00:00Z,1\n")
+    statements.write("coverage.csv", CLAIMS + claim(stream="*"))
     assert statements.read().streams == ("transfers", "trades")
 
 
@@ -503,7 +509,7 @@ def test_a_cast_to_a_whole_number_or_a_day_is_exact_or_refused(tmp_path: Path) -
 def test_a_bad_file_alone_feeds_nothing_and_the_claims_on_no_file_fail(tmp_path: Path) -> None:
     statements = mapped(tmp_path)
     statements.write("movements.csv", b"")
-    statements.write("coverage.csv", CLAIMS + claim())
+    statements.write("coverage.csv", CLAIMS + claim(stream="transfers"))
     reading = statements.read()
     assert reading.frames["transfers"].num_rows == 0
     assert reading.frames["coverage"]["error"].to_pylist() == ["EmptyFile"]

@@ -149,6 +149,8 @@ def reconcile_until_settled(
         statuses |= outcome.statuses
         # with accounts, a day stays marked as waiting for the others: it is not computed a second time
         pending = [day for day in stale_days(lake, settings, as_of_day) if accounts is None or day not in done]
+        if not outcome.changed and set(pending) & set(outcome.days):
+            raise RuntimeError(f"{len(pending)} days of {settings.venue} stay stale although they were computed anew")
     return Outcome(tuple(sorted(done)), tuple(sorted(changed)), statuses)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from adbc_driver_manager import AdbcStatusCode
@@ -67,12 +69,23 @@ def sqlalchemy_url(url: str) -> str:
 
 def libpq_url(url: str) -> str:
     """The URL for ADBC, psql and whatever else rests on libpq; it holds the password."""
-    return parse(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return _rendered(parse(url))
+
+
+def _rendered(url: URL) -> str:
+    """As libpq reads it: SQLAlchemy leaves a space as it is, or makes a + of it, and libpq knows %20 alone."""
+    login = ":".join(quote(part, safe="*") for part in (url.username, url.password) if part is not None)
+    host = f"[{url.host}]" if ":" in (url.host or "") else quote(url.host or "", safe=",")
+    port = f":{url.port}" if url.port is not None else ""
+    query = urlencode(url.query, doseq=True, quote_via=quote)
+    at = f"{login}@" if login else ""
+    return f"postgresql://{at}{host}{port}/{quote(url.database or '', safe='')}{'?' if query else ''}{query}"
 
 
 def shown(url: str) -> str:
     """The URL as it may be shown: without its password, wherever it stands."""
-    return redacted(parse(url).set(drivername="postgresql").render_as_string(hide_password=True), url)
+    parsed = parse(url)
+    return redacted(_rendered(parsed.set(password="***") if parsed.password is not None else parsed), url)
 
 
 def redacted(text: str, url: str) -> str:
@@ -86,14 +99,20 @@ def redacted(text: str, url: str) -> str:
 
 
 def _secrets(url: str) -> set[str]:
-    """The password as it is and as it stands in the URL."""
+    """The password as it is, as it stands in the URL, and as others may write it."""
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         return set()
     found = {str(parsed.password or ""), *(str(parsed.query.get(key, "")) for key in ("password", "sslpassword"))}
     raw = re.search(r"://[^:/@]*:(.*)@", url)
+    found |= {spelling(secret) for secret in found for spelling in (_spaced, partial(quote, safe=""))}
     return (found | ({raw[1]} if raw else set())) - {""}
+
+
+def _spaced(secret: str) -> str:
+    """As SQLAlchemy writes it."""
+    return quote(secret, safe=" +")
 
 
 @contextmanager
@@ -207,11 +226,9 @@ def bulk_connection(url: str, doing: str) -> Iterator[Any]:
 
 
 def _bulk_url(url: str) -> str:
-    parsed = parse(url).set(drivername="postgresql")
+    parsed = parse(url)
     extra = {"connect_timeout": str(CONNECT_SECONDS_MAX), "application_name": "recon"}
-    return parsed.update_query_dict({k: v for k, v in extra.items() if k not in parsed.query}).render_as_string(
-        hide_password=False
-    )
+    return _rendered(parsed.update_query_dict({k: v for k, v in extra.items() if k not in parsed.query}))
 
 
 @contextmanager

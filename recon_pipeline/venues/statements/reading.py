@@ -321,10 +321,10 @@ def _no_files(folder: Folder) -> SourceFileError:
 
 
 def _streams(folder: Folder, sql: Mapping[str, Path], coverage: pa.Table) -> tuple[str, ...]:
-    """The streams that a mapping, a canonical file or a coverage row names."""
+    """The streams that a mapping, a canonical file or a coverage row names; a row of `*` names them all."""
     named = {*sql, *(file.canonical.name for file in folder.files if file.canonical is not None)}
     named |= set(pc.unique(coverage["stream"]).to_pylist())
-    return tuple(stream for stream in STREAMS if stream in named)
+    return tuple(stream for stream in STREAMS if named & {stream, "*"})
 
 
 # --- what was read ----------------------------------------------------------------------------------------------------
