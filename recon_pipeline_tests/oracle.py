@@ -469,9 +469,7 @@ class _Book:
             return changed(row, status="timing", discrepancy_type="expected")
         if rolled_well and self.takes_back(row, variance, start.row):
             return changed(row, status="timing", discrepancy_type="taken_back")
-        return changed(
-            row, status="variance", discrepancy_type=kind_of_variance(row), severity=self.severity(row, variance)
-        )
+        return changed(row, status="variance", discrepancy_type=kind_of_variance(row), severity=self.severity(row))
 
     def is_expected_residual(self, row: Row, variance: Decimal) -> bool:
         """The residual equals the sum of the named items whose deadline has passed neither for the row nor for us."""
@@ -490,18 +488,30 @@ class _Book:
             return False
         return variance == -some(before.variance_in_asset)
 
-    def severity(self, row: Row, variance: Decimal) -> str:
-        """How grave a variance is, by USD and by its share of the larger side."""
+    def severity(self, row: Row) -> str:
+        """How grave a variance is, by USD and by its share of the larger side, in the measure that is off by most."""
         limits = self.settings.severities
-        if row.price_status == "overflow":
+        measures = [
+            (some(row.calculated_balance), some(row.actual_balance)),
+            *(
+                (calculated, stated or ZERO)
+                for calculated, stated in (
+                    (row.loan_calculated, row.loan_actual),
+                    (row.interest_calculated, row.interest_actual),
+                )
+                if calculated is not None
+            ),
+        ]
+        calculated, actual = max(measures, key=lambda sides: abs(add(sides[1], -sides[0])))
+        gap = abs(add(actual, -calculated))
+        usd = None if row.usd_price is None else ROUNDING.quantize(gap * row.usd_price, CENTI_MICRO)
+        if usd is not None and usd >= USD_LIMIT:
             return "critical"
-        calculated, actual = some(row.calculated_balance), some(row.actual_balance)
         larger = max(abs(calculated), abs(actual))
-        is_high_share = abs(variance) > limits.high_share * larger
-        is_medium_share = abs(variance) >= limits.medium_share * larger and larger != 0
-        if row.variance_in_usd is None:
+        is_high_share = gap > limits.high_share * larger
+        is_medium_share = gap >= limits.medium_share * larger
+        if usd is None:
             return "high" if is_high_share else "medium"
-        usd = abs(row.variance_in_usd)
         if usd < limits.low_usd_always:
             return "low"
         one_side_missing = (calculated == 0) != (actual == 0)

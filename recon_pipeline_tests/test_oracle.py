@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -432,6 +433,16 @@ def test_severity_goes_by_share_and_usd(calculated: str, actual: str, price: str
     prices = [Price("v", "BTC", at(THU, "12:00"), Decimal(price), "p")] if price else []
     row = btc(held(WED, calculated), held(THU, actual), *prices)[THU]
     assert of(row, "status", "severity") == ("variance", severity)
+
+
+def test_the_measure_that_is_off_by_most_decides_the_severity() -> None:
+    """The balance is off by 2 USD, the loan by half a million."""
+    borrowed = [
+        replace(held(day, amount), raw_loan=Decimal(loan))
+        for day, amount, loan in ((WED, "5", "7"), (THU, "7", "500007"))
+    ]
+    row = btc(*borrowed, Price("v", "BTC", at(THU, "12:00"), Decimal(1), "p"), measures=("balance", "loan"))[THU]
+    assert of(row, "variance_in_asset", "variance_in_usd", "severity") == (2, 2, "critical")
 
 
 def test_usd_beyond_its_column_is_an_overflow() -> None:

@@ -76,7 +76,9 @@ def test_what_is_no_url_of_postgresql_is_refused_without_being_quoted(url: str) 
 
 def test_a_password_is_taken_out_of_any_text_in_any_spelling() -> None:
     url = "postgresql://u:p%40ss%20w0rd@h/d"
-    text = f"tried {url} and p@ss w0rd and p%40ss%20w0rd and p%40ss w0rd; password=other; postgresql+psycopg2://x:yz@h/d"
+    text = (
+        f"tried {url} and p@ss w0rd and p%40ss%20w0rd and p%40ss w0rd; password=other; postgresql+psycopg2://x:yz@h/d"
+    )
     assert redacted(text, url) == (
         "tried postgresql://u:***@h/d and *** and *** and ***; password=*** postgresql+psycopg2://x:***@h/d"
     )

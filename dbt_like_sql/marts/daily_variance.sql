@@ -16,6 +16,8 @@ SELECT
     usd_price,
     price_status,
     variance_in_usd,
+    coalesce(loan_actual, 0) - loan_calculated AS variance_in_loan,
+    coalesce(interest_actual, 0) - interest_calculated AS variance_in_interest,
     tolerance,
     status,
     severity,

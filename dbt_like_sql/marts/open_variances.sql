@@ -16,6 +16,8 @@ SELECT
     usd_price,
     price_status,
     variance_in_usd,
+    variance_in_loan,
+    variance_in_interest,
     window_start,
     window_end,
     flow_count,

@@ -58,10 +58,9 @@ compared AS (
     SELECT
         rolled.*,
         actual_balance::DECIMAL(38, 18) - calculated_balance AS variance,
-        greatest(
-            abs(coalesce(stated_loan, 0)::DECIMAL(38, 18) - loan_calculated),
-            abs(coalesce(stated_interest, 0)::DECIMAL(38, 18) - interest_calculated)
-        ) > tolerance AS other_measure_differs,
+        abs(coalesce(stated_loan, 0)::DECIMAL(38, 18) - loan_calculated) AS loan_gap,
+        abs(coalesce(stated_interest, 0)::DECIMAL(38, 18) - interest_calculated) AS interest_gap,
+        greatest(loan_gap, interest_gap) > tolerance AS other_measure_differs,
         coalesce(price.price_status, 'missing') AS price_status,
         price.usd_price
     FROM rolled
@@ -113,9 +112,29 @@ judged AS (
             WHEN timing IS NOT NULL THEN 'timing'
             ELSE first_status
         END AS status,
-        greatest(abs(calculated_balance), abs(actual_balance)) AS greater_side,
-        abs(variance) AS gap
+        -- of a position's measures the one that is off by most decides how grave its variance is
+        CASE
+            WHEN coalesce(other_measure_differs, FALSE) AND greatest(loan_gap, interest_gap) > abs(variance)
+                THEN CASE
+                    WHEN loan_gap >= coalesce(interest_gap, 0)
+                        THEN struct_pack(calculated := loan_calculated, actual := coalesce(stated_loan, 0)::DECIMAL(38, 18))
+                    ELSE struct_pack(
+                        calculated := interest_calculated, actual := coalesce(stated_interest, 0)::DECIMAL(38, 18)
+                    )
+                END
+        END AS other_measure
     FROM timed
+),
+
+weighed AS (
+    SELECT
+        *,
+        coalesce(other_measure.calculated, calculated_balance) AS worst_calculated,
+        coalesce(other_measure.actual, actual_balance::DECIMAL(38, 18)) AS worst_actual,
+        greatest(abs(worst_calculated), abs(worst_actual)) AS greater_side,
+        abs(worst_actual - worst_calculated) AS gap,
+        CASE WHEN other_measure IS NULL THEN usd ELSE usd_of(gap, usd_price) END AS worst_usd
+    FROM judged
 ),
 
 shared AS (
@@ -123,7 +142,7 @@ shared AS (
         *,
         CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('high_share')) END AS high_part,
         CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('medium_share')) END AS medium_part
-    FROM judged
+    FROM weighed
 )
 
 SELECT
@@ -162,20 +181,20 @@ SELECT
     status,
     CASE
         WHEN status <> 'variance' THEN NULL
-        WHEN usd_price IS NOT NULL AND usd IS NULL THEN 'critical'
-        WHEN usd < getvariable('low_usd_always') THEN 'low'
+        WHEN usd_price IS NOT NULL AND worst_usd IS NULL THEN 'critical'
+        WHEN worst_usd < getvariable('low_usd_always') THEN 'low'
         WHEN
-            usd >= getvariable('critical_usd')
+            worst_usd >= getvariable('critical_usd')
             OR (
-                usd >= getvariable('critical_missing_usd')
-                AND (actual_balance = 0) <> (calculated_balance = 0)
+                worst_usd >= getvariable('critical_missing_usd')
+                AND (worst_actual = 0) <> (worst_calculated = 0)
             )
             THEN 'critical'
         -- a part is cut off at the 18th decimal: what equals it reaches the share only if nothing was cut off
-        WHEN usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
+        WHEN worst_usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
         WHEN
-            usd IS NULL
-            OR usd >= getvariable('medium_usd')
+            worst_usd IS NULL
+            OR worst_usd >= getvariable('medium_usd')
             OR gap > medium_part.whole
             OR (gap = medium_part.whole AND NOT medium_part.has_more)
             THEN 'medium'

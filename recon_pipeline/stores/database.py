@@ -85,7 +85,8 @@ def _rendered(url: URL) -> str:
 def shown(url: str) -> str:
     """The URL as it may be shown: without its password, wherever it stands."""
     parsed = parse(url)
-    return redacted(_rendered(parsed.set(password="***") if parsed.password is not None else parsed), url)
+    hidden = parsed.set(password="***") if parsed.password is not None else parsed  # noqa: S106 - stars
+    return redacted(_rendered(hidden), url)
 
 
 def redacted(text: str, url: str) -> str:
