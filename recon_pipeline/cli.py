@@ -117,7 +117,9 @@ def run(
         raise click.UsageError("no venue has a day in that range: " + _starts(settings, asked))
     with _progress(is_json) as say:
         results = run_requests(settings, requests, say)
-    code = max((result.code for result in results), key=_gravity)
+    codes = [result.code for result in results]
+    # an account is seldom at every venue: that one does not know it is wrong only if none does
+    code = max([code for code in codes if code != WRONG_USE] or codes, key=_gravity)
     if is_json:
         click.echo(_json({"exit_code": code, "venues": [result.as_dict() for result in results]}))
     else:
@@ -138,9 +140,12 @@ class RunResult:
 
     @property
     def code(self) -> int:
-        """2 for an account that nobody knows, 1 for a red day, else 3 for an incomplete one or an error, else 0."""
+        """2 for an account that the venue does not know, 3 for a run that was stopped, for its rows may be older ones;
+        1 for a red day, else 3 for an incomplete one or an error, else 0."""
         if any(name == "UnknownAccount" for name, _ in self.job.errors):
             return WRONG_USE
+        if self.job.is_stopped:
+            return INCOMPLETE
         verdicts = {verdict for account in self.verdicts for verdict in account.verdicts}
         if "red" in verdicts or "variance" in self.findings.statuses:
             return DIFFERENCES
@@ -288,8 +293,12 @@ def database() -> None:
 def url(is_json: bool) -> None:
     """Print the URL in use, its password included; the embedded server is started if it is not up."""
     from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.stores.database import parse
 
-    found = open_database(find_settings())
+    settings = find_settings()
+    if settings.database_url is not None:
+        parse(settings.database_url)  # one that is no URL is refused; whether its server answers is not asked
+    found = settings.database_url or open_database(settings)
     click.echo(_json({"url": found}) if is_json else found)
 
 

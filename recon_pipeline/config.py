@@ -150,10 +150,17 @@ def load_settings(path: Path | None = None, env: Mapping[str, str] = os.environ)
         severities=_severities(top.get("severities")),
         openings=_openings(top.get("openings"), sections),
         home=home,
-        lake_url=env.get("RECON_LAKE_URL") or str(home / "lake"),
+        lake_url=_lake_url(env.get("RECON_LAKE_URL"), home),
         database_url=env.get("RECON_DATABASE_URL") or None,
         path=path.absolute(),
     )
+
+
+def _lake_url(given: str | None, home: Path) -> str:
+    """A path, like RECON_HOME, from the folder in which the command runs: whoever it starts runs elsewhere."""
+    if not given:
+        return str(home / "lake")
+    return given if "://" in given else str(Path(given).expanduser().absolute())
 
 
 def _venue_name(name: str, at: Value) -> str:

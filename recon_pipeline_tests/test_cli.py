@@ -185,8 +185,15 @@ def test_status_and_export_tell_what_stands(recon: Recon, settings: Settings, tm
     assert {Path(one["path"]).stem for one in told["files"]} >= {"account_day_verdict", "open_variances"}
 
 
-def test_the_url_in_use_is_printed(recon: Recon, settings: Settings, database: str) -> None:
+def test_the_url_in_use_is_printed_whether_or_not_it_answers(
+    recon: Recon, settings: Settings, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert recon("database", "url")[1].strip() == database
+    away = "postgresql://owner:word@127.0.0.1:1/away"
+    monkeypatch.setenv("RECON_DATABASE_URL", away)
+    assert recon("database", "url")[:2] == (0, away + "\n")
+    monkeypatch.setenv("RECON_DATABASE_URL", "mysql://owner:word@h/d")
+    assert recon("database", "url")[0] == 2
 
 
 @pytest.fixture
@@ -198,8 +205,12 @@ def ended(settings: Settings) -> Iterator[None]:
 def test_up_starts_the_ui_and_the_daemon_and_down_ends_exactly_them(
     recon: Recon, settings: Settings, ended: None
 ) -> None:
+    """Whoever else asks for it in the same moment gets the same ones."""
+    command = [sys.executable, "-c", "from recon_pipeline.cli import main; main()", "up", "--port", "3977", "--json"]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     code, told = recon.json("up", "--port", "3977")
     assert code == 0
+    assert json.loads(other.communicate(timeout=120)[0])["processes"] == told["processes"]
     there = running(settings)
     assert set(there) == {"webserver", "daemon", "code"}
     with urllib.request.urlopen(f"{told['ui']}/server_info", timeout=30) as answer:  # noqa: S310

@@ -399,6 +399,7 @@ def test_the_environment_says_where_the_data_lies(tmp_path: Path, monkeypatch: p
     assert elsewhere.database_url == "postgresql://u:secret@db/recon"
     assert "secret" not in repr(elsewhere)
     assert load(tmp_path, MINIMAL, RECON_LAKE_URL="s3://bucket/lake").lake_url == "s3://bucket/lake"
+    assert load(tmp_path, MINIMAL, RECON_LAKE_URL="lake").lake_url == str(Path("lake").absolute())
 
 
 def test_the_template_of_recon_init_is_valid_as_it_stands_and_with_its_comments_removed(tmp_path: Path) -> None:

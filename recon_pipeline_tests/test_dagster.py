@@ -298,6 +298,7 @@ def test_dagster_is_given_its_own_schema_and_an_outright_driver() -> None:
     assert url.startswith("postgresql+psycopg2://owner:p%40ss@db:5433/recon?")
     assert "options=-csearch_path%3Ddagster+-csynchronous_commit%3Doff" in url
     assert "sslmode=require" in url
+    assert "options=-crole%3Dapp+-csearch_path%3Ddagster+" in storage_url("postgresql://h/d?options=-crole%3Dapp")
 
 
 def test_an_error_is_told_by_its_name_whatever_caused_it(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recon_pipeline.errors import StoreError
+from recon_pipeline.errors import ConfigError, StoreError
 from recon_pipeline.frames.schema import AMOUNT, BALANCES, QUARANTINE, TRANSFERS
 from recon_pipeline.stores.lake import Lake
 
@@ -339,6 +339,13 @@ def test_a_disk_that_fills_up_at_the_commit_replaces_nothing(tiny_disk: Path) ->
             write.put("transfers", "bank", day := DAY + timedelta(days=number + 1), transfers("1", day=day))
         write.commit()
     assert files_below(tiny_disk) == before
+
+
+def test_a_store_that_nothing_here_reaches_is_named_with_what_to_install() -> None:
+    for url, package in (("s3://bucket/lake", "pip install s3fs"), ("nosuch://lake", "fsspec")):
+        with pytest.raises(ConfigError, match="cannot be reached over") as caught:
+            Lake(url)
+        assert package in caught.value.next_step
 
 
 def test_an_object_store_gives_the_same_rows_digests_and_changes(lake: Lake) -> None:

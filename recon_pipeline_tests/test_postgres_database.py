@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -152,6 +153,22 @@ def test_one_run_of_a_venue_at_a_time_and_other_venues_meanwhile(database: str) 
         pass
 
 
+def test_who_waits_for_a_venue_hears_a_signal(database: str) -> None:
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with venue_lock(database, "bank"):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            began = time.monotonic()
+            with pytest.raises(InterruptedError), venue_lock(database, "bank", 60):
+                pass
+            assert time.monotonic() - began < 30
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_killed_holder_lets_go_of_the_venue(database: str) -> None:
     script = (
         "import sys, time; from recon_pipeline.stores.database import venue_lock\n"
@@ -190,6 +207,15 @@ def test_processes_that_migrate_at_once_all_succeed_and_a_second_time_nothing_ha
     migrate(empty)
     assert time.perf_counter() - started < 2  # about 30 ms; the bound is for a busy machine
     assert ask(empty, "SELECT max(oid::bigint) FROM pg_class") == before
+
+
+def test_a_database_that_cannot_hold_every_letter_is_refused(postgres: EmbeddedPostgres, migrated: str) -> None:
+    name = f"latin_{next(_numbers)}"
+    administer(postgres, f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(MigrationRefused, match="encoding is LATIN1") as caught:
+        migrate(postgres.url(database=name))
+    assert "ENCODING 'UTF8'" in caught.value.next_step
+    administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_migration_that_fails_leaves_nothing(empty: str) -> None:

@@ -492,17 +492,20 @@ def settings(tmp_path: Path, *venues: str) -> Settings:
     )
 
 
-def test_settings_are_replaced_as_a_whole_and_streams_are_kept(database: str, tmp_path: Path) -> None:
+def test_settings_of_a_venue_are_replaced_as_a_whole_and_those_of_others_are_kept(
+    database: str, tmp_path: Path
+) -> None:
     record_settings(database, settings(tmp_path, "bank", "dao"), "dao")
     record_settings(database, settings(tmp_path, "bank", "dao"), "bank")
     record_streams(database, "bank", ("transfers",))
     assert ask(database, "SELECT venue FROM recon.tolerances GROUP BY venue ORDER BY venue") == [("bank",), ("dao",)]
     record_settings(database, settings(tmp_path, "bank"), "bank")
-    assert ask(database, "SELECT venue, calendar, start, due_days, streams FROM recon.venues") == [
+    assert ask(database, "SELECT venue, calendar, start, due_days, streams FROM recon.venues WHERE venue = 'bank'") == [
         ("bank", "daily", DAY, 1, ["transfers"])
     ]
-    assert ask(database, "SELECT account, asset, kind, rank, tolerance FROM recon.tolerances ORDER BY rank") == [
+    of_bank = "SELECT account, asset, kind, rank, tolerance FROM recon.tolerances WHERE venue = 'bank' ORDER BY rank"
+    assert ask(database, of_bank) == [
         ("alice", "BTC", "cumulative", 1, Decimal("0.1")),
         (None, None, "default", 6, Decimal("1e-8")),
     ]
-    assert ask(database, "SELECT venue, note FROM recon.openings") == [("bank", "lost")]
+    assert ask(database, "SELECT venue FROM recon.openings ORDER BY venue") == [("bank",), ("dao",)]

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy.engine import make_url
-
 from recon_pipeline.config import Settings
+from recon_pipeline.stores.database import parse, with_options
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -69,6 +68,8 @@ def dagster_environment(settings: Settings, database: str) -> dict[str, str]:
         "RECON_HOME": str(settings.home),
         "RECON_CONFIG": str(settings.path),
     }
+    if settings.lake_url != str(settings.home / "lake"):
+        variables["RECON_LAKE_URL"] = settings.lake_url
     return variables | ({"RECON_DATABASE_URL": settings.database_url} if settings.database_url else {})
 
 
@@ -78,10 +79,9 @@ def storage_url(database: str) -> str:
     An event does not wait for the disk. What a crash of the server may lose of them is a moment's bookkeeping: a run
     whose end is lost is found by `fail_dead_runs`, and what it has stored is in recon.partitions.
     """
-    url = make_url(database).set(drivername="postgresql+psycopg2")
-    return url.update_query_dict({"options": f"-csearch_path={SCHEMA} -csynchronous_commit=off"}).render_as_string(
-        hide_password=False
-    )
+    url = parse(database)
+    options = with_options(url, f"-csearch_path={SCHEMA} -csynchronous_commit=off")
+    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 def write_instance(settings: Settings) -> Path:

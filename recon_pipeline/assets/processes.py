@@ -6,6 +6,7 @@ number is the one that was started then, so `down` never ends a stranger.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,8 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,9 +68,14 @@ def up(
     settings: Settings, database: str, port: int = PORT, names: Collection[str] = ("webserver", "daemon")
 ) -> dict[str, Process]:
     """Start what is not up: first the code server, then, once it answers, the others (`names`)."""
+    with _alone(settings):
+        return _up(settings, database, port, names)
+
+
+def _up(settings: Settings, database: str, port: int, names: Collection[str]) -> dict[str, Process]:
     there = running(settings)
     if "code" not in there:
-        down(settings)  # whoever asks a code server that is gone would go on asking it
+        _down(settings)  # whoever asks a code server that is gone would go on asking it
         there = {"code": _start(settings, database, "code", _free_port(None))}
         _wait(settings, there["code"], lambda: _listens(there["code"].port))
     workspace = _write_workspace(settings, there["code"])
@@ -77,11 +83,28 @@ def up(
         if name not in there:
             there[name] = _start(settings, database, name, _free_port(port) if name == "webserver" else None, workspace)
     _wait(settings, there["webserver"], lambda: _answers(there["webserver"]))
+    if "daemon" in there:
+        _wait(settings, there["daemon"], lambda: there["daemon"].is_alive)
     return there
 
 
 def down(settings: Settings) -> list[str]:
     """End what `up` started, and nothing else; the names of what was up."""
+    with _alone(settings):
+        return _down(settings)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One `up` or `down` of a home at a time: two would each start what the other does not know of."""
+    folder = dagster_home(settings) / "processes"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _down(settings: Settings) -> list[str]:
     ended = []
     for name, process in running(settings).items():
         _end(process)
@@ -132,7 +155,7 @@ def _wait(settings: Settings, process: Process, is_ready: Callable[[], bool]) ->
     deadline = time.monotonic() + _READY_SECONDS_MAX
     while not is_ready():
         if not process.is_alive or time.monotonic() > deadline:
-            down(settings)
+            _down(settings)
             log = _log(settings, process.name)
             raise NotStarted(
                 f"the {process.name} did not come up: {_last_words(log)}",

@@ -169,9 +169,8 @@ def _reported(context: dg.AssetExecutionContext, run: VenueRun, name: str) -> It
     before = set(run.changed)
     yield
     own = {(name, run.venue, day) for day in run.request.days}
-    start, end = run.settings.venues[run.venue].start, today()
     for frame, venue, day in sorted(run.changed - before - own):
-        if frame in ASSETS and start <= day < end:
+        if frame in ASSETS and run.settings.venues[venue].start <= day < today():
             written: dict[str, Any] = {
                 "dagster/row_count": run.lake.rows(frame, venue, day),
                 "written for": _span(run.request.days),

@@ -37,7 +37,11 @@ def list_folder(settings: Settings, venue: VenueSettings) -> Listing:
     digest = hashlib.sha256()
     youngest = math.inf
     for path in _files(settings, venue):
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # it went since it was listed
+            youngest = 0
+            continue
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\0".encode())
         youngest = min(youngest, abs(now - max(stat.st_mtime, stat.st_ctime)))
     return Listing(digest.hexdigest(), youngest >= SETTLING_SECONDS)

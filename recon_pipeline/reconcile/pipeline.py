@@ -237,7 +237,7 @@ class VenueRun:
             return set()
         kernel = kernel_settings(self.settings, self.venue, stored_streams(self.lake, self.venue, stored[-1]))
         if stale_days(self.lake, kernel, self.request.as_of_day):
-            with between_commits() as stop, self._lock():
+            with self._lock(), between_commits() as stop:
                 record_settings(self.url, self.settings, self.venue)
                 outcome = reconcile_until_settled(
                     self.lake, kernel, (), self.request.as_of_day,
@@ -307,7 +307,7 @@ class VenueRun:
     def _turn(self) -> Iterator[Stop]:
         """The venue to ourselves, signals held back between commits, and what went wrong remembered for `close`."""
         try:
-            with between_commits() as stop, self._lock():
+            with self._lock(), between_commits() as stop:  # who waits for the lock obeys a signal at once
                 if not self._begun:
                     begin_run(self.url, self.run_id, self.request)
                     record_settings(self.url, self.settings, self.venue)

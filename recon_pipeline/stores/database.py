@@ -7,6 +7,7 @@ with a driver by an error that prints the password. So nobody hands a URL to eit
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,8 @@ from recon_pipeline.errors import ConfigError, ReconError, StoreError
 CONNECT_SECONDS_MAX = 10
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg2", "postgresql+psycopg")
 _DRIVER_PREFIX = re.compile(r"^[A-Z_]+: \[libpq\] ")
+_LOCK_SECONDS_AT_ONCE = 1.0
+"""While libpq waits for a lock, Python hears no signal: so it waits again and again."""
 _VENUE_LOCKS = 0x7265636F
 """The space of the advisory locks of venues: 'reco', so that they meet nobody else's."""
 
@@ -189,13 +192,13 @@ def engine(url: str) -> sa.Engine:
         connect_args={
             "connect_timeout": CONNECT_SECONDS_MAX,
             "application_name": "recon",
-            "options": _options(parse(url), "-c timezone=UTC"),
+            "options": with_options(parse(url), "-c timezone=UTC"),
         },
     )
 
 
-def _options(parsed: URL, own: str) -> str:
-    """The user's own libpq options, then ours: connect_args would replace those of the URL."""
+def with_options(parsed: URL, own: str) -> str:
+    """The user's own libpq options, then ours, which would else replace those of the URL."""
     given = parsed.query.get("options", "")
     return f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
 
@@ -240,22 +243,29 @@ def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[None
     """
     with named_errors(url, f"locking venue {venue}"), engine(url).connect() as opened:
         held = opened.execution_options(isolation_level="AUTOCOMMIT")
-        held.execute(
-            sa.text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": f"{max(wait_seconds * 1000, 1):.0f}"}
-        )
-        lock = sa.text("SELECT pg_advisory_lock(:space, hashtext(:venue))")
-        try:
-            held.execute(lock, {"space": _VENUE_LOCKS, "venue": venue})
-        except sa.exc.OperationalError as error:
-            if getattr(error.orig, "pgcode", None) != "55P03":
-                raise
-            raise VenueBusy(
-                f"another run of {venue} still held its lock after {wait_seconds:g} s",
-                where=shown(url),
-                expected="one run of a venue at a time",
-                next_step="wait for it (recon status shows it), or stop it, and run again",
-            ) from None
+        deadline = time.monotonic() + wait_seconds
+        while not _is_locked(held, venue, min(deadline - time.monotonic(), _LOCK_SECONDS_AT_ONCE)):
+            if time.monotonic() >= deadline:
+                raise VenueBusy(
+                    f"another run of {venue} still held its lock after {wait_seconds:g} s",
+                    where=shown(url),
+                    expected="one run of a venue at a time",
+                    next_step="wait for it (recon status shows it), or stop it, and run again",
+                )
         yield
+
+
+def _is_locked(held: sa.Connection, venue: str, seconds: float) -> bool:
+    wait = {"wait": f"{max(seconds * 1000, 1):.0f}"}
+    held.execute(sa.text("SELECT set_config('lock_timeout', :wait, false)"), wait)
+    lock = sa.text("SELECT pg_advisory_lock(:space, hashtext(:venue))")
+    try:
+        held.execute(lock, {"space": _VENUE_LOCKS, "venue": venue})
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != "55P03":
+            raise
+        return False
+    return True
 
 
 def migrate(url: str) -> None:

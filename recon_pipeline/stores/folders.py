@@ -17,10 +17,14 @@ from typing import BinaryIO, Protocol, cast
 import fsspec
 from fsspec.core import url_to_fs
 
-from recon_pipeline.errors import StoreError
+from recon_pipeline.errors import ConfigError, StoreError
 
 # fsync waits for the device, not for a processor: a few at once share its journal commits.
 _SYNC_THREADS = 8
+_PACKAGES = {
+    "s3": "pip install s3fs", "s3a": "pip install s3fs", "gs": "pip install gcsfs", "gcs": "pip install gcsfs",
+    "abfs": "pip install adlfs", "abfss": "pip install adlfs", "az": "pip install adlfs",
+}  # fmt: skip
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -238,7 +242,15 @@ def folder_at(url: str) -> Folder:
     protocol, path = fsspec.core.split_protocol(url)
     if protocol in (None, "file", "local"):
         return LocalFolder(Path(path))
-    return RemoteFolder(url)
+    try:
+        return RemoteFolder(url)
+    except (ImportError, ValueError) as error:  # no such protocol, or its package is not here
+        raise ConfigError(
+            f"the lake cannot be reached over {protocol}: {error}",
+            where="RECON_LAKE_URL",
+            expected="a folder, or a URL whose protocol fsspec has a package for",
+            next_step=f"install that package: {_PACKAGES.get(str(protocol), 'the documentation of fsspec names it')}",
+        ) from None
 
 
 def remove_tree(path: Path) -> None:

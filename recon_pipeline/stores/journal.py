@@ -168,7 +168,8 @@ def unread_files(url: str, venue: str) -> list[str]:
 def record_settings(url: str, settings: Settings, venue: str) -> None:
     """Replace what the marts need of recon.yaml for one venue: itself, its tolerances and openings.
 
-    Those of the others change when their rows do, with their own next run. What is no longer in recon.yaml goes.
+    Those of the others change when their rows do, with their own next run; a venue that left recon.yaml has none, and
+    what was computed of it stays as it was judged.
     """
     venues = [
         {
@@ -193,13 +194,9 @@ def record_settings(url: str, settings: Settings, venue: str) -> None:
     with connection(url, "recording the settings") as opened:
         # Runs of two venues may do this at once.
         opened.execute(sa.text("LOCK TABLE recon.venues IN SHARE ROW EXCLUSIVE MODE"))
-        opened.execute(
-            sa.text("DELETE FROM recon.venues WHERE NOT venue = ANY(:venues)"), {"venues": list(settings.venues)}
-        )
         opened.execute(sa.text(_UPSERT_VENUE), venues)
-        others = {"others": [name for name in settings.venues if name != venue]}
-        opened.execute(sa.text("DELETE FROM recon.tolerances WHERE NOT venue = ANY(:others)"), others)
-        opened.execute(sa.text("DELETE FROM recon.openings WHERE NOT venue = ANY(:others)"), others)
+        opened.execute(sa.text("DELETE FROM recon.tolerances WHERE venue = :venue"), {"venue": venue})
+        opened.execute(sa.text("DELETE FROM recon.openings WHERE venue = :venue"), {"venue": venue})
         _insert(opened, "tolerances", tolerances)
         _insert(opened, "openings", openings)
 

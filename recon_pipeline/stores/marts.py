@@ -77,8 +77,7 @@ def refresh_if_changed(url: str, models: Sequence[Model], venue: str) -> dict[st
     That is what was loaded of the lake, by digest, the days that runs covered, the settings, and the models themselves.
     """
     with connection(url, f"looking whether the marts of {venue} are current") as database:
-        rests_on = database.execute(sa.text(_RESTS_ON), {"venue": venue, "mark": _MARK}).scalar_one()
-        state = hashlib.sha256("\n".join([rests_on, *(model.digest for model in models)]).encode()).hexdigest()
+        state = _state(database, models, venue)
         known = database.execute(sa.text(_KNOWN_STATE), {"venue": venue, "mark": _MARK}).scalar()
     if known == state:
         return {}
@@ -87,6 +86,20 @@ def refresh_if_changed(url: str, models: Sequence[Model], venue: str) -> dict[st
     with connection(url, f"marking the marts of {venue} as current") as database:
         database.execute(sa.text(_MARK_STATE), {"venue": venue, "mark": _MARK, "state": state})
     return filled
+
+
+def _state(database: sa.Connection, models: Sequence[Model], venue: str) -> str:
+    rests_on = database.execute(sa.text(_RESTS_ON), {"venue": venue, "mark": _MARK}).scalar_one()
+    return hashlib.sha256("\n".join([rests_on, *(model.digest for model in models)]).encode()).hexdigest()
+
+
+def _forget_other_states(database: sa.Connection) -> None:
+    """What is filled now is filled from what there is now: a mark of anything else no longer says what a mart holds."""
+    marks = database.execute(sa.text("SELECT venue, digest FROM recon.partitions WHERE frame = :mark"), {"mark": _MARK})
+    for venue, state in marks.all():
+        if state != _state(database, mart_models(), venue):
+            forget = "DELETE FROM recon.partitions WHERE venue = :venue AND frame = :mark"
+            database.execute(sa.text(forget), {"venue": venue, "mark": _MARK})
 
 
 _MARK = "marts"
@@ -118,6 +131,7 @@ def refresh(url: str, models: Sequence[Model], venue: str | None = None) -> dict
     with connection(url, f"refreshing the marts of {venue or 'every venue'}") as database:
         # One at a time: two transactions would each delete what the other has not yet shown and insert it twice.
         _prepare(database)
+        _forget_other_states(database)
         for model in models:
             if model.materialized != "table":
                 continue

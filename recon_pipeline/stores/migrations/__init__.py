@@ -29,6 +29,7 @@ def upgrade(url: str) -> None:
     with connection(url, "applying the migrations") as opened:
         if _revision(opened) == scripts.get_current_head():
             return
+        _refuse_other_encodings(opened, url)
         opened.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         _refuse_later_release(opened, scripts, url)
         _make_roles(opened, url)
@@ -51,6 +52,17 @@ def _revision(opened: sa.Connection) -> str | None:
         return None
     revision: str | None = opened.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))
     return revision
+
+
+def _refuse_other_encodings(opened: sa.Connection, url: str) -> None:
+    encoding = opened.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise MigrationRefused(
+            f"the database's encoding is {encoding}",
+            where=shown(url),
+            expected="UTF8: names of accounts and assets may hold any letter",
+            next_step="have one made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and name that",
+        )
 
 
 def _refuse_later_release(opened: sa.Connection, scripts: ScriptDirectory, url: str) -> None:
