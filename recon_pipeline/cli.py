@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -137,6 +138,16 @@ class RunResult:
     verdicts: list[AccountVerdicts]
     unread: list[str]
     """Files of the folder that nothing reads."""
+    besides: Mapping[date, Mapping[str, int]]
+    """Rows by status of the days that were computed anew besides those asked for."""
+
+    @property
+    def statuses_besides(self) -> Counter[str]:
+        """Rows by status over all those days."""
+        total: Counter[str] = Counter()
+        for statuses in self.besides.values():
+            total.update(statuses)
+        return total
 
     @property
     def code(self) -> int:
@@ -147,9 +158,10 @@ class RunResult:
         if self.job.is_stopped:
             return INCOMPLETE
         verdicts = {verdict for account in self.verdicts for verdict in account.verdicts}
-        if "red" in verdicts or "variance" in self.findings.statuses:
+        if "red" in verdicts or "variance" in self.findings.statuses or "variance" in self.statuses_besides:
             return DIFFERENCES
-        return INCOMPLETE if "incomplete" in verdicts or not self.job.success else DONE
+        is_incomplete = "incomplete" in verdicts or "incomplete" in self.statuses_besides
+        return INCOMPLETE if is_incomplete or not self.job.success else DONE
 
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
@@ -167,6 +179,7 @@ class RunResult:
             "disagreeing": self.findings.disagreeing,
             "disagreeing_rows": self.findings.disagreeing_rows,
             "unread_files": self.unread,
+            "days_besides": {str(day): statuses for day, statuses in self.besides.items()},
         }
 
 
@@ -181,7 +194,7 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
 
     instance = open_instance(settings, database)
     from recon_pipeline.definitions import build
-    from recon_pipeline.reconcile.findings import find, verdicts
+    from recon_pipeline.reconcile.findings import find, find_besides, verdicts
     from recon_pipeline.reconcile.stopping import stop_on_sigterm
     from recon_pipeline.stores.database import named_errors
     from recon_pipeline.stores.journal import unread_files
@@ -195,7 +208,8 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
             found = find(database, request.venue, *span, accounts=request.accounts)
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
             unread = unread_files(database, request.venue)
-            results.append(RunResult(job, request, found, told, unread))
+            besides = find_besides(database, request.venue, job.run_id, *span, accounts=request.accounts)
+            results.append(RunResult(job, request, found, told, unread, besides))
             if job.is_stopped:
                 break
     return results
@@ -293,12 +307,11 @@ def database() -> None:
 def url(is_json: bool) -> None:
     """Print the URL in use, its password included; the embedded server is started if it is not up."""
     from recon_pipeline.assets.resource import open_database
-    from recon_pipeline.stores.database import parse
+    from recon_pipeline.stores.database import libpq_url
 
     settings = find_settings()
-    if settings.database_url is not None:
-        parse(settings.database_url)  # one that is no URL is refused; whether its server answers is not asked
-    found = settings.database_url or open_database(settings)
+    # whether a server that the user named answers is not asked
+    found = libpq_url(settings.database_url or open_database(settings))
     click.echo(_json({"url": found}) if is_json else found)
 
 
@@ -442,10 +455,19 @@ def _print_results(results: list[RunResult]) -> None:
             )
             all_ = result.findings.disagreeing_rows
             out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names, all_=all_))
+        if result.besides:
+            out.print(_told_besides(result))
         if result.unread:
             out.print(_told_unread(result), style="yellow")
         for _name, text in result.job.errors:
             out.print(text, style="red")
+
+
+def _told_besides(result: RunResult) -> str:
+    days = sorted(result.besides)
+    span = str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
+    rows = ", ".join(f"{status} {rows}" for status, rows in sorted(result.statuses_besides.items()))
+    return f"{result.job.venue}: what {span} rests on had changed, computed anew as well: {rows}"
 
 
 def _told_unread(result: RunResult) -> str:

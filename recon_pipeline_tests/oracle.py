@@ -489,22 +489,24 @@ class _Book:
         return variance == -some(before.variance_in_asset)
 
     def severity(self, row: Row) -> str:
-        """How grave a variance is, by USD and by its share of the larger side, in the measure that is off by most."""
-        limits = self.settings.severities
+        """The gravest of the measures that are off."""
         measures = [
-            (some(row.calculated_balance), some(row.actual_balance)),
-            *(
-                (calculated, stated or ZERO)
-                for calculated, stated in (
-                    (row.loan_calculated, row.loan_actual),
-                    (row.interest_calculated, row.interest_actual),
-                )
-                if calculated is not None
-            ),
+            (row.calculated_balance, row.actual_balance),
+            (row.loan_calculated, row.loan_actual),
+            (row.interest_calculated, row.interest_actual),
         ]
-        calculated, actual = max(measures, key=lambda sides: abs(add(sides[1], -sides[0])))
+        off = [
+            self.severity_of(calculated, stated or ZERO, row.usd_price)
+            for calculated, stated in measures
+            if calculated is not None and abs(add(stated or ZERO, -calculated)) > row.tolerance
+        ]
+        return max(off, key=("low", "medium", "high", "critical").index)
+
+    def severity_of(self, calculated: Decimal, actual: Decimal, price: Decimal | None) -> str:
+        """How grave it is that a measure is off, by USD and by its share of the larger side."""
+        limits = self.settings.severities
         gap = abs(add(actual, -calculated))
-        usd = None if row.usd_price is None else ROUNDING.quantize(gap * row.usd_price, CENTI_MICRO)
+        usd = None if price is None else ROUNDING.quantize(gap * price, CENTI_MICRO)
         if usd is not None and usd >= USD_LIMIT:
             return "critical"
         larger = max(abs(calculated), abs(actual))

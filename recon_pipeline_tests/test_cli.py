@@ -93,10 +93,36 @@ def test_exit_codes_say_green_incomplete_and_refused_rows(recon: Recon, settings
 def test_an_account_that_nobody_knows_is_wrong_use(recon: Recon, settings: Settings) -> None:
     code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--account", "nobody")
     assert (code, told["venues"][0]["errors"][0]["name"]) == (2, "UnknownAccount")
+    edit(settings, "transfers-operations.csv", lambda lines: [line.replace("2750", "2_750") for line in lines])
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--account", "nobody")
+    assert (code, told["venues"][0]["errors"][0]["name"]) == (3, "RefusedInput"), "who knows what that row tells of?"
     code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--venue", "nobody")
     assert (code, told["error"]["name"]) == (2, "ConfigError")
     code, told = recon.json("run", "--from", "tomorrow", "--to", "2025-10-02")
     assert (code, told["error"]["name"]) == (2, "ConfigError")
+
+
+def test_an_account_of_one_venue_is_no_wrong_use_of_the_others(recon: Recon, settings: Settings) -> None:
+    other = settings.path.parent / "other"
+    other.mkdir()
+    (other / "balances.csv").write_text(
+        "account,wallet,asset,as_of,raw_balance\nelse,SPOT,BTC,2025-10-01T00:00:00Z,1\n"
+    )
+    text = settings.path.read_text()
+    settings.path.write_text(text.replace("venues:\n", "venues:\n  other: {kind: statements, folder: other}\n"))
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02", "--account", "treasury")
+    assert {venue["venue"]: venue["exit_code"] for venue in told["venues"]} == {"demo": 0, "other": 2}
+    assert code == 0
+
+
+def test_days_that_turn_red_besides_those_asked_for_are_told(recon: Recon, settings: Settings) -> None:
+    assert recon.json("run", "--from", "2025-10-01", "--to", "2025-10-08")[0] == 0
+    edit(settings, "transfers-treasury.csv", lambda lines: [line for line in lines if "move-1005:out" not in line])
+    code, told = recon.json("run", "--from", "2025-10-02", "--to", "2025-10-02")
+    assert code == 1
+    besides = told["venues"][0]["days_besides"]
+    assert besides["2025-10-05"]["variance"] == 1
+    assert "2025-10-02" not in besides
 
 
 def test_a_file_that_nothing_reads_is_told_and_changes_nothing_else(recon: Recon, settings: Settings) -> None:

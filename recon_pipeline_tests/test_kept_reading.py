@@ -20,8 +20,8 @@ HOLDINGS = "account,wallet,asset,as_of,raw_balance\nmain,SPOT,BTC,2026-03-02T00:
 class Kept:
     """A folder whose last reading is kept, and how often it was read."""
 
-    def __init__(self, home: Path) -> None:
-        self.statements = Statements(home)
+    def __init__(self, home: Path, mapping: Path | None = None) -> None:
+        self.statements = Statements(home, mapping=mapping)
         self.folder = home / "readings"
         self.read_times = 0
 
@@ -82,6 +82,29 @@ def test_whatever_changes_it_is_read_anew(kept: Kept, change: str) -> None:
     assert kept.read_times == 2
     amounts = {str(row["amount"].normalize()) for row in found.frames["transfers"].to_pylist()}
     assert amounts == {"a byte": {"0.2"}, "a vanished file": set()}.get(change, {"0.1"})
+
+
+def test_a_mapping_that_is_edited_while_the_folder_is_read_is_run_by_the_next_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the old SQL made must not be found under the new one."""
+    mapping = tmp_path / "mapping"
+    mapping.mkdir()
+    sql = "SELECT account, wallet, asset, instant(datetime) AS datetime, amount({}) AS amount FROM movement"
+    (mapping / "transfers.sql").write_text(sql.format("net"))
+    kept = Kept(tmp_path, mapping)
+    header = "account,wallet,datetime,asset,net,gross\n"
+    kept.statements.write("movements.csv", header + "main,SPOT,2026-03-02T00:00:00Z,BTC,1,100\n")
+    truly = module._read_folder
+
+    def edited(*given: object) -> Reading:
+        found = truly(*given)  # type: ignore[arg-type]  # whatever it takes
+        (mapping / "transfers.sql").write_text(sql.format("gross"))
+        return found
+
+    monkeypatch.setattr(module, "_read_folder", edited)
+    read = [kept.read().frames["transfers"]["amount"].to_pylist() for _ in range(3)]
+    assert read == [[1], [100], [100]]
 
 
 def test_a_reading_with_a_fault_is_never_kept(kept: Kept) -> None:

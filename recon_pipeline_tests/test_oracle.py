@@ -435,14 +435,16 @@ def test_severity_goes_by_share_and_usd(calculated: str, actual: str, price: str
     assert of(row, "status", "severity") == ("variance", severity)
 
 
-def test_the_measure_that_is_off_by_most_decides_the_severity() -> None:
-    """The balance is off by 2 USD, the loan by half a million."""
-    borrowed = [
-        replace(held(day, amount), raw_loan=Decimal(loan))
-        for day, amount, loan in ((WED, "5", "7"), (THU, "7", "500007"))
-    ]
-    row = btc(*borrowed, Price("v", "BTC", at(THU, "12:00"), Decimal(1), "p"), measures=("balance", "loan"))[THU]
-    assert of(row, "variance_in_asset", "variance_in_usd", "severity") == (2, 2, "critical")
+@pytest.mark.parametrize(
+    ("balance", "loan", "severity"),
+    [("7", "500000", "critical"), ("5", "1500", "critical"), ("1505", "1500", "critical"), ("1505", "0", "high")],
+)
+def test_the_gravest_of_the_measures_that_are_off_is_the_severity(balance: str, loan: str, severity: str) -> None:
+    """Of 5 held and nothing owed: the loan is missing on one side altogether, the balance on neither."""
+    borrowed = [replace(held(WED, "5"), raw_loan=Decimal(0)), replace(held(THU, balance), raw_loan=Decimal(loan))]
+    price = Price("v", "BTC", at(THU, "12:00"), Decimal(1), "p")
+    row = btc(*borrowed, price, measures=("balance", "loan"))[THU]
+    assert of(row, "status", "severity") == ("variance", severity)
 
 
 def test_usd_beyond_its_column_is_an_overflow() -> None:

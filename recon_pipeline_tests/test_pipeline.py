@@ -194,21 +194,26 @@ def test_what_leaves_the_folder_before_the_first_day_no_longer_counts(settings: 
     assert rows(never)["reconciliation"] == after
 
 
-def test_days_before_a_start_that_was_moved_stay_as_they_were_computed(settings: Settings) -> None:
-    """Whatever changes before it: they are nobody's partitions any more, and no run waits for them."""
+def test_a_start_that_is_moved_ends_in_the_rows_as_if_it_had_always_been_so(settings: Settings, tmp_path: Path) -> None:
+    """What the days before it rest on changes besides: no run computes them, and no sum may take them in."""
+
+    def moved(given: Settings) -> Settings:
+        start = date(2025, 10, 7)
+        return replace(given, venues={name: replace(v, start=start) for name, v in given.venues.items()}, start=start)
+
+    def without_a_move(lines: list[str]) -> list[str]:
+        return [line for line in lines if "2025-10-05T" not in line]
+
     run(settings, FIRST, SHORT)
-    before, seventh = lake_bytes(settings), date(2025, 10, 7)
-    moved = replace(
-        settings, venues={name: replace(venue, start=seventh) for name, venue in settings.venues.items()}, start=seventh
-    )
-    edit(moved, "transfers-treasury.csv", lambda lines: [line for line in lines if "2025-10-05T" not in line])
-    assert all(day >= seventh for day in run(moved, SHORT, SHORT))
-    after = lake_bytes(settings)
-    stored = [
-        path for path in before if "reconciliation/" in path and path < f"reconciliation/venue={VENUE}/date={seventh}"
-    ]
-    assert len(stored) == 6
-    assert {path: after[path] for path in stored} == {path: before[path] for path in stored}
+    edit(settings, "transfers-treasury.csv", without_a_move)
+    run(moved(settings), SHORT, SHORT)
+    after, after_rows = reconciled(settings), rows(settings)["reconciliation"]
+    assert len(after) == 4
+    always = moved(demo_home(tmp_path / "always", str(settings.database_url)))
+    edit(always, "transfers-treasury.csv", without_a_move)
+    run(always, date(2025, 10, 7), SHORT)
+    assert reconciled(always) == after
+    assert rows(always)["reconciliation"] == after_rows
 
 
 def test_a_mistyped_year_does_not_fill_the_lake(settings: Settings) -> None:
@@ -457,6 +462,11 @@ def test_what_a_run_was_and_read_is_recorded(settings: Settings) -> None:
 def venue_run(settings: Settings, **options: Any) -> VenueRun:
     request = Request(VENUE, FIRST, LAST, AS_OF)
     return VenueRun(settings, request, "alone", str(settings.database_url), **options)
+
+
+def reconciled(settings: Settings) -> dict[str, str]:
+    """The digests of the partitions of reconciliation alone."""
+    return {path: digest for path, digest in lake_bytes(settings).items() if path.startswith("reconciliation/")}
 
 
 def touched(settings: Settings) -> list[tuple[date, date]]:

@@ -66,7 +66,14 @@ def test_what_libpq_reads_is_percent_encoded_throughout() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://u:secretword@h/d", "postgresql://u:secretword@h", "secretword", "", "postgresql://u:secret@word@h/d"],
+    [
+        "postgresql://u:secretword@h/d?options=-ca%3D1&options=-cb%3D2",
+        "mysql://u:secretword@h/d",
+        "postgresql://u:secretword@h",
+        "secretword",
+        "",
+        "postgresql://u:secret@word@h/d",
+    ],
 )
 def test_what_is_no_url_of_postgresql_is_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(ConfigError, match="cannot be understood") as caught:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pytest
 from recon_pipeline.config import load_settings
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
 from recon_pipeline.venues.statements.faults import FolderMissing, MappingFiles, MappingType
+from recon_pipeline.venues.statements.folder import Folder, FolderFile
 from recon_pipeline.venues.statements.lines import record_lines
 from recon_pipeline.venues.statements.reading import Reading, read_folder
 from recon_pipeline_tests.statements_venue import Statements, told, venue
@@ -128,6 +130,47 @@ def test_a_file_with_a_header_alone_is_read_and_has_no_rows(tmp_path: Path) -> N
     reading = statements.read()
     assert (reading.streams, reading.faults) == (("transfers",), ())
     assert [(file.status, file.rows, file.first_instant) for file in reading.files] == [("read", 0, None)]
+
+
+def test_a_row_that_moves_to_another_file_while_the_folder_is_read_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that gives it up is opened after, the one that takes it before: of two moments there would be none."""
+    statements = Statements(tmp_path)
+    statements.write("transfers-1.csv", FLOWS)
+    statements.write("transfers-2.csv", FLOWS + flow("a"))
+    truly, moves = Folder._open, [1]
+
+    def moved(folder: Folder, file: FolderFile) -> None:
+        truly(folder, file)
+        if file.name == "transfers-1.csv" and moves.pop():
+            moves.append(0)
+            statements.write("transfers-1.csv", FLOWS + flow("a"))
+            statements.write("transfers-2.csv", FLOWS)
+
+    monkeypatch.setattr(Folder, "_open", moved)
+    reading = statements.read()
+    assert reading.faults == ()
+    assert reading.frames["transfers"].num_rows == 1
+
+
+def test_a_file_that_changes_with_every_reading_of_the_folder_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = Statements(tmp_path)
+    statements.write("transfers-1.csv", FLOWS + flow("a"))
+    statements.write("transfers-2.csv", FLOWS + flow("b"))
+    truly, times = Folder._open, count()
+
+    def restless(folder: Folder, file: FolderFile) -> None:
+        truly(folder, file)
+        if file.name == "transfers-1.csv":
+            statements.write("transfers-1.csv", FLOWS + flow("a") * (next(times) % 2) + flow("c"))
+
+    monkeypatch.setattr(Folder, "_open", restless)
+    reading = statements.read()
+    assert [type(fault).__name__ for fault in reading.faults] == ["FileChanged"]
+    assert reading.frames["transfers"]["external_id"].to_pylist() == ["b"]
 
 
 def test_late_changed_and_vanished_files_end_in_the_same_rows_as_if_it_had_always_been_so(tmp_path: Path) -> None:

@@ -21,6 +21,31 @@ CREATE OR REPLACE MACRO share_of(m, share) AS struct_pack(
         > trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18)
 );
 
+-- How grave it is that a measure is off, from 1 (low) to 4 (critical); `usd` is what it is off by, `price` the asset's.
+-- share_of cuts a part off at the 18th decimal: what equals it reaches the share only if nothing was cut off.
+CREATE OR REPLACE MACRO gravity_of(calculated, actual, usd, price) AS CASE
+    WHEN price IS NOT NULL AND usd IS NULL THEN 4
+    WHEN usd < getvariable('low_usd_always') THEN 1
+    WHEN
+        usd >= getvariable('critical_usd')
+        OR (usd >= getvariable('critical_missing_usd') AND (actual = 0) <> (calculated = 0))
+        THEN 4
+    WHEN
+        usd >= getvariable('high_usd')
+        OR abs(actual - calculated) > share_of(greatest(abs(calculated), abs(actual)), getvariable('high_share')).whole
+        THEN 3
+    WHEN
+        usd IS NULL
+        OR usd >= getvariable('medium_usd')
+        OR abs(actual - calculated) > share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).whole
+        OR (
+            abs(actual - calculated) = share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).whole
+            AND NOT share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).has_more
+        )
+        THEN 2
+    ELSE 1
+END;
+
 -- The bucket (1 to 5 in the order of the row's columns) of a flow; 6 and 7 are flows of loans and of interest. What no
 -- one knows goes by its sign.
 CREATE OR REPLACE MACRO bucket_of(txn_subtype, measure, amount) AS

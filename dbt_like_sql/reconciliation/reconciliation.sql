@@ -111,38 +111,39 @@ judged AS (
                 THEN 'pending'
             WHEN timing IS NOT NULL THEN 'timing'
             ELSE first_status
-        END AS status,
-        -- of a position's measures the one that is off by most decides how grave its variance is
-        CASE
-            WHEN coalesce(other_measure_differs, FALSE) AND greatest(loan_gap, interest_gap) > abs(variance)
-                THEN CASE
-                    WHEN loan_gap >= coalesce(interest_gap, 0)
-                        THEN struct_pack(calculated := loan_calculated, actual := coalesce(stated_loan, 0)::DECIMAL(38, 18))
-                    ELSE struct_pack(
-                        calculated := interest_calculated, actual := coalesce(stated_interest, 0)::DECIMAL(38, 18)
-                    )
-                END
-        END AS other_measure
+        END AS status
     FROM timed
 ),
 
 weighed AS (
     SELECT
         *,
-        coalesce(other_measure.calculated, calculated_balance) AS worst_calculated,
-        coalesce(other_measure.actual, actual_balance::DECIMAL(38, 18)) AS worst_actual,
-        greatest(abs(worst_calculated), abs(worst_actual)) AS greater_side,
-        abs(worst_actual - worst_calculated) AS gap,
-        CASE WHEN other_measure IS NULL THEN usd ELSE usd_of(gap, usd_price) END AS worst_usd
+        -- of the measures that are off
+        CASE
+            WHEN status = 'variance'
+                THEN greatest(
+                    CASE
+                        WHEN abs(variance) > tolerance
+                            THEN gravity_of(calculated_balance, actual_balance::DECIMAL(38, 18), usd, usd_price)
+                    END,
+                    CASE
+                        WHEN loan_gap > tolerance
+                            THEN gravity_of(
+                                loan_calculated, coalesce(stated_loan, 0)::DECIMAL(38, 18), usd_of(loan_gap, usd_price), usd_price
+                            )
+                    END,
+                    CASE
+                        WHEN interest_gap > tolerance
+                            THEN gravity_of(
+                                interest_calculated,
+                                coalesce(stated_interest, 0)::DECIMAL(38, 18),
+                                usd_of(interest_gap, usd_price),
+                                usd_price
+                            )
+                    END
+                )
+        END AS gravity
     FROM judged
-),
-
-shared AS (
-    SELECT
-        *,
-        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('high_share')) END AS high_part,
-        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('medium_share')) END AS medium_part
-    FROM weighed
 )
 
 SELECT
@@ -179,27 +180,7 @@ SELECT
     CASE WHEN is_actual_known THEN stated_pnl END::DECIMAL(38, 18) AS unrealised_pnl_actual,
     tolerance,
     status,
-    CASE
-        WHEN status <> 'variance' THEN NULL
-        WHEN usd_price IS NOT NULL AND worst_usd IS NULL THEN 'critical'
-        WHEN worst_usd < getvariable('low_usd_always') THEN 'low'
-        WHEN
-            worst_usd >= getvariable('critical_usd')
-            OR (
-                worst_usd >= getvariable('critical_missing_usd')
-                AND (worst_actual = 0) <> (worst_calculated = 0)
-            )
-            THEN 'critical'
-        -- a part is cut off at the 18th decimal: what equals it reaches the share only if nothing was cut off
-        WHEN worst_usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
-        WHEN
-            worst_usd IS NULL
-            OR worst_usd >= getvariable('medium_usd')
-            OR gap > medium_part.whole
-            OR (gap = medium_part.whole AND NOT medium_part.has_more)
-            THEN 'medium'
-        ELSE 'low'
-    END AS severity,
+    ['low', 'medium', 'high', 'critical'][gravity] AS severity,
     CASE
         WHEN status IN ('incomplete', 'pending')
             THEN CASE
@@ -214,4 +195,4 @@ SELECT
         WHEN status = 'variance' THEN 'mismatch'
     END AS discrepancy_type,
     CASE WHEN is_rolled THEN flow_count END AS flow_count
-FROM shared
+FROM weighed

@@ -68,7 +68,7 @@ def dagster_environment(settings: Settings, database: str) -> dict[str, str]:
         "RECON_HOME": str(settings.home),
         "RECON_CONFIG": str(settings.path),
     }
-    if settings.lake_url != str(settings.home / "lake"):
+    if "RECON_LAKE_URL" in os.environ:
         variables["RECON_LAKE_URL"] = settings.lake_url
     return variables | ({"RECON_DATABASE_URL": settings.database_url} if settings.database_url else {})
 

@@ -35,6 +35,13 @@ _DISAGREEING = sa.text(
 _VERDICTS = sa.text(
     "SELECT account, date, verdict, why FROM marts.account_day_verdict WHERE " + _ASKED + " ORDER BY account, date"
 )
+_BESIDES = sa.text(
+    "SELECT date, status, count(*) AS rows FROM recon.reconciliation"
+    " JOIN recon.partitions USING (venue, date)"
+    " WHERE venue = :venue AND frame = 'reconciliation' AND run_id = :run_id AND NOT date BETWEEN :first AND :last"
+    " AND (CAST(:accounts AS text[]) IS NULL OR account = ANY(CAST(:accounts AS text[])))"
+    " GROUP BY date, status ORDER BY date, status"
+)
 _LAST_DAY_RECONCILED = sa.text(
     "SELECT max(date) FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'"
 )
@@ -103,6 +110,18 @@ def find(
         asked = bounds | {"statuses": list(DISAGREEING), "most": most}
         disagreeing = [dict(row._mapping) for row in database.execute(_DISAGREEING, asked)]
     return Findings(found, disagreeing)
+
+
+def find_besides(
+    url: str, venue: str, run_id: str, first: date, last: date, *, accounts: frozenset[str] | None = None
+) -> dict[date, dict[str, int]]:
+    """Rows by status of the days that a run changed besides those it was asked for: what they rest on had changed."""
+    asked = {"venue": venue, "run_id": run_id, "first": first, "last": last}
+    found: dict[date, dict[str, int]] = {}
+    with connection(url, f"reading the findings of {venue}") as database:
+        for row in database.execute(_BESIDES, asked | {"accounts": sorted(accounts) if accounts else None}):
+            found.setdefault(row.date, {})[row.status] = row.rows
+    return found
 
 
 def first_day_to_run(url: str, venue: str, due: date) -> date:

@@ -367,7 +367,7 @@ def stored_streams(lake: Lake, venue: str, day: date) -> tuple[str, ...]:
 
 def stale_days(lake: Lake, settings: KernelSettings, as_of_day: date) -> list[date]:
     """The stored days of a venue whose rows rest on inputs that have changed since, or stand only until a day that has
-    passed at `as_of_day`; sorted. Days from before `settings.start` stay as they were computed."""
+    passed at `as_of_day`; sorted. Days before `settings.start` are none of its days."""
     stored = [day for day in lake.days("reconciliation", settings.venue) if day >= settings.start]
     if not stored:
         return []

@@ -137,7 +137,7 @@ def reconcile_until_settled(
     Without days of its own it computes the stored ones alone that have become stale.
     """
     done: set[date] = set()
-    changed: set[date] = set()
+    changed = _remove_before_start(lake, settings, run) if accounts is None else set()
     statuses: dict[date, dict[str, int]] = {}
     pending = sorted(set(days)) or stale_days(lake, settings, as_of_day)
     while pending:
@@ -152,6 +152,17 @@ def reconcile_until_settled(
         if not outcome.changed and set(pending) & set(outcome.days):
             raise RuntimeError(f"{len(pending)} days of {settings.venue} stay stale although they were computed anew")
     return Outcome(tuple(sorted(done)), tuple(sorted(changed)), statuses)
+
+
+def _remove_before_start(lake: Lake, settings: KernelSettings, run: str) -> set[date]:
+    """The stored days before a start that was moved go: else sums over days would take in rows that rest on nothing."""
+    days = [day for day in lake.days("reconciliation", settings.venue) if day < settings.start]
+    if days:
+        with lake.write(run) as write:
+            for day in days:
+                write.remove("reconciliation", settings.venue, day)
+            write.commit()
+    return set(days)
 
 
 def _pieces(known_until: date | None, inputs: Inputs, wanted: Sequence[date]) -> Iterator[tuple[date, date]]:

@@ -181,7 +181,7 @@ class VenueRun:
             return reading
 
     def _test_accounts(self, reading: Reading) -> None:
-        """Raise UnknownAccount for an account that nothing in the folder tells of."""
+        """Raise UnknownAccount for an account that nothing in the folder tells of, if all of it could be read."""
         told = {
             account
             for frame in ("balances", "transfers", "trades", "coverage")
@@ -189,7 +189,7 @@ class VenueRun:
         }
         told |= set(pc.unique(reading.quarantine["account"]).to_pylist())
         unknown = sorted((self.request.accounts or frozenset()) - told)
-        if unknown:
+        if unknown and not self.faults():
             raise UnknownAccount(
                 f"no record tells of the account {', '.join(unknown)}",
                 where=f"venue {self.venue}",

@@ -26,8 +26,8 @@ from recon_pipeline.errors import ConfigError, ReconError, StoreError
 CONNECT_SECONDS_MAX = 10
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg2", "postgresql+psycopg")
 _DRIVER_PREFIX = re.compile(r"^[A-Z_]+: \[libpq\] ")
-_LOCK_SECONDS_AT_ONCE = 1.0
-"""While libpq waits for a lock, Python hears no signal: so it waits again and again."""
+_LOCK_SECONDS = 0.25
+"""Between two tries: while libpq waits for a lock itself, Python hears no signal."""
 _VENUE_LOCKS = 0x7265636F
 """The space of the advisory locks of venues: 'reco', so that they meet nobody else's."""
 
@@ -54,12 +54,15 @@ def parse(url: str) -> URL:
         parsed = None
     # A second @ is a password's that was not escaped: half of it would be taken for the host, and shown.
     unescaped = url.partition("?")[0].count("@") > 1
-    if parsed is None or unescaped or parsed.drivername not in _SCHEMES or not parsed.database:
+    # SQLAlchemy and libpq read a parameter that is given twice in different ways
+    doubled = parsed is not None and any(not isinstance(value, str) for value in parsed.query.values())
+    if parsed is None or unescaped or doubled or parsed.drivername not in _SCHEMES or not parsed.database:
         # The text itself is withheld: where it cannot be parsed, nobody can tell which part of it is the password.
         raise ConfigError(
             "the database's URL cannot be understood",
             where="RECON_DATABASE_URL",
-            expected="postgresql://user:password@host:5432/database, with @ : / in a password written as %40 %3A %2F",
+            expected="postgresql://user:password@host:5432/database, with @ : / in a password written as %40 %3A %2F"
+            " and no parameter twice",
             next_step="correct it, or unset it to use the embedded PostgreSQL",
         )
     return parsed.set(drivername="postgresql+psycopg2")
@@ -80,7 +83,7 @@ def _rendered(url: URL) -> str:
     login = ":".join(quote(part, safe="*") for part in (url.username, url.password) if part is not None)
     host = f"[{url.host}]" if ":" in (url.host or "") else quote(url.host or "", safe=",")
     port = f":{url.port}" if url.port is not None else ""
-    query = urlencode(url.query, doseq=True, quote_via=quote)
+    query = urlencode(url.query, quote_via=quote)
     at = f"{login}@" if login else ""
     return f"postgresql://{at}{host}{port}/{quote(url.database or '', safe='')}{'?' if query else ''}{query}"
 
@@ -199,8 +202,7 @@ def engine(url: str) -> sa.Engine:
 
 def with_options(parsed: URL, own: str) -> str:
     """The user's own libpq options, then ours, which would else replace those of the URL."""
-    given = parsed.query.get("options", "")
-    return f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
+    return f"{parsed.query.get('options', '')} {own}".strip()
 
 
 @contextmanager
@@ -244,7 +246,8 @@ def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[None
     with named_errors(url, f"locking venue {venue}"), engine(url).connect() as opened:
         held = opened.execution_options(isolation_level="AUTOCOMMIT")
         deadline = time.monotonic() + wait_seconds
-        while not _is_locked(held, venue, min(deadline - time.monotonic(), _LOCK_SECONDS_AT_ONCE)):
+        lock = sa.text("SELECT pg_try_advisory_lock(:space, hashtext(:venue))")
+        while not held.scalar(lock, {"space": _VENUE_LOCKS, "venue": venue}):
             if time.monotonic() >= deadline:
                 raise VenueBusy(
                     f"another run of {venue} still held its lock after {wait_seconds:g} s",
@@ -252,20 +255,8 @@ def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[None
                     expected="one run of a venue at a time",
                     next_step="wait for it (recon status shows it), or stop it, and run again",
                 )
+            time.sleep(_LOCK_SECONDS)
         yield
-
-
-def _is_locked(held: sa.Connection, venue: str, seconds: float) -> bool:
-    wait = {"wait": f"{max(seconds * 1000, 1):.0f}"}
-    held.execute(sa.text("SELECT set_config('lock_timeout', :wait, false)"), wait)
-    lock = sa.text("SELECT pg_advisory_lock(:space, hashtext(:venue))")
-    try:
-        held.execute(lock, {"space": _VENUE_LOCKS, "venue": venue})
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "pgcode", None) != "55P03":
-            raise
-        return False
-    return True
 
 
 def migrate(url: str) -> None:

@@ -27,9 +27,9 @@ def upgrade(url: str) -> None:
     config = _config()
     scripts = ScriptDirectory.from_config(config)
     with connection(url, "applying the migrations") as opened:
+        _refuse_other_encodings(opened, url)
         if _revision(opened) == scripts.get_current_head():
             return
-        _refuse_other_encodings(opened, url)
         opened.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         _refuse_later_release(opened, scripts, url)
         _make_roles(opened, url)

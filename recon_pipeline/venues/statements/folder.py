@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,8 @@ class FolderFile:
     stand_in: str | None = None
     """The digest of the previous good version that stands in for the file."""
     fault: SourceFileError | None = None
+    stat: os.stat_result | None = None
+    """As it was when it was opened."""
     frames: set[str] = field(default_factory=set)
     """The frames that it feeds, bad or good."""
 
@@ -86,9 +89,15 @@ class Folder:
         self._reader, self._archive, self._last_good = reader, Archive(archive), last_good
         self.root = root
         self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
-        self.files = find_files(root, globs, mapped)
-        for file in self.files:
-            self._open(file)
+        for _ in range(_TRIES):
+            self.files = find_files(root, globs, mapped)
+            for file in self.files:
+                self._open(file)
+            # a row that moves from one file to another may stand in both, or in neither, of two moments
+            if not (moved := self._moved()):
+                break
+        for file in moved:
+            self.refuse(file, _changed(file))
         self._check()
 
     def in_view(self, view: str) -> list[FolderFile]:
@@ -122,22 +131,21 @@ class Folder:
     def _open(self, file: FolderFile) -> None:
         try:
             for _ in range(_TRIES):
-                before = file.path.stat()
+                before = file.stat = file.path.stat()
                 file.found = fingerprint(file.path)
                 kept = self._archive.keep(file.path, file.found.digest)
                 file.opened = open_file(self._reader, file.path, file.name, file.found)
                 if kept and _same(before, file.path.stat()):
                     return
-            raise FileChanged(
-                "the file was written to while it was read",
-                where=file.name,
-                expected="a file that is complete, moved into the folder in one step",
-                next_step="run again when the file is complete",
-            )
+            raise _changed(file)
         except SourceFileError as fault:
             self.refuse(file, fault)
         except OSError as error:
             self.refuse(file, unreadable(file.name, f"the file cannot be read: {error.strerror or 'input error'}"))
+
+    def _moved(self) -> list[FolderFile]:
+        """The files that are no longer what was opened. One more beside them is for the next reading."""
+        return [file for file in self.files if file.stat and not _same(file.stat, _stat(file.path))]
 
     def _check(self) -> None:
         """Leaves out files with other columns than expected, until all that count agree."""
@@ -199,8 +207,27 @@ def find_unread(root: Path, read: Iterable[str], besides: Path | None) -> list[s
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
+def _changed(file: FolderFile) -> SourceFileError:
+    return FileChanged(
+        "the file was written to while the folder was read",
+        where=file.name,
+        expected="a file that is complete, moved into the folder in one step",
+        next_step="run again when the folder is complete",
+    )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    with suppress(OSError):
+        return path.stat()
+    return None
+
+
+def _same(before: os.stat_result, after: os.stat_result | None) -> bool:
+    return after is not None and (before.st_size, before.st_mtime_ns, before.st_ino) == (
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ino,
+    )
 
 
 def _header_differs(opened: OpenedFile, reference: frozenset[tuple[str, str]], view: str) -> SourceFileError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -19,7 +18,7 @@ from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.frames.validate import LINE
 from recon_pipeline.venues.statements.faults import MENDED, MappingSqlError, NoFileMatches, ValueRefused
 from recon_pipeline.venues.statements.folder import Folder, FolderFile
-from recon_pipeline.venues.statements.sql import Statement
+from recon_pipeline.venues.statements.sql import SqlFile, Statement
 from recon_pipeline.venues.statements.workspace import RefusedValue, Workspace
 
 Period = tuple[datetime | None, datetime | None]
@@ -55,7 +54,7 @@ class Mapped:
 
 
 def map_folder(
-    folder: Folder, sql: Mapping[str, Path], globs: Mapping[str, str], period_columns: Mapping[str, tuple[str, ...]]
+    folder: Folder, sql: Mapping[str, SqlFile], globs: Mapping[str, str], period_columns: Mapping[str, tuple[str, ...]]
 ) -> Mapped:
     """Runs every mapping over the folder's files; leaves out, in `folder`, the files that one of them refuses.
 
@@ -66,7 +65,7 @@ def map_folder(
         return mapped
     run = _Run(folder, globs)
     try:
-        statements = [run.workspace.parse(FRAMES[name], path, frozenset(globs)) for name, path in sql.items()]
+        statements = [run.workspace.parse(FRAMES[name], file, frozenset(globs)) for name, file in sql.items()]
         for statement in statements:
             for file in run.files_of(statement):
                 file.frames.add(statement.frame.name)

@@ -37,6 +37,7 @@ from recon_pipeline.venues.statements.folder import (
 )
 from recon_pipeline.venues.statements.kept import Kept, instants, key, load, save
 from recon_pipeline.venues.statements.mapping import Mapped, Period, map_folder, widen
+from recon_pipeline.venues.statements.sql import SqlFile
 
 PERIOD_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "transfers": ("datetime",),
@@ -110,7 +111,9 @@ def read_folder(
     return reading
 
 
-def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, last_good: Mapping[str, str]) -> Reading:
+def _read_folder(
+    venue: VenueSettings, sql: Mapping[str, SqlFile], archive: Path, last_good: Mapping[str, str]
+) -> Reading:
     with closing(connect_reader()) as reader:
         folder = Folder(
             reader, venue.folder, globs=venue.files, mapped=frozenset(sql), archive=archive, last_good=last_good
@@ -145,7 +148,7 @@ def _read_folder(venue: VenueSettings, sql: Mapping[str, Path], archive: Path, l
 
 
 def _load_kept(
-    venue: VenueSettings, sql: Mapping[str, Path], archive: Path, last_good: Mapping[str, str], kept: Path
+    venue: VenueSettings, sql: Mapping[str, SqlFile], archive: Path, last_good: Mapping[str, str], kept: Path
 ) -> Reading | None:
     """The reading that was kept of the files as they are now, if it was, and if the archive holds every one."""
     if not venue.folder.is_dir() or not (kept / venue.name).is_dir():
@@ -174,7 +177,7 @@ def _load_kept(
 
 
 def _save_kept(
-    venue: VenueSettings, sql: Mapping[str, Path], last_good: Mapping[str, str], kept: Path, reading: Reading
+    venue: VenueSettings, sql: Mapping[str, SqlFile], last_good: Mapping[str, str], kept: Path, reading: Reading
 ) -> None:
     """Keep the reading under its files as they will be told when it is looked for next: all good now."""
     digests = {file.path: str(file.digest) for file in reading.files if file.status == "read"}
@@ -188,9 +191,9 @@ def _save_kept(
 
 
 def _kept_key(
-    venue: VenueSettings, sql: Mapping[str, Path], digests: Mapping[str, str], last_good: Mapping[str, str]
+    venue: VenueSettings, sql: Mapping[str, SqlFile], digests: Mapping[str, str], last_good: Mapping[str, str]
 ) -> str:
-    mapping = {name: path.read_text(encoding="utf-8") for name, path in sql.items()}
+    mapping = {name: file.text for name, file in sql.items()}
     return key(venue.name, dict(venue.files), mapping, dict(digests), dict(last_good))
 
 
@@ -199,7 +202,7 @@ def _source_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "frames": tuple(told["frames"])}
 
 
-def _mapping_files(venue: VenueSettings) -> dict[str, Path]:
+def _mapping_files(venue: VenueSettings) -> dict[str, SqlFile]:
     """The mapping's SQL by the frame that it makes."""
     if venue.mapping is None:
         return {}
@@ -219,7 +222,7 @@ def _mapping_files(venue: VenueSettings) -> dict[str, Path]:
             expected=", ".join(f"{name}.sql" for name in names),
             next_step="rename the file; parts of a mapping are written as CTEs inside it",
         )
-    return found
+    return {name: SqlFile.read(path) for name, path in found.items()}
 
 
 def _canonical_rows(folder: Folder, frame: Frame) -> pa.Table:
@@ -320,7 +323,7 @@ def _no_files(folder: Folder) -> SourceFileError:
     )
 
 
-def _streams(folder: Folder, sql: Mapping[str, Path], coverage: pa.Table) -> tuple[str, ...]:
+def _streams(folder: Folder, sql: Mapping[str, SqlFile], coverage: pa.Table) -> tuple[str, ...]:
     """The streams that a mapping, a canonical file or a coverage row names; a row of `*` names them all."""
     named = {*sql, *(file.canonical.name for file in folder.files if file.canonical is not None)}
     named |= set(pc.unique(coverage["stream"]).to_pylist())
@@ -387,12 +390,12 @@ def _periods_in(connection: duckdb.DuckDBPyConnection, table: pa.Table, columns:
     return {str(name): (first, last) for name, first, last in rows}
 
 
-def _digest(venue: VenueSettings, folder: Folder, sql: Mapping[str, Path]) -> str:
+def _digest(venue: VenueSettings, folder: Folder, sql: Mapping[str, SqlFile]) -> str:
     """Over what made the rows: the bytes that counted, the faults, the mapping and the globs."""
     told = {
         "venue": venue.name,
         "files": [[file.name, file.digest, type(file.fault).__name__ if file.fault else None] for file in folder.files],
         "globs": dict(sorted(venue.files.items())),
-        "mapping": {name: path.read_text(encoding="utf-8") for name, path in sorted(sql.items())},
+        "mapping": {name: file.text for name, file in sorted(sql.items())},
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -28,6 +28,7 @@ from recon_pipeline.errors import MappingError
 from recon_pipeline.frames.schema import Frame
 from recon_pipeline.venues.statements.faults import (
     MappingCast,
+    MappingFiles,
     MappingFunction,
     MappingNotSelect,
     MappingSqlError,
@@ -116,9 +117,30 @@ class Place:
         return f"{self.name}, line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
-def parse(connection: duckdb.DuckDBPyConnection, frame: Frame, path: Path, views: frozenset[str]) -> Statement:
+@dataclass(frozen=True)
+class SqlFile:
+    """A file of the mapping as it was when the reading began: what has run is what the reading is known by."""
+
+    path: Path
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> SqlFile:
+        """Raises MappingFiles if it is no text."""
+        try:
+            return cls(path, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise MappingFiles(
+                f"{path.name} is not text in UTF-8",
+                where=path.name,
+                expected="SQL as text",
+                next_step="save it as UTF-8",
+            ) from None
+
+
+def parse(connection: duckdb.DuckDBPyConnection, frame: Frame, file: SqlFile, views: frozenset[str]) -> Statement:
     """The statement of one mapping file over those views. Raises a MappingError that names line and column."""
-    sql = path.read_text(encoding="utf-8")
+    path, sql = file.path, file.text
     place = Place(path, sql)
     tree = _tree(connection, sql, place)
     refused = _refused_functions(connection)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -22,7 +21,7 @@ from recon_pipeline.frames.validate import FILE, LINE
 from recon_pipeline.venues.statements.conversions import refuse_silent_conversions
 from recon_pipeline.venues.statements.faults import MappingColumns, MappingSqlError, MappingType
 from recon_pipeline.venues.statements.files import OpenedFile
-from recon_pipeline.venues.statements.sql import Place, Statement, parse
+from recon_pipeline.venues.statements.sql import Place, SqlFile, Statement, parse
 
 _VALUE_ERRORS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
 _DESCRIBE = "DESCRIBE "
@@ -75,9 +74,9 @@ class Workspace:
                 f" FROM files.{identifier(view)} WHERE file_number IN ({shown}) {first_lines}"
             )
 
-    def parse(self, frame: Frame, path: Path, views: frozenset[str]) -> Statement:
+    def parse(self, frame: Frame, file: SqlFile, views: frozenset[str]) -> Statement:
         """The mapping of one frame, if its SQL is allowed; `views` are the names that it may read."""
-        return parse(self._connection, frame, path, views)
+        return parse(self._connection, frame, file, views)
 
     def columns(self, statement: Statement) -> list[tuple[str, str]]:
         """Names and DuckDB types of what the mapping gives. Raises a MappingError if they cannot be the frame's."""
