@@ -21,27 +21,30 @@ CREATE OR REPLACE MACRO share_of(m, share) AS struct_pack(
         > trunc((m - trunc(m))::DECIMAL(18, 18) * share::DECIMAL(9, 9), 18)
 );
 
--- How grave it is that a measure is off, from 1 (low) to 4 (critical); `usd` is what it is off by, `price` the asset's.
--- share_of cuts a part off at the 18th decimal: what equals it reaches the share only if nothing was cut off.
-CREATE OR REPLACE MACRO gravity_of(calculated, actual, usd, price) AS CASE
-    WHEN price IS NOT NULL AND usd IS NULL THEN 4
-    WHEN usd < getvariable('low_usd_always') THEN 1
+-- What decides how grave it is that a measure is off: gap, USD, the shares of the greater side, and whether a side is nil.
+CREATE OR REPLACE MACRO weight_of(calculated, actual, price) AS struct_pack(
+    gap := abs(actual - calculated),
+    usd := usd_of(abs(actual - calculated), price),
+    high := share_of(greatest(abs(calculated), abs(actual)), getvariable('high_share')),
+    medium := share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')),
+    one_side_missing := (actual = 0) <> (calculated = 0)
+);
+
+-- From 1 (low) to 4 (critical).
+CREATE OR REPLACE MACRO gravity_of(w, price) AS CASE
+    WHEN price IS NOT NULL AND w.usd IS NULL THEN 4
+    WHEN w.usd < getvariable('low_usd_always') THEN 1
     WHEN
-        usd >= getvariable('critical_usd')
-        OR (usd >= getvariable('critical_missing_usd') AND (actual = 0) <> (calculated = 0))
+        w.usd >= getvariable('critical_usd')
+        OR (w.usd >= getvariable('critical_missing_usd') AND w.one_side_missing)
         THEN 4
+    -- a share is cut off at the 18th decimal: what equals it reaches it only if nothing was cut off
+    WHEN w.usd >= getvariable('high_usd') OR w.gap > w.high.whole THEN 3
     WHEN
-        usd >= getvariable('high_usd')
-        OR abs(actual - calculated) > share_of(greatest(abs(calculated), abs(actual)), getvariable('high_share')).whole
-        THEN 3
-    WHEN
-        usd IS NULL
-        OR usd >= getvariable('medium_usd')
-        OR abs(actual - calculated) > share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).whole
-        OR (
-            abs(actual - calculated) = share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).whole
-            AND NOT share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')).has_more
-        )
+        w.usd IS NULL
+        OR w.usd >= getvariable('medium_usd')
+        OR w.gap > w.medium.whole
+        OR (w.gap = w.medium.whole AND NOT w.medium.has_more)
         THEN 2
     ELSE 1
 END;

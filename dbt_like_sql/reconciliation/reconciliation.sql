@@ -1,4 +1,5 @@
--- start + flows against the snapshot: variance in asset and in USD, status, severity.
+-- start + flows against the snapshot: variance in asset and in USD, status, severity of the balance (`gravest_measure` looks
+-- at the others).
 WITH summed AS (
     SELECT
         grid.*,
@@ -58,9 +59,10 @@ compared AS (
     SELECT
         rolled.*,
         actual_balance::DECIMAL(38, 18) - calculated_balance AS variance,
-        abs(coalesce(stated_loan, 0)::DECIMAL(38, 18) - loan_calculated) AS loan_gap,
-        abs(coalesce(stated_interest, 0)::DECIMAL(38, 18) - interest_calculated) AS interest_gap,
-        greatest(loan_gap, interest_gap) > tolerance AS other_measure_differs,
+        greatest(
+            abs(coalesce(stated_loan, 0)::DECIMAL(38, 18) - loan_calculated),
+            abs(coalesce(stated_interest, 0)::DECIMAL(38, 18) - interest_calculated)
+        ) > tolerance AS other_measure_differs,
         coalesce(price.price_status, 'missing') AS price_status,
         price.usd_price
     FROM rolled
@@ -111,38 +113,17 @@ judged AS (
                 THEN 'pending'
             WHEN timing IS NOT NULL THEN 'timing'
             ELSE first_status
-        END AS status
+        END AS status,
+        greatest(abs(calculated_balance), abs(actual_balance)) AS greater_side,
+        abs(variance) AS gap
     FROM timed
 ),
 
-weighed AS (
+shared AS (
     SELECT
         *,
-        -- of the measures that are off
-        CASE
-            WHEN status = 'variance'
-                THEN greatest(
-                    CASE
-                        WHEN abs(variance) > tolerance
-                            THEN gravity_of(calculated_balance, actual_balance::DECIMAL(38, 18), usd, usd_price)
-                    END,
-                    CASE
-                        WHEN loan_gap > tolerance
-                            THEN gravity_of(
-                                loan_calculated, coalesce(stated_loan, 0)::DECIMAL(38, 18), usd_of(loan_gap, usd_price), usd_price
-                            )
-                    END,
-                    CASE
-                        WHEN interest_gap > tolerance
-                            THEN gravity_of(
-                                interest_calculated,
-                                coalesce(stated_interest, 0)::DECIMAL(38, 18),
-                                usd_of(interest_gap, usd_price),
-                                usd_price
-                            )
-                    END
-                )
-        END AS gravity
+        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('high_share')) END AS high_part,
+        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('medium_share')) END AS medium_part
     FROM judged
 )
 
@@ -180,7 +161,27 @@ SELECT
     CASE WHEN is_actual_known THEN stated_pnl END::DECIMAL(38, 18) AS unrealised_pnl_actual,
     tolerance,
     status,
-    ['low', 'medium', 'high', 'critical'][gravity] AS severity,
+    CASE
+        WHEN status <> 'variance' THEN NULL
+        WHEN usd_price IS NOT NULL AND usd IS NULL THEN 'critical'
+        WHEN usd < getvariable('low_usd_always') THEN 'low'
+        WHEN
+            usd >= getvariable('critical_usd')
+            OR (
+                usd >= getvariable('critical_missing_usd')
+                AND (actual_balance = 0) <> (calculated_balance = 0)
+            )
+            THEN 'critical'
+        -- a part is cut off at the 18th decimal: what equals it reaches the share only if nothing was cut off
+        WHEN usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
+        WHEN
+            usd IS NULL
+            OR usd >= getvariable('medium_usd')
+            OR gap > medium_part.whole
+            OR (gap = medium_part.whole AND NOT medium_part.has_more)
+            THEN 'medium'
+        ELSE 'low'
+    END AS severity,
     CASE
         WHEN status IN ('incomplete', 'pending')
             THEN CASE
@@ -195,4 +196,4 @@ SELECT
         WHEN status = 'variance' THEN 'mismatch'
     END AS discrepancy_type,
     CASE WHEN is_rolled THEN flow_count END AS flow_count
-FROM weighed
+FROM shared

@@ -87,7 +87,11 @@ class Finisher:
             tables.model("flow_sums_of_slices" if is_sliced else "flow_sums", table="flow_sums")
             for name in ("window_holes", "spoiled_windows", "untested_told_of"):
                 tables.model(name)
-            rows = tables.rows(RECONCILIATION.name)
+            if set(self._inputs.settings.measures) - {"balance"}:
+                tables.model(RECONCILIATION.name, table="reconciled")
+                rows = tables.rows("gravest_measure")
+            else:
+                rows = tables.rows(RECONCILIATION.name)
         # positions are numbered in their order; DuckDB would move whole rows, and twice
         rows = rows.take(np.lexsort((rows["position_id"].to_numpy(), rows["date"].cast(pa.int32()).to_numpy())))
         ordinals = rows["date"].cast(pa.int32()).to_numpy()
