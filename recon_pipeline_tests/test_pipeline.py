@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ import pytest
 import sqlalchemy as sa
 
 from recon_pipeline.config import Opening, Settings, ToleranceRule, Tolerances
+from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.reconcile.changes import changed_days, list_folder, ranges
 from recon_pipeline.reconcile.findings import find, first_day_to_run, verdicts
+from recon_pipeline.reconcile.inputs import stale_days
 from recon_pipeline.reconcile.pipeline import (
     INPUTS,
     RefusedInput,
@@ -26,6 +29,7 @@ from recon_pipeline.reconcile.pipeline import (
     open_lake,
     run_venue,
 )
+from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.sandbox.statements import VENUE, planted
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.marts import mart_models, refresh, refresh_if_changed
@@ -206,14 +210,49 @@ def test_a_start_that_is_moved_ends_in_the_rows_as_if_it_had_always_been_so(sett
 
     run(settings, FIRST, SHORT)
     edit(settings, "transfers-treasury.csv", without_a_move)
+    run(moved(settings), SHORT, SHORT, accounts=frozenset({"treasury"}))
+    assert len(reconciled(settings)) == 4
     run(moved(settings), SHORT, SHORT)
     after, after_rows = reconciled(settings), rows(settings)["reconciliation"]
-    assert len(after) == 4
     always = moved(demo_home(tmp_path / "always", str(settings.database_url)))
     edit(always, "transfers-treasury.csv", without_a_move)
     run(always, date(2025, 10, 7), SHORT)
     assert reconciled(always) == after
     assert rows(always)["reconciliation"] == after_rows
+
+
+def test_no_digest_tells_of_partitions_without_rows(settings: Settings) -> None:
+    """They may be left from days or files that are gone."""
+    run(settings, FIRST, SHORT)
+    lake, before = open_lake(settings), date(2025, 9, 20)
+    with lake.write("test") as write:
+        for frame in ("balances", "prices", "transfers", "trades"):
+            write.put(frame, VENUE, before, FRAMES[frame].arrow.empty_table())
+        write.commit()
+    kernel = kernel_settings(settings, VENUE, ("trades", "transfers"))
+    assert stale_days(open_lake(settings), kernel, AS_OF) == []
+
+
+@pytest.mark.parametrize("first", [FIRST, FIFTH])
+def test_a_refused_price_counts_even_if_nothing_good_is_as_old(settings: Settings, tmp_path: Path, first: date) -> None:
+    """The price of another venue is newer and does not count: the venue's own newest one is not known."""
+    twin = replace(settings.venues[VENUE], name="twin", folder=tmp_path / "twin")
+    shutil.copytree(settings.venues[VENUE].folder, twin.folder)
+    both = replace(settings, venues={VENUE: replace(settings.venues[VENUE], price_sources=("twin",)), "twin": twin})
+
+    def from_the_fifth(lines: list[str]) -> list[str]:
+        return [lines[0], *(line for line in lines[1:] if re.findall(r"2025-\d\d-\d\d", line)[0] >= "2025-10-05")]
+
+    for name in ("balances-treasury.csv", "balances-operations.csv"):
+        edit(both, name, from_the_fifth)
+    edit(both, "prices.csv", lambda lines: [lines[0], "BTC,2025-10-03T23:59:00+00:00,x"])
+    prices = twin.folder / "prices.csv"
+    prices.write_text("\n".join(from_the_fifth(prices.read_text().splitlines())) + "\n")
+    run_venue(both, Request("twin", FIRST, SHORT, AS_OF), "twin", str(settings.database_url))
+    with pytest.raises(RefusedInput):
+        run_venue(both, Request(VENUE, first, SHORT, AS_OF), "own", str(settings.database_url))
+    told = open_lake(both).read("reconciliation", VENUE, [SHORT]).to_pylist()
+    assert {row["price_status"] for row in told if row["asset"] == "BTC"} == {"missing"}
 
 
 def test_a_mistyped_year_does_not_fill_the_lake(settings: Settings) -> None:

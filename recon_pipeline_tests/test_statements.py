@@ -154,23 +154,66 @@ def test_a_row_that_moves_to_another_file_while_the_folder_is_read_is_read_once(
     assert reading.frames["transfers"].num_rows == 1
 
 
-def test_a_file_that_changes_with_every_reading_of_the_folder_is_left_out(
+def test_files_that_change_with_every_reading_count_as_they_were_when_they_last_were_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements = Statements(tmp_path)
-    statements.write("transfers-1.csv", FLOWS + flow("a"))
-    statements.write("transfers-2.csv", FLOWS + flow("b"))
+    for name in "ab":
+        statements.write(f"transfers-{name}.csv", FLOWS + flow(name))
+    statements.read()
     truly, times = Folder._open, count()
 
     def restless(folder: Folder, file: FolderFile) -> None:
         truly(folder, file)
-        if file.name == "transfers-1.csv":
-            statements.write("transfers-1.csv", FLOWS + flow("a") * (next(times) % 2) + flow("c"))
+        if file.name == "transfers-a.csv":
+            for name in "ab":
+                statements.write(f"transfers-{name}.csv", FLOWS + flow(name) + flow(f"{name}{next(times)}"))
 
     monkeypatch.setattr(Folder, "_open", restless)
     reading = statements.read()
-    assert [type(fault).__name__ for fault in reading.faults] == ["FileChanged"]
-    assert reading.frames["transfers"]["external_id"].to_pylist() == ["b"]
+    assert [type(fault).__name__ for fault in reading.faults] == ["FileChanged", "FileChanged"]
+    assert reading.frames["transfers"]["external_id"].to_pylist() == ["a", "b"]
+
+
+def test_one_file_that_is_replaced_while_the_others_stay_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the moment at which it was opened all were as they are read."""
+    statements = Statements(tmp_path)
+    statements.write("transfers-a.csv", FLOWS + flow("a"))
+    statements.write("transfers-b.csv", FLOWS + flow("b"))
+    truly = Folder._open
+
+    def replaced(folder: Folder, file: FolderFile) -> None:
+        truly(folder, file)
+        if file.name == "transfers-a.csv":
+            statements.write("later.csv", FLOWS + flow("c")).rename(file.path)
+
+    monkeypatch.setattr(Folder, "_open", replaced)
+    reading = statements.read()
+    assert (reading.faults, reading.frames["transfers"]["external_id"].to_pylist()) == ((), ["a", "b"])
+    assert statements.read().frames["transfers"]["external_id"].to_pylist() == ["b", "c"]
+
+
+def test_a_bad_file_that_is_touched_while_the_folder_is_read_keeps_its_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = Statements(tmp_path)
+    statements.write("transfers-a.csv", FLOWS + flow("a"))
+    statements.write("transfers-b.csv", FLOWS + flow("b"))
+    statements.read()
+    statements.write("transfers-a.csv", b"")
+    truly = Folder._open
+
+    def touched(folder: Folder, file: FolderFile) -> None:
+        truly(folder, file)
+        for name in "ab":
+            os.utime(statements.folder / f"transfers-{name}.csv")
+
+    monkeypatch.setattr(Folder, "_open", touched)
+    reading = statements.read()
+    assert "a" in reading.frames["transfers"]["external_id"].to_pylist()
+    assert "EmptyFile" in [type(fault).__name__ for fault in reading.faults]
 
 
 def test_late_changed_and_vanished_files_end_in_the_same_rows_as_if_it_had_always_been_so(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.frames.schema import EXPECTED
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.stores.lake import Lake
+from recon_pipeline.stores.parquet import empty_digest
 
 INPUTS_KEY = "recon.inputs"
 TIMING_KEY = "recon.timing"
@@ -75,10 +76,7 @@ class Reach:
     @property
     def window_days(self) -> tuple[date, date] | None:
         """The UTC days that the windows touch."""
-        if self.first_instant is None or self.last_instant is None:
-            return None
-        first = (self.first_instant + timedelta(microseconds=1)).date()
-        return (first, self.last_instant.date()) if first <= self.last_instant.date() else None
+        return _window_days(self.first_instant, self.last_instant)
 
     @property
     def flow_days(self) -> tuple[date, date] | None:
@@ -96,15 +94,23 @@ class Reach:
 
 @dataclass(frozen=True)
 class Days:
-    """The digests of one frame's partitions, by day."""
+    """The digests of one frame's partitions that have rows, by day.
+
+    One without rows says no more than one that was never written, but of flows; and it may be left from days or files
+    that are gone, so that no row's digest may tell of it.
+    """
 
     days: tuple[date, ...]
     digests: tuple[str, ...]
+    written: frozenset[date]
+    """Every day that has a partition, rows or none."""
 
     @classmethod
-    def of(cls, digests: Mapping[date, str]) -> Days:
-        """From a lake's listing."""
-        return cls(tuple(sorted(digests)), tuple(digests[day] for day in sorted(digests)))
+    def of(cls, lake: Lake, frame: str, venue: str) -> Days:
+        """As they are in a lake."""
+        digests, empty = lake.digests(frame, venue), empty_digest(frame)
+        days = sorted(day for day, digest in digests.items() if digest != empty)
+        return cls(tuple(days), tuple(digests[day] for day in days), frozenset(digests))
 
     def between(self, first: date | None, last: date) -> tuple[date, ...]:
         """The days that have a partition, from first to last."""
@@ -136,11 +142,11 @@ class Inputs:
         self.settings = settings
         self._connection = connection
         venue = settings.venue
-        self.balances = Days.of(lake.digests("balances", venue))
-        self.transfers = Days.of(lake.digests("transfers", venue))
-        self.trades = Days.of(lake.digests("trades", venue))
-        self.prices = {source: Days.of(lake.digests("prices", source)) for source in self.price_sources}
-        self.expected = Days.of(lake.digests("expected", venue))
+        self.balances = Days.of(lake, "balances", venue)
+        self.transfers = Days.of(lake, "transfers", venue)
+        self.trades = Days.of(lake, "trades", venue)
+        self.prices = {source: Days.of(lake, "prices", source) for source in self.price_sources}
+        self.expected = Days.of(lake, "expected", venue)
         self.quarantine = lake.read_quarantine(venue).to_pylist()
         self.refused_prices = {source: self._refused_prices(source) for source in self.price_sources}
 
@@ -233,8 +239,8 @@ class Inputs:
             "settings_digest": self.settings.digest,
             "streams": list(self.settings.streams),
             "balances_digest": self.balances.over(first_balance, day),
-            "transfers_digest": self.transfers.over(flows[0], flows[1]) if flows else "",
-            "trades_digest": self.trades.over(flows[0], flows[1]) if flows else "",
+            "transfers_digest": _flows_digest(self.transfers, flows, hull),
+            "trades_digest": _flows_digest(self.trades, flows, hull),
             "prices_digest": [self.prices[source].over(first_price, last_price) for source in self.price_sources],
             "coverage_digest": self._coverage_digest(hull[0], hull[1]),
             "expected_digest": self._expected_digest(day),
@@ -258,9 +264,7 @@ class Inputs:
     def coverage_key(self, what: str) -> str:
         """A name for something that is made from the venue's coverage alone."""
         venue = self.settings.venue
-        return digest_of(
-            [what, self.lake.url, venue, Days.of(self.lake.digests("coverage", venue)).over(None, date.max)]
-        )
+        return digest_of([what, self.lake.url, venue, Days.of(self.lake, "coverage", venue).over(None, date.max)])
 
     def _read_coverage(self) -> tuple[IntArray, IntArray, npt.NDArray[np.void]]:
         files = self.coverage_files
@@ -334,6 +338,22 @@ class Inputs:
             if row["instant"] is None or (first_price or date.min) <= row["instant"].date() <= day
         }
         return digest_of([sorted(own), sorted(prices)])
+
+
+def _window_days(first: datetime | None, last: datetime | None) -> tuple[date, date] | None:
+    if first is None or last is None:
+        return None
+    day = (first + timedelta(microseconds=1)).date()
+    return (day, last.date()) if day <= last.date() else None
+
+
+def _flows_digest(kept: Days, flows: list[date], hull: list[datetime | None]) -> str:
+    """Over the flows of these days, and over the days of the windows that were never written: each is a hole."""
+    if not flows:
+        return ""
+    window = _window_days(hull[0], hull[1])
+    days = [window[0] + timedelta(days=n) for n in range((window[1] - window[0]).days + 1)] if window else []
+    return digest_of([kept.over(flows[0], flows[1]), [str(day) for day in days if day not in kept.written]])
 
 
 def _first_days(inputs: Inputs, frames: tuple[str, ...]) -> dict[Wallet, date]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -137,7 +138,7 @@ def reconcile_until_settled(
     Without days of its own it computes the stored ones alone that have become stale.
     """
     done: set[date] = set()
-    changed = _remove_before_start(lake, settings, run) if accounts is None else set()
+    changed = _remove_before_start(lake, settings, run)
     statuses: dict[date, dict[str, int]] = {}
     pending = sorted(set(days)) or stale_days(lake, settings, as_of_day)
     while pending:
@@ -195,7 +196,10 @@ def _takes_back(inputs: Inputs) -> bool:
 
 
 def _first_days(inputs: Inputs) -> list[date]:
-    return [kept.days[0] for kept in (inputs.balances, *inputs.prices.values()) if kept.days]
+    days = [kept.days[0] for kept in (inputs.balances, *inputs.prices.values()) if kept.days]
+    # a price that was refused counts as one that is not known
+    refused = chain.from_iterable(inputs.refused_prices.values())
+    return days + [row["instant"].date() for row in refused if row["instant"]]
 
 
 def _prepare(tables: Tables, first: date, last: date, asked: list[date]) -> Piece:

@@ -196,9 +196,7 @@ class Tables:
         self.db.execute(f"CREATE OR REPLACE VIEW flows AS {source or _NO_FLOWS}")
         days = each(first, last) if first and last else []
         self.table("flow_partitions", "utc_day DATE", [(day,) for day in days])
-        missing = {
-            day for stream in self.settings.streams for day in set(days) - set(getattr(self.inputs, stream).days)
-        }
+        missing = {day for stream in self.settings.streams for day in set(days) - getattr(self.inputs, stream).written}
         self.table(
             "unwritten_days",
             "day_start TIMESTAMPTZ, day_end TIMESTAMPTZ",

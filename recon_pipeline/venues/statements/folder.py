@@ -36,6 +36,8 @@ INPUT_FRAMES: tuple[Frame, ...] = tuple(frame for frame in FRAMES.values() if fr
 
 _SUFFIXES = (".csv", ".parquet")
 _TRIES = 2
+_READINGS = 3
+_Stats = Mapping[str, os.stat_result | None]
 
 
 @dataclass
@@ -89,15 +91,16 @@ class Folder:
         self._reader, self._archive, self._last_good = reader, Archive(archive), last_good
         self.root = root
         self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
-        for _ in range(_TRIES):
+        for _ in range(_READINGS):
             self.files = find_files(root, globs, mapped)
+            before = {file.name: _stat(file.path) for file in self.files}
             for file in self.files:
                 self._open(file)
-            # a row that moves from one file to another may stand in both, or in neither, of two moments
-            if not (moved := self._moved()):
+            now = {file.name: _stat(file.path) for file in find_files(root, globs, mapped)}
+            if not (apart := self._of_two_moments(before, now)):
                 break
-        for file in moved:
-            self.refuse(file, _changed(file))
+        for file in apart:
+            self._stand_in(file)
         self._check()
 
     def in_view(self, view: str) -> list[FolderFile]:
@@ -143,9 +146,25 @@ class Folder:
         except OSError as error:
             self.refuse(file, unreadable(file.name, f"the file cannot be read: {error.strerror or 'input error'}"))
 
-    def _moved(self) -> list[FolderFile]:
-        """The files that are no longer what was opened. One more beside them is for the next reading."""
-        return [file for file in self.files if file.stat and not _same(file.stat, _stat(file.path))]
+    def _of_two_moments(self, before: _Stats, now: _Stats) -> list[FolderFile]:
+        """The files that changed while others were opened, if there need be no moment at which all were as opened.
+
+        What changed before it was opened is as it is now, what changed after as it was at first. Only where there are
+        both may a row have moved from the one to the other and be read twice, or not at all.
+        """
+        earlier = {file.name for file in self.files if file.stat and not _same(file.stat, before[file.name])}
+        later = {file.name for file in self.files if file.stat and not _same(file.stat, now.get(file.name))}
+        later |= now.keys() - before.keys()
+        if not earlier or not later or len(earlier | later) == 1:
+            return []
+        return [file for file in self.files if file.name in earlier | later and file.fault is None]
+
+    def _stand_in(self, file: FolderFile) -> None:
+        """Tells that a file changed. Its previous good version counts, which what was opened may well be."""
+        if file.digest == self._last_good.get(file.name):
+            file.fault, file.stand_in = _changed(file), file.digest
+        else:
+            self.refuse(file, _changed(file))
 
     def _check(self) -> None:
         """Leaves out files with other columns than expected, until all that count agree."""

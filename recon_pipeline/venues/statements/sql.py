@@ -126,15 +126,16 @@ class SqlFile:
 
     @classmethod
     def read(cls, path: Path) -> SqlFile:
-        """Raises MappingFiles if it is no text."""
+        """Raises MappingFiles if it cannot be read as text."""
         try:
             return cls(path, path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             raise MappingFiles(
-                f"{path.name} is not text in UTF-8",
+                f"{path.name} cannot be read: {why}",
                 where=path.name,
-                expected="SQL as text",
-                next_step="save it as UTF-8",
+                expected="SQL as text in UTF-8",
+                next_step="mend the file or its permissions",
             ) from None
 
 
