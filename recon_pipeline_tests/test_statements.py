@@ -175,24 +175,45 @@ def test_files_that_change_with_every_reading_count_as_they_were_when_they_last_
     assert reading.frames["transfers"]["external_id"].to_pylist() == ["a", "b"]
 
 
-def test_one_file_that_is_replaced_while_the_others_stay_is_read_as_it_was(
+def test_one_file_that_is_replaced_at_every_reading_is_read_as_it_was_at_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the moment at which it was opened all were as they are read."""
     statements = Statements(tmp_path)
     statements.write("transfers-a.csv", FLOWS + flow("a"))
     statements.write("transfers-b.csv", FLOWS + flow("b"))
-    truly = Folder._open
+    truly, times = Folder._open, count()
 
     def replaced(folder: Folder, file: FolderFile) -> None:
         truly(folder, file)
         if file.name == "transfers-a.csv":
-            statements.write("later.csv", FLOWS + flow("c")).rename(file.path)
+            statements.write("later.csv", FLOWS + flow(f"a{next(times)}")).rename(file.path)
 
     monkeypatch.setattr(Folder, "_open", replaced)
     reading = statements.read()
-    assert (reading.faults, reading.frames["transfers"]["external_id"].to_pylist()) == ((), ["a", "b"])
-    assert statements.read().frames["transfers"]["external_id"].to_pylist() == ["b", "c"]
+    assert (reading.faults, reading.frames["transfers"]["external_id"].to_pylist()) == ((), ["a1", "b"])
+
+
+@pytest.mark.parametrize("half", [FLOWS, ""])
+def test_a_file_that_is_written_in_place_is_never_believed_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    """Its header alone is a whole file too, and no bytes are none: it was at rest when it was opened."""
+    statements = Statements(tmp_path)
+    statements.write("balances.csv", HOLDINGS)
+    statements.write("transfers.csv", half)
+    statements.write("transfers-b.csv", FLOWS + flow("b"))
+    truly, times = Folder._open, count()
+
+    def written(folder: Folder, file: FolderFile) -> None:
+        truly(folder, file)
+        if file.name == "transfers.csv" and next(times) == 0:
+            statements.write("transfers.csv", FLOWS + flow("a"))
+
+    monkeypatch.setattr(Folder, "_open", written)
+    reading = statements.read()
+    assert reading.faults == ()
+    assert reading.frames["transfers"]["external_id"].to_pylist() == ["a", "b"]
 
 
 def test_a_bad_file_that_is_touched_while_the_folder_is_read_keeps_its_stand_in(

@@ -30,7 +30,7 @@ _TABLES = {
     "carried_prices": "rank INTEGER, asset VARCHAR, as_of TIMESTAMPTZ, usd_price DECIMAL(36, 18)",
 }
 # the version of what the tables mean: a copy made by another one is not read
-_VERSION = 2
+_VERSION = 3
 
 
 class Carried:

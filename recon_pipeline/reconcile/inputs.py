@@ -27,7 +27,6 @@ from recon_pipeline.frames.duck import open_duckdb
 from recon_pipeline.frames.schema import EXPECTED
 from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.stores.lake import Lake
-from recon_pipeline.stores.parquet import empty_digest
 
 INPUTS_KEY = "recon.inputs"
 TIMING_KEY = "recon.timing"
@@ -108,8 +107,8 @@ class Days:
     @classmethod
     def of(cls, lake: Lake, frame: str, venue: str) -> Days:
         """As they are in a lake."""
-        digests, empty = lake.digests(frame, venue), empty_digest(frame)
-        days = sorted(day for day, digest in digests.items() if digest != empty)
+        digests, rows = lake.digests(frame, venue), lake.row_counts(frame, venue)
+        days = sorted(day for day in digests if rows.get(day))
         return cls(tuple(days), tuple(digests[day] for day in days), frozenset(digests))
 
     def between(self, first: date | None, last: date) -> tuple[date, ...]:

@@ -155,6 +155,11 @@ class Lake:
         """The digests of every day that is written, by day, from one listing."""
         return {day: self._digest(_name(frame, venue, day), v) for day, v in self._versions(frame, venue).items()}
 
+    def row_counts(self, frame: str, venue: str) -> dict[date, int]:
+        """How many rows every day holds that is written, by day, from one listing."""
+        versions = self._versions(frame, venue)
+        return {day: self._footer_of(_name(frame, venue, day), version).rows for day, version in versions.items()}
+
     def quarantine_digest(self, venue: str) -> str | None:
         """sha256 (hex) of a venue's quarantine; None if there is none."""
         return self._present_digest(_quarantine_name(venue))
@@ -215,8 +220,9 @@ class Lake:
 
     def _footer(self, name: str) -> Footer | None:
         version = self._folder.version(name)
-        if version is None:
-            return None
+        return None if version is None else self._footer_of(name, version)
+
+    def _footer_of(self, name: str, version: str) -> Footer:
         known = self._cache.entry(name, version)
         if known.footer is None:
             with readable(self._folder.path(name)), self._folder.open(name) as file:

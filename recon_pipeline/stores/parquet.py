@@ -113,28 +113,16 @@ def in_order(table: pa.Table, order: tuple[str, ...]) -> pa.Table:
 
 def store(table: pa.Table, path: str, metadata: Mapping[str, str] | None) -> None:
     """Write a file whose bytes follow from the rows and the metadata alone."""
-    try:
-        _write(table, path, metadata)
-    except OSError as error:
-        raise refused(error, path) from error
-
-
-def _write(table: pa.Table, where: str | pa.NativeFile, metadata: Mapping[str, str] | None) -> None:
     schema = table.schema.remove_metadata()
     # amounts hardly repeat: a dictionary of them takes a quarter more time and a tenth more room
     repeating = [column.name for column in schema if not pa.types.is_decimal(column.type)]
-    # Arrow's own schema is left out of the file: it is one more thing that a new release could write otherwise.
-    with pq.ParquetWriter(where, schema, compression="zstd", use_dictionary=repeating, store_schema=False) as writer:
-        writer.write_table(table)
-        writer.add_key_value_metadata(dict(sorted((metadata or {}).items())))
-
-
-@lru_cache
-def empty_digest(frame: str) -> str:
-    """The digest of an input frame's partition without rows: it is the same on every day."""
-    file = pa.BufferOutputStream()
-    _write(_schemas(frame)[1].empty_table(), file, None)
-    return hashlib.sha256(file.getvalue().to_pybytes()).hexdigest()
+    try:
+        # Arrow's own schema is left out of the file: it is one more thing that a new release could write otherwise.
+        with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata(dict(sorted((metadata or {}).items())))
+    except OSError as error:
+        raise refused(error, path) from error
 
 
 def checked_footer(partition: Partition, path: Path) -> Footer:

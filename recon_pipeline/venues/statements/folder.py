@@ -92,15 +92,16 @@ class Folder:
         self.root = root
         self._references: dict[str, frozenset[tuple[str, str]] | None] = {}
         for _ in range(_READINGS):
+            before = {file.name: _stat(file.path) for file in find_files(root, globs, mapped)}
             self.files = find_files(root, globs, mapped)
-            before = {file.name: _stat(file.path) for file in self.files}
             for file in self.files:
                 self._open(file)
             now = {file.name: _stat(file.path) for file in find_files(root, globs, mapped)}
-            if not (apart := self._of_two_moments(before, now)):
+            if not self._has_changed(before, now):
                 break
-        for file in apart:
-            self._stand_in(file)
+        else:
+            for file in self._of_two_moments(before, now):
+                self._stand_in(file)
         self._check()
 
     def in_view(self, view: str) -> list[FolderFile]:
@@ -146,18 +147,29 @@ class Folder:
         except OSError as error:
             self.refuse(file, unreadable(file.name, f"the file cannot be read: {error.strerror or 'input error'}"))
 
+    def _has_changed(self, before: _Stats, now: _Stats) -> bool:
+        """Whether any file came, went or changed while the folder was read."""
+        if not before.keys() == now.keys() == {file.name for file in self.files}:
+            return True
+        return any(not _same(before[file.name], now[file.name], file.stat) for file in self.files)
+
     def _of_two_moments(self, before: _Stats, now: _Stats) -> list[FolderFile]:
         """The files that changed while others were opened, if there need be no moment at which all were as opened.
 
         What changed before it was opened is as it is now, what changed after as it was at first. Only where there are
-        both may a row have moved from the one to the other and be read twice, or not at all.
+        both may a row have moved from the one to the other and be read twice, or not at all. What is being written to
+        in place may be half of itself at any moment.
         """
-        earlier = {file.name for file in self.files if file.stat and not _same(file.stat, before[file.name])}
-        later = {file.name for file in self.files if file.stat and not _same(file.stat, now.get(file.name))}
+        opened = [file for file in self.files if file.stat is not None]
+        earlier = {file.name for file in opened if not _same(file.stat, before.get(file.name))}
+        later = {file.name for file in opened if not _same(file.stat, now.get(file.name))}
+        in_place = {
+            file.name for file in opened if file.name in later and _inode(now.get(file.name)) == _inode(file.stat)
+        }
         later |= now.keys() - before.keys()
-        if not earlier or not later or len(earlier | later) == 1:
-            return []
-        return [file for file in self.files if file.name in earlier | later and file.fault is None]
+        at_one_moment = not earlier or not later or len(earlier | later) == 1
+        apart = in_place if at_one_moment else earlier | later
+        return [file for file in opened if file.name in apart and file.fault is None]
 
     def _stand_in(self, file: FolderFile) -> None:
         """Tells that a file changed. Its previous good version counts, which what was opened may well be."""
@@ -241,12 +253,13 @@ def _stat(path: Path) -> os.stat_result | None:
     return None
 
 
-def _same(before: os.stat_result, after: os.stat_result | None) -> bool:
-    return after is not None and (before.st_size, before.st_mtime_ns, before.st_ino) == (
-        after.st_size,
-        after.st_mtime_ns,
-        after.st_ino,
-    )
+def _same(*stats: os.stat_result | None) -> bool:
+    """Whether all are of one version of a file, or of one that cannot be looked at."""
+    return len({stat and (stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in stats}) == 1
+
+
+def _inode(stat: os.stat_result | None) -> int | None:
+    return stat.st_ino if stat else None
 
 
 def _header_differs(opened: OpenedFile, reference: frozenset[tuple[str, str]], view: str) -> SourceFileError:
