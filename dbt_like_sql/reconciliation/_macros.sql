@@ -22,9 +22,9 @@ CREATE OR REPLACE MACRO share_of(m, share) AS struct_pack(
 );
 
 -- What decides how grave it is that a measure is off: gap, USD, the shares of the greater side, and whether a side is nil.
-CREATE OR REPLACE MACRO weight_of(calculated, actual, price) AS struct_pack(
+CREATE OR REPLACE MACRO weight_of(calculated, actual, in_usd) AS struct_pack(
     gap := abs(actual - calculated),
-    usd := usd_of(abs(actual - calculated), price),
+    usd := in_usd,
     high := share_of(greatest(abs(calculated), abs(actual)), getvariable('high_share')),
     medium := share_of(greatest(abs(calculated), abs(actual)), getvariable('medium_share')),
     one_side_missing := (actual = 0) <> (calculated = 0)

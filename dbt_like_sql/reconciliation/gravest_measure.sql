@@ -15,7 +15,7 @@ SELECT
                             ],
                             LAMBDA m : abs(m.actual - m.calculated) > tolerance
                         ),
-                        LAMBDA m : weight_of(m.calculated, m.actual, usd_price)
+                        LAMBDA m : weight_of(m.calculated, m.actual, usd_of(abs(m.actual - m.calculated), usd_price))
                     ),
                     LAMBDA w : gravity_of(w, usd_price)
                 ))]

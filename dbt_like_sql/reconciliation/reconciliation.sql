@@ -113,17 +113,14 @@ judged AS (
                 THEN 'pending'
             WHEN timing IS NOT NULL THEN 'timing'
             ELSE first_status
-        END AS status,
-        greatest(abs(calculated_balance), abs(actual_balance)) AS greater_side,
-        abs(variance) AS gap
+        END AS status
     FROM timed
 ),
 
-shared AS (
+weighed AS (
     SELECT
         *,
-        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('high_share')) END AS high_part,
-        CASE WHEN status = 'variance' THEN share_of(greater_side, getvariable('medium_share')) END AS medium_part
+        CASE WHEN status = 'variance' THEN weight_of(calculated_balance, actual_balance::DECIMAL(38, 18), usd) END AS weight
     FROM judged
 )
 
@@ -161,27 +158,7 @@ SELECT
     CASE WHEN is_actual_known THEN stated_pnl END::DECIMAL(38, 18) AS unrealised_pnl_actual,
     tolerance,
     status,
-    CASE
-        WHEN status <> 'variance' THEN NULL
-        WHEN usd_price IS NOT NULL AND usd IS NULL THEN 'critical'
-        WHEN usd < getvariable('low_usd_always') THEN 'low'
-        WHEN
-            usd >= getvariable('critical_usd')
-            OR (
-                usd >= getvariable('critical_missing_usd')
-                AND (actual_balance = 0) <> (calculated_balance = 0)
-            )
-            THEN 'critical'
-        -- a part is cut off at the 18th decimal: what equals it reaches the share only if nothing was cut off
-        WHEN usd >= getvariable('high_usd') OR gap > high_part.whole THEN 'high'
-        WHEN
-            usd IS NULL
-            OR usd >= getvariable('medium_usd')
-            OR gap > medium_part.whole
-            OR (gap = medium_part.whole AND NOT medium_part.has_more)
-            THEN 'medium'
-        ELSE 'low'
-    END AS severity,
+    CASE WHEN status = 'variance' THEN ['low', 'medium', 'high', 'critical'][gravity_of(weight, usd_price)] END AS severity,
     CASE
         WHEN status IN ('incomplete', 'pending')
             THEN CASE
@@ -196,4 +173,4 @@ SELECT
         WHEN status = 'variance' THEN 'mismatch'
     END AS discrepancy_type,
     CASE WHEN is_rolled THEN flow_count END AS flow_count
-FROM shared
+FROM weighed

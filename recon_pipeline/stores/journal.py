@@ -171,16 +171,8 @@ def record_settings(url: str, settings: Settings, venue: str) -> None:
     Those of the others change when their rows do, with their own next run; a venue that left recon.yaml has none, and
     what was computed of it stays as it was judged.
     """
-    venues = [
-        {
-            "venue": each.name,
-            "kind": each.kind,
-            "calendar": each.calendar,
-            "start": each.start,
-            "due_days": each.due_days,
-        }
-        for each in (settings.venues[venue],)
-    ]
+    of_venue = settings.venues[venue]
+    told = {name: getattr(of_venue, name) for name in ("kind", "calendar", "start", "due_days")} | {"venue": venue}
     tolerances = [
         {"venue": venue, "kind": kind, "account": r.account, "asset": r.asset, "rank": r.rank, "tolerance": r.value}
         for kind in ("default", "cumulative", "books")
@@ -192,9 +184,7 @@ def record_settings(url: str, settings: Settings, venue: str) -> None:
         if o.venue == venue
     ]
     with connection(url, "recording the settings") as opened:
-        # Runs of two venues may do this at once.
-        opened.execute(sa.text("LOCK TABLE recon.venues IN SHARE ROW EXCLUSIVE MODE"))
-        opened.execute(sa.text(_UPSERT_VENUE), venues)
+        opened.execute(sa.text(_UPSERT_VENUE), told)
         opened.execute(sa.text("DELETE FROM recon.tolerances WHERE venue = :venue"), {"venue": venue})
         opened.execute(sa.text("DELETE FROM recon.openings WHERE venue = :venue"), {"venue": venue})
         _insert(opened, "tolerances", tolerances)
