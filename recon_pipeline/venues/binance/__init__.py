@@ -1,0 +1,1 @@
+"""Binance: main and sub-accounts, every wallet, over its REST API."""

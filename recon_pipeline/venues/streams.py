@@ -1,0 +1,107 @@
+"""What a stream of a venue's API is: a list that the venue keeps for an account, and how to read it without a hole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from recon_pipeline.transport.endpoints import Endpoint
+
+Role = Literal["flow", "detail", "snapshot", "capture", "reference"]
+Call: TypeAlias = Mapping[str, str]
+"""The parameters that give a record its meaning, beside the window and the page: type=MAIN_FUNDING, symbol=BTCUSDT."""
+Content: TypeAlias = Mapping[str, Any]
+"""A record as the wire had it, parsed: text, int, Decimal, bool, None, lists and objects of these. Never a float."""
+
+
+@dataclass(frozen=True)
+class AccountFacts:
+    """What is known of an account before its streams are read: from recon.yaml and from the venue itself."""
+
+    email: str
+    master: str | None = None
+    """The account that it is a sub-account of; None for a main account."""
+    subs: tuple[str, ...] = ()
+    products: frozenset[str] = frozenset()
+    """What the account has opened: spot, margin, futures, futures_coin, option, earn, portfolio_margin."""
+    default_wallet: str = "SPOT"
+    """Where a flow belongs whose record states no wallet."""
+    extras: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What only the user knows, by name, such as isolated_symbols or mining_users."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a stream is asked for a span of time, both ends inclusive unless the venue says otherwise."""
+
+    start: str
+    end: str
+    longest: timedelta
+    unit: Literal["ms", "s", "text"] = "ms"
+    retention: timedelta | None = None
+    """How far back the venue tells; None: everything."""
+    is_end_exclusive: bool = False
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How the rest of a span is asked for when one answer does not hold it."""
+
+    kind: Literal["none", "page", "offset", "from_id", "bisect"] = "none"
+    size: int = 0
+    """Records in a full answer."""
+    size_param: str | None = None
+    page_param: str | None = None
+    """For page: counted from 1. For offset: records to skip. For from_id: the first id wanted, inclusive."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One list that the venue keeps for an account."""
+
+    name: str
+    endpoint: Endpoint
+    role: Role
+    wallets: tuple[str, ...]
+    """Families of wallets (the text before a colon) that it can move; none for what is not a flow."""
+    calls: Callable[[AccountFacts], Sequence[Call]]
+    """The parameter sets that make one complete read; none if the stream does not apply to the account."""
+    window: Window | None
+    paging: Paging
+    rows: Callable[[Any], Sequence[Content]]
+    """The records out of the envelope; raises UnexpectedAnswer."""
+    key: Callable[[Call, Content], str]
+    """Names a record among those of its account and stream."""
+    instant: Callable[[Content], datetime | None]
+    """The instant by which the venue filters it."""
+    horizon_days: int
+    lag_minutes: int = 0
+    is_pending: Callable[[Content], bool] = lambda _: False
+    """Whether the record may still change: a deposit that is not credited, a withdrawal under way."""
+    asked_with: Literal["own", "master"] = "own"
+    """Whose key asks. What a master key is told covers the whole family."""
+    product: str = "spot"
+    known: frozenset[str] = frozenset()
+    """The fields that the mapping knows; any other is reported."""
+    is_verified: bool = False
+    """Whether a documented sample of its shape exists."""
+
+
+@dataclass(frozen=True)
+class RawRecord:
+    """A record as the venue told it, in the version that counts.
+
+    `digest` is sha256 over the canonical JSON of call and content, the `raw_id` of the frames; `fid` the id of its row
+    in recon.raw_records, stable over re-runs.
+    """
+
+    fid: int
+    account: str
+    stream: str
+    key: str
+    call: Call
+    content: Content
+    digest: str
+    read_at: datetime
