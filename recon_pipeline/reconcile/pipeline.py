@@ -46,8 +46,9 @@ from recon_pipeline.stores.lake import Lake, LakeWrite
 from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
+from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoFiles
-from recon_pipeline.venues.statements.reading import Reading, read_folder
+from recon_pipeline.venues.statements.reading import read_folder
 
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
 BESIDES = ("coverage", "expected")

@@ -200,6 +200,22 @@ def engine(url: str) -> sa.Engine:
     )
 
 
+def pooled_engine(url: str, connections_max: int = 8) -> sa.Engine:
+    """An engine for many short transactions from several threads; whoever makes it disposes of it."""
+    return sa.create_engine(
+        parse(url),
+        pool_size=connections_max,
+        max_overflow=connections_max,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS_MAX,
+            "application_name": "recon",
+            "options": with_options(parse(url), "-c timezone=UTC"),
+        },
+    )
+
+
 def with_options(parsed: URL, own: str) -> str:
     """The user's own libpq options, then ours, which would else replace those of the URL."""
     return f"{parsed.query.get('options', '')} {own}".strip()
