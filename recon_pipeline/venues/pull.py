@@ -9,44 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
-from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.venues.streams import AccountFacts, Call, Content, Stream, Window
+from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
+from recon_pipeline.venues.streams import AccountFacts, Stream
 
 ONE_DAY = timedelta(days=1)
-ONE_MS = timedelta(milliseconds=1)
-PAGES_MAX = 10_000
-ASKED_AGAIN_MAX = 3
 EQUAL_ROWS = "equal:"
-"""How a key begins that is made of a record's content, for want of an id: equal records are then told apart by number."""
+"""How a key begins that is made of a record's content, for want of an id: equal ones are then told apart by number."""
 
 
-class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
-    """The venue gave the page before once more: what stands on this one is not known."""
-
-
-class WindowTooFull(ReconError):  # noqa: N818 - as above
-    """So many records at one instant that the venue cannot tell them all."""
-
-
-class BeyondRetention(ReconError):  # noqa: N818 - as above
+class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
     """The venue no longer tells of that day."""
-
-
-class Answer(Protocol):
-    """What the transport brings back."""
-
-    @property
-    def json(self) -> Any: ...
-    @property
-    def response_id(self) -> int | None: ...
-
-
-Ask = Callable[[Endpoint, Sequence[tuple[str, str]]], Answer]
-"""Ask the venue with the credentials of one account."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +48,6 @@ class Span:
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
 
-@dataclass
-class Drained:
-    """What a span told, over how many pages."""
-
-    told: list[Told]
-    pages: int = 0
-
-
 def midnight(day: date) -> datetime:
     """The beginning of a UTC day."""
     return datetime.combine(day, time(), UTC)
@@ -99,107 +67,6 @@ def spans(days: Iterable[date], longest: timedelta) -> Iterator[Span]:
         before = day
     if first is not None and before is not None:
         yield Span(first, before)
-
-
-def drain(stream: Stream, ask: Ask, call: Call, span: Span | None) -> Drained:
-    """Every record of a span (None: of a stream that is not asked by time), read to its last page."""
-    drained = Drained([])
-    if span is None or stream.window is None:
-        _drain_pages(stream, ask, call, [], drained)
-    elif stream.paging.kind == "bisect":
-        _bisect(stream, ask, call, span.start, span.end - ONE_MS, drained)
-    else:
-        _drain_pages(stream, ask, call, times(stream.window, span.start, span.end - ONE_MS), drained)
-    return drained
-
-
-def times(window: Window, first: datetime, last: datetime) -> list[tuple[str, str]]:
-    """The parameters for the milliseconds first to last, both inclusive."""
-    end = last + ONE_MS if window.is_end_exclusive else last
-    return [(window.start, _instant(window, first)), (window.end, _instant(window, end))]
-
-
-def _instant(window: Window, instant: datetime) -> str:
-    if window.unit == "text":
-        return instant.strftime("%Y-%m-%d")
-    ms = (instant - datetime(1970, 1, 1, tzinfo=UTC)) // ONE_MS
-    return str(ms if window.unit == "ms" else ms // 1000)
-
-
-def _drain_pages(stream: Stream, ask: Ask, call: Call, asked: Sequence[tuple[str, str]], drained: Drained) -> None:
-    paging = stream.paging
-    known: set[str] = {told.key for told in drained.told}
-    number = 0
-    for _ in range(PAGES_MAX):
-        params = [*call.items(), *asked]
-        if paging.size_param:
-            params.append((paging.size_param, str(paging.size)))
-        if paging.page_param:
-            params.append((paging.page_param, str(number + 1 if paging.kind == "page" else number * paging.size)))
-        rows = _page(stream, ask, call, params, drained, known if number else None)
-        if paging.kind in ("none", "bisect") or len(rows) < paging.size:
-            return
-        number += 1
-    raise WindowTooFull(
-        f"more than {PAGES_MAX} pages of {stream.name}", where=str(stream.endpoint), next_step="ask for fewer days"
-    )
-
-
-def _page(
-    stream: Stream,
-    ask: Ask,
-    call: Call,
-    params: Sequence[tuple[str, str]],
-    drained: Drained,
-    known: set[str] | None,
-) -> Sequence[Content]:
-    """One page into `drained`. A page after the first that tells nothing new is asked for again."""
-    for _ in range(ASKED_AGAIN_MAX):
-        answer = ask(stream.endpoint, params)
-        drained.pages += 1
-        rows = stream.rows(answer.json)
-        told = [_told(stream, call, row, answer.response_id) for row in rows]
-        keys = {each.key for each in told}
-        if known is None or not rows or len(rows) < stream.paging.size or keys - known:
-            drained.told.extend(told)
-            if known is not None:
-                known |= keys
-            return rows
-    raise PageRepeated(
-        f"a page of {stream.name} told nothing that the pages before had not",
-        where=str(stream.endpoint),
-        expected=f"{stream.paging.size} further records, or fewer on the last page",
-        next_step="run the day again; until then it counts as not read",
-    )
-
-
-def _bisect(stream: Stream, ask: Ask, call: Call, first: datetime, last: datetime, drained: Drained) -> None:
-    """A list without pages: where an answer is full, each half of its span is asked for by itself."""
-    assert stream.window is not None  # noqa: S101 - only such streams come here
-    params = [*call.items(), *times(stream.window, first, last)]
-    if stream.paging.size_param:
-        params.append((stream.paging.size_param, str(stream.paging.size)))
-    answer = ask(stream.endpoint, params)
-    drained.pages += 1
-    rows = stream.rows(answer.json)
-    if len(rows) < stream.paging.size:
-        drained.told.extend(_told(stream, call, row, answer.response_id) for row in rows)
-        return
-    if last - first < ONE_MS:
-        raise WindowTooFull(
-            f"{len(rows)} records of {stream.name} in one millisecond fill a whole answer",
-            where=f"{stream.endpoint}, {first.isoformat()}",
-            expected=f"fewer than {stream.paging.size}",
-            next_step="the day counts as not read; compare it with the venue's own statement",
-        )
-    middle = first + (last - first) / 2
-    middle -= timedelta(microseconds=middle.microsecond % 1000)
-    _bisect(stream, ask, call, first, middle, drained)
-    _bisect(stream, ask, call, middle + ONE_MS, last, drained)
-
-
-def _told(stream: Stream, call: Call, row: Content, response_id: int | None) -> Told:
-    return Told(stream.key(call, row), call, row, stream.instant(row), response_id)
 
 
 def numbered(told: Sequence[Told]) -> list[Told]:
@@ -253,41 +120,37 @@ class Puller:
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
         and its days are then marked as failed; the spans before it stand."""
-        calls = stream.calls(facts)
         days = self._ledger.to_ask(facts.email, stream.name, first, last)
         covers = self._covers(stream, facts)
         now = self._now()
-        if not calls:
+        if not stream.calls(facts):
             self._raw.mark(facts.email, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
             return 0
         new = 0
         days = self._within_retention(stream, covers, days, now)
         if stream.window is None:
-            return self._pull_span(stream, facts, ask, calls, Span(first, last), None) if days else 0
+            return self._pull_span(stream, facts, ask, Span(first, last)) if days else 0
         for span in spans(days, stream.window.longest):
             self._check()
-            new += self._pull_span(stream, facts, ask, calls, span, span)
+            new += self._pull_span(stream, facts, ask, span)
         return new
 
-    def _pull_span(
-        self, stream: Stream, facts: AccountFacts, ask: Ask, calls: Sequence[Call], span: Span, asked: Span | None
-    ) -> int:
+    def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
         frozen_at = self._now()
+        asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
         covers = self._covers(stream, facts)
-        drained = Drained([])
+        drain = Drain(stream, ask)
         try:
-            for call in calls:
+            for call in stream.calls(facts):
                 self._check()
-                of_call = drain(stream, ask, call, asked)
-                drained.told += of_call.told
-                drained.pages += of_call.pages
+                drain.call(call, asked)
         except ReconError as error:
-            failed = DayRead("failed", drained.pages, 0, type(error).__name__, error.found)
+            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found)
             for each in covers:
                 self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
             raise
-        told = numbered(drained.told)
-        days = {day: self._read(stream, day, told, drained.pages, frozen_at) for day in span.days}
+        told = numbered(drain.told)
+        days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
         return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers).new
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
@@ -320,7 +183,7 @@ _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it
 
 
 def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:
-    """The ledger as rows of the frame `coverage`: one for each account, stream and day, the day's instants (start, end].
+    """The ledger as rows of the frame `coverage`: one for each account, stream and day, its instants (start, end].
 
     A venue's instants are milliseconds, so that a day ends one microsecond before midnight.
     """

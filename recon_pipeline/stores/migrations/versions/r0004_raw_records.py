@@ -31,7 +31,7 @@ CREATE UNIQUE INDEX raw_records_current ON recon.raw_records (venue, account, st
     WHERE superseded_at IS NULL;
 CREATE INDEX raw_records_by_instant ON recon.raw_records (venue, stream, instant);
 COMMENT ON TABLE recon.raw_records IS
-    'Records as venues told them over HTTP, as versions; superseded_at IS NULL counts. fid stays the same over re-runs.';
+    'Records as venues told them over HTTP, as versions; superseded_at IS NULL counts. fid stays as it is.';
 COMMENT ON COLUMN recon.raw_records.is_doubted IS
     'One read told it twice with different content: neither is believed until a later read tells it once.';
 
@@ -49,7 +49,7 @@ CREATE TABLE recon.pulls (
     PRIMARY KEY (venue, account, stream, date)
 );
 COMMENT ON TABLE recon.pulls IS
-    'The coverage ledger: how each UTC day of each stream of an account was last read. Final days are never asked again.';
+    'The coverage ledger: how each UTC day of each stream was last read. Final days are never asked again.';
 
 CREATE TABLE recon.asked_symbols (
     venue         text NOT NULL,
