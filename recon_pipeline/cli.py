@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from recon_pipeline.cli_review import coverage, errors
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
@@ -41,6 +42,10 @@ def cli() -> None:
     Exit codes: 0 green or done, 1 differences found, 2 wrong use or configuration, 3 incomplete or a source failed,
     4 refused.
     """
+
+
+cli.add_command(coverage)
+cli.add_command(errors)
 
 
 def main() -> None:

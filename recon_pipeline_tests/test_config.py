@@ -158,7 +158,7 @@ REFUSALS = {
         """\
 ConfigError: unknown key 'calender'
   where:    recon.yaml, line 6: venues.dao.calender
-  expected: one of kind, folder, files, mapping, calendar, due_days, start, measures
+  expected: one of kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance
   next:     did you mean 'calendar'?""",
     ),
     "an unknown key at the top": (
@@ -214,7 +214,7 @@ ConfigError: no venue
         """\
 ConfigError: nothing where keys are due
   where:    recon.yaml, line 3: venues.dao
-  expected: one of kind, folder, files, mapping, calendar, due_days, start, measures
+  expected: one of kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance
   next:     correct line 3 of recon.yaml""",
     ),
     "a name that no folder and no query could carry": (

@@ -57,7 +57,9 @@ class KernelSettings:
         return hashlib.sha256(json.dumps(entering, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def kernel_settings(settings: Settings, venue: str, streams: tuple[str, ...]) -> KernelSettings:
+def kernel_settings(
+    settings: Settings, venue: str, streams: tuple[str, ...], families: tuple[tuple[str, str], ...] = ()
+) -> KernelSettings:
     """The kernel's settings of a venue, from recon.yaml and from the streams that its reading found."""
     of_venue = settings.venues[venue]
     return KernelSettings(
@@ -71,4 +73,5 @@ def kernel_settings(settings: Settings, venue: str, streams: tuple[str, ...]) ->
         openings=tuple(opening for opening in settings.openings if opening.venue == venue),
         price_sources=of_venue.price_sources,
         measures=of_venue.measures,
+        families=tuple(sorted(families)),
     )

@@ -54,7 +54,7 @@ class Drain:
         self._ask = ask
 
     def call(self, call: Call, between: Between) -> None:
-        """Everything that one parameter set tells of a span. Raises PageRepeated, WindowTooFull, or what asking does."""
+        """Everything that one parameter set tells of a span. May raise PageRepeated or WindowTooFull."""
         if self._stream.window is None or between is None:
             self._pages(call, [])
         elif self._stream.paging.kind == "bisect":
