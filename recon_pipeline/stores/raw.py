@@ -122,12 +122,12 @@ class RawStore:
         with self._transaction("reading what was pulled") as opened:
             row = opened.execute(
                 sa.text(
-                    "SELECT (SELECT concat(max(fid), ' ', count(superseded_at), ' ', count(*) FILTER (is_doubted))"
+                    "SELECT (SELECT concat(max(fid), ' ', count(superseded_at), ' ', count(*) FILTER (WHERE is_doubted))"
                     " FROM recon.raw_records WHERE venue = :venue),"
                     " (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
                     " stream, date)) FROM recon.pulls WHERE venue = :venue),"
                     " (SELECT max(id) FROM recon.wallet_decisions WHERE venue = :venue)"
-                ).columns(),
+                ),
                 {"venue": self._venue},
             ).one()
             return " ".join(map(str, row))
