@@ -103,7 +103,7 @@ class RawStore:
                 )
             )
 
-    def records(self, streams: Sequence[str] | None = None) -> Iterator[sa.Row[Any]]:
+    def records(self, streams: Sequence[str] | None = None) -> list[sa.Row[Any]]:
         """Every record that counts: fid, account, stream, key, call, content, digest, is_doubted, read_at.
 
         Numbers of the content are Decimal or int; the order is by stream, account and key.
@@ -115,14 +115,14 @@ class RawStore:
         )
         given = {"venue": self._venue, "streams": None if streams is None else list(streams)}
         with self._transaction("reading raw records") as opened:
-            yield from opened.execute(query, given)
+            return list(opened.execute(query, given))
 
     def version(self) -> str:
         """Another text whenever anything that a reading rests on has changed."""
         with self._transaction("reading what was pulled") as opened:
             row = opened.execute(
                 sa.text(
-                    "SELECT (SELECT concat(max(fid), ' ', count(superseded_at), ' ', count(*) FILTER (WHERE is_doubted))"
+                    "SELECT (SELECT concat_ws(' ', max(fid), count(superseded_at), count(*) FILTER (WHERE is_doubted))"
                     " FROM recon.raw_records WHERE venue = :venue),"
                     " (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
                     " stream, date)) FROM recon.pulls WHERE venue = :venue),"
