@@ -55,6 +55,19 @@ class Kept:
     changed: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SymbolAsked:
+    """Over which time a market was asked: an earlier asking is widened by it, as long as the two leave no gap."""
+
+    symbol: str
+    asked_from: datetime
+    asked_through: datetime
+    last_id: int | None
+    trades: int
+    last_trade_at: datetime | None
+    purged_after: datetime | None = None
+
+
 class RawStore:
     """The raw records and the ledger of one venue. Thread-safe: each call takes a connection of its own."""
 
@@ -83,6 +96,30 @@ class RawStore:
             for each in covers or (account,):
                 self._mark(opened, each, stream, days, read_at)
             return kept
+
+    def keep_symbol(
+        self, account: str, stream: str, symbol: SymbolAsked, told: Sequence[Told], read_at: datetime
+    ) -> Kept:
+        """Store what a market told of an account, and over which time it was asked, together."""
+        with self._transaction(f"storing {stream} of {account}") as opened:
+            kept = self._keep_records(opened, account, stream, told, read_at)
+            given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at, **vars(symbol)}
+            opened.execute(sa.text(_ASKED), given)
+            return kept
+
+    def asked_symbols(self, stream: str) -> list[sa.Row[Any]]:
+        """Every market that was asked: account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,
+        purged_after."""
+        with self._transaction(f"reading which markets were asked for {stream}") as opened:
+            return list(
+                opened.execute(
+                    sa.text(
+                        "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at, purged_after"
+                        " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
+                    ),
+                    {"venue": self._venue, "stream": stream},
+                )
+            )
 
     def mark(self, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime) -> None:
         """Mark days without storing anything: they failed, or the stream does not apply."""
@@ -116,6 +153,18 @@ class RawStore:
         given = {"venue": self._venue, "streams": None if streams is None else list(streams)}
         with self._transaction("reading raw records") as opened:
             return list(opened.execute(query, given))
+
+    def decisions(self) -> dict[str, str]:
+        """The wallets that were decided for records that state none, by the record's digest."""
+        with self._transaction("reading decisions") as opened:
+            rows = opened.execute(
+                sa.text(
+                    "SELECT DISTINCT ON (record_digest) record_digest, wallet FROM recon.wallet_decisions"
+                    " WHERE venue = :venue ORDER BY record_digest, version DESC"
+                ),
+                {"venue": self._venue},
+            )
+            return {row.record_digest: row.wallet for row in rows if row.wallet is not None}
 
     def version(self) -> str:
         """Another text whenever anything that a reading rests on has changed."""
@@ -217,6 +266,20 @@ _MARK = (
     " records = excluded.records, error = excluded.error, message = excluded.message, read_at = excluded.read_at"
     " WHERE NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete')"
+)
+# What was asked before counts on only where the two spans meet; else the new one stands alone.
+_ASKED = (
+    "INSERT INTO recon.asked_symbols AS a (venue, account, stream, symbol, asked_from, asked_through, last_id, trades,"
+    " last_trade_at, purged_after, last_checked)"
+    " VALUES (:venue, :account, :stream, :symbol, :asked_from, :asked_through, :last_id, :trades, :last_trade_at,"
+    " :purged_after, :read_at)"
+    " ON CONFLICT (venue, account, stream, symbol) DO UPDATE SET"
+    " asked_from = CASE WHEN excluded.asked_from <= a.asked_through THEN least(a.asked_from, excluded.asked_from)"
+    " ELSE excluded.asked_from END,"
+    " asked_through = greatest(a.asked_through, excluded.asked_through),"
+    " last_id = greatest(a.last_id, excluded.last_id), trades = a.trades + excluded.trades,"
+    " last_trade_at = greatest(a.last_trade_at, excluded.last_trade_at), last_checked = excluded.last_checked,"
+    " purged_after = excluded.purged_after"
 )
 
 
