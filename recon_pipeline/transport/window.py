@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 SECOND_US = 1_000_000
-SLOT_US = SECOND_US // 10
-"""Spends of one slot are kept as one, counted from its end: a window holds 600 of them at the most."""
+SLOT_US = SECOND_US // 4
+"""Spends of one slot are kept as one, counted from its end: a minute holds 240 of them."""
 GRACE_US = 2 * SECOND_US
 """How much later than planned a waiter may come back."""
 
