@@ -154,6 +154,19 @@ class RawStore:
         with self._transaction("reading raw records") as opened:
             return list(opened.execute(query, given))
 
+    def versions(self, stream: str) -> list[sa.Row[Any]]:
+        """Every version of a stream's records, in the order in which they were read."""
+        with self._transaction(f"reading {stream}") as opened:
+            return list(
+                opened.execute(
+                    sa.text(
+                        "SELECT record_key AS key, content::text AS content, read_at FROM recon.raw_records"
+                        " WHERE venue = :venue AND stream = :stream ORDER BY fid"
+                    ),
+                    {"venue": self._venue, "stream": stream},
+                )
+            )
+
     def decisions(self) -> dict[str, str]:
         """The wallets that were decided for records that state none, by the record's digest."""
         with self._transaction("reading decisions") as opened:

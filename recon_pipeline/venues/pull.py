@@ -159,6 +159,8 @@ class Puller:
         of_day = [each for each in told if each.instant is not None and midnight(day) <= each.instant < end]
         if frozen_at < end + timedelta(minutes=stream.lag_minutes):
             return DayRead("partial", pages, len(of_day), "NotOver", "read before the venue had told the whole day")
+        if stream.role == "snapshot" and not of_day:
+            return DayRead("partial", pages, 0, "NotTold", "the venue has no snapshot of the day yet")
         is_settled = not any(stream.is_pending(each.content) for each in of_day)
         is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
         return DayRead("final" if is_final else "complete", pages, len(of_day))

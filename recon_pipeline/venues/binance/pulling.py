@@ -33,6 +33,10 @@ from recon_pipeline.venues.streams import AccountFacts, Stream
 EVERYBODY = ""
 """The account of what belongs to no account: the list of markets, and prices."""
 ACCOUNTS_AT_ONCE = 8
+START_DAYS = 7
+"""How far back a start is sought for a run's first day."""
+LISTED = "listed"
+"""The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
 
 
@@ -68,7 +72,7 @@ class Pull:
         facts = self._accounts()
         ledger = Ledger(self.raw)
         wanted = [of_account for of_account in facts.values() if self._is_wanted(of_account.email)]
-        self._each(wanted, lambda of_account: self._account(of_account, ledger))
+        self.each(wanted, lambda of_account: self._account(of_account, ledger))
         return facts
 
     # -- accounts
@@ -80,11 +84,11 @@ class Pull:
 
         def look(email: str) -> None:
             ask = self.ask_as(email)
-            with self._told_of(email, ACCOUNT_INFO):
+            with self.told_of(email, ACCOUNT_INFO):
                 info[email] = self._one(email, ACCOUNT_INFO, ask, e.ACCOUNT_INFO)
                 subs[email] = self._subs(email, ask)
 
-        self._each([name for name in self.api.accounts if self._has_key(name)], look)
+        self.each([name for name in self.api.accounts if self.has_key(name)], look)
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
@@ -115,7 +119,7 @@ class Pull:
 
     def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
         """Every stream of one account."""
-        if not self._has_key(facts.email):
+        if not self.has_key(facts.email):
             self._cannot_ask(facts, "NoKey", "recon.yaml names no key for it")
             return
         ask = self.ask_as(facts.email)
@@ -125,7 +129,7 @@ class Pull:
         try:
             for stream in snapshots_first:
                 first, last = self._days(stream)
-                with self._told_of(facts.email, stream.name, stream, facts):
+                with self.told_of(facts.email, stream.name, stream, facts):
                     puller.pull(stream, facts, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
@@ -134,7 +138,7 @@ class Pull:
         """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and
         of what may be credited later than the venue files it under, those that may still have been open."""
         first, last = self.asked.days[0], self.asked.days[-1]
-        earlier = 7 if stream.role == "snapshot" else stream.horizon_days
+        earlier = START_DAYS if stream.role == "snapshot" else max(stream.horizon_days, START_DAYS)
         return first - timedelta(days=earlier), last
 
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
@@ -154,7 +158,7 @@ class Pull:
         if ledger.status(EVERYBODY, stream.name, today) == "final":
             return
         self.asked.say("reading the list of markets")
-        with self._told_of(EVERYBODY, stream.name):
+        with self.told_of(EVERYBODY, stream.name):
             self.refresh_markets()
 
     def refresh_markets(self) -> None:
@@ -165,7 +169,9 @@ class Pull:
             answer = self.client.ask(stream.endpoint, dict(call), stop=self.asked.check)
         rows = stream.rows(answer.json)
         told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
+        listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
         now = self.clock.now()
+        self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, {"markets": listed}, None, answer.response_id)], {}, now)
         self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
 
     # -- the parts
@@ -181,13 +187,29 @@ class Pull:
 
         return ask
 
-    def _has_key(self, email: str) -> bool:
+    def ask_live(self, email: str) -> Ask:
+        """How to ask for what cannot be asked later: it never waits behind a backfill."""
+        credentials = self.keys[email]
+        if isinstance(credentials, ReconError):
+            raise credentials
+
+        def ask(endpoint: Endpoint, params: Any) -> Answer:
+            return self.client.ask(endpoint, dict(params), credentials, live=True, stop=self.asked.check)
+
+        return ask
+
+    def ask_as_anybody(self, endpoint: Endpoint, params: Any) -> Answer:
+        """How to ask for what everybody may know."""
+        return self.client.ask(endpoint, dict(params), stop=self.asked.check)
+
+    def has_key(self, email: str) -> bool:
+        """Whether anything can be asked with the account's own key."""
         return isinstance(self.keys.get(email), Credentials)
 
     def _is_wanted(self, email: str) -> bool:
         return self.asked.accounts is None or email in self.asked.accounts
 
-    def _each(self, things: list[Any], work: Callable[[Any], None]) -> None:
+    def each(self, things: list[Any], work: Callable[[Any], None]) -> None:
         """Several accounts at once: they wait for budgets of their own, and for each other's answers."""
 
         def on_clock(thing: Any) -> None:
@@ -199,8 +221,13 @@ class Pull:
                 done.result()
 
     @contextmanager
-    def _told_of(
-        self, email: str, stream_name: str, stream: Stream | None = None, facts: AccountFacts | None = None
+    def told_of(
+        self,
+        email: str,
+        stream_name: str,
+        stream: Stream | None = None,
+        facts: AccountFacts | None = None,
+        symbol: str | None = None,
     ) -> Iterator[None]:
         """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused."""
         try:
@@ -212,7 +239,7 @@ class Pull:
                 days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
                 self.raw.mark(email, stream.name, dict.fromkeys(days, not_there), self.clock.now())
                 return
-            self._record(error, email, stream_name)
+            self._record(error, email, stream_name, symbol)
             if getattr(error, "stops_account", False) and stream is not None:
                 raise AccountStopped(error) from None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told
+from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
@@ -24,7 +24,7 @@ from recon_pipeline.venues.binance.discovery import (
     touching,
     unasked,
 )
-from recon_pipeline.venues.binance.pulling import AccountStopped, Pull
+from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.drain import Ask
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -60,6 +60,7 @@ class Trades:
                 break
             found = self.left_over()
         self._rotate(accounts)
+        self._note_purged(accounts)
         self._mark(accounts, found)
 
     def _can_ask(self, email: str) -> bool:
@@ -93,14 +94,15 @@ class Trades:
         self._ask_all({email: rotation(markets, known[email], self.since, self._end) for email in accounts})
 
     def _ask_all(self, plan: Mapping[str, list[Market]]) -> None:
+        known = self._asked()
+
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
             ask = self.pull.ask_as(email)
-            known = self._asked()[email]
             for market in markets:
                 self.pull.asked.check()
                 try:
-                    self._ask(email, ask, market, known.get(market.symbol))
+                    self._ask(email, ask, market, known[email].get(market.symbol))
                 except AccountStopped:
                     return
 
@@ -122,8 +124,6 @@ class Trades:
                 self.pull.refresh_markets()
                 if market.symbol in {other.symbol for other in self._markets()}:
                     self._drain(email, ask, market, known)
-                else:
-                    self._purged(email, market, known)
 
     def _drain(self, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
@@ -156,12 +156,16 @@ class Trades:
         )
         self.pull.raw.keep_symbol(email, TRADES.name, asked, told, frozen_at)
 
-    def _purged(self, email: str, market: Market, known: AskedMarket | None) -> None:
-        """Nothing can be had of it any more: a hole from where it was asked last."""
-        now = self.pull.clock.now()
-        through = known.asked_through if known else self.since
-        gone = SymbolAsked(market.symbol, known.asked_from if known else self.since, through, None, 0, None, now)
-        self.pull.raw.keep_symbol(email, TRADES.name, gone, [], now)
+    def _note_purged(self, accounts: Iterable[str]) -> None:
+        """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
+        without it."""
+        known = self._asked()
+        for symbol, gone_at in purged_markets(self.pull.raw).items():
+            for email in accounts:
+                asked = known[email].get(symbol)
+                begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
+                gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
+                self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
 
     # -- days
 
@@ -197,8 +201,20 @@ class Trades:
 
 def listed_markets(raw: RawStore) -> list[Market]:
     """The markets of the newest list, in order."""
-    rows = raw.newest("exchange_info")
-    return [Market(row["symbol"], row["baseAsset"], row["quoteAsset"]) for row in rows]
+    rows = raw.records([LISTED])
+    return [Market(*market) for row in rows for market in exact(row.content)["markets"]]
+
+
+def purged_markets(raw: RawStore) -> dict[str, datetime]:
+    """The markets that stood in an earlier list and do not in the newest, with when the first list without came."""
+    gone: dict[str, datetime] = {}
+    before: set[str] = set()
+    for row in raw.versions(LISTED):
+        listed = {market[0] for market in exact(row.content)["markets"]}
+        gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
+        gone |= dict.fromkeys(before - listed, row.read_at)
+        before = listed
+    return gone
 
 
 def unexplained(found: Residuals) -> Unexplained:
