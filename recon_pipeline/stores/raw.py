@@ -114,7 +114,8 @@ class RawStore:
             return list(
                 opened.execute(
                     sa.text(
-                        "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at, purged_after"
+                        "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,"
+                        " purged_after"
                         " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
                     ),
                     {"venue": self._venue, "stream": stream},

@@ -10,6 +10,8 @@ from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
 SUB_ACCOUNTS = "sub_accounts"
+EVERYBODY = ""
+"""The account of what belongs to no account: the list of markets, and prices."""
 ALWAYS = frozenset({"spot", "earn"})
 _PRODUCTS = {
     "isMarginEnabled": ("margin",),

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import pyarrow.compute as pc
 
+from recon_pipeline.venues.binance.accounts import EVERYBODY
 from recon_pipeline.venues.binance.mapping import price_symbols
-from recon_pipeline.venues.binance.pulling import EVERYBODY, Pull
+from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
 from recon_pipeline.venues.binance.trades import listed_markets
 from recon_pipeline.venues.drain import Drain
@@ -54,5 +55,3 @@ def _known(pull: Pull) -> dict[str, set[datetime]]:
         if row.instant is not None and row.read_at >= row.instant + ONE_DAY:
             known.setdefault(row.call["symbol"], set()).add(row.instant)
     return known
-
-

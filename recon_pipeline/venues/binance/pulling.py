@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
@@ -23,15 +23,13 @@ from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled, VenueError
 from recon_pipeline.venues.binance import endpoints as e
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, SUB_ACCOUNTS, facts_of
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.drain import Ask, Params
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
-EVERYBODY = ""
-"""The account of what belongs to no account: the list of markets, and prices."""
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
 """How far back a start is sought for a run's first day."""
@@ -250,12 +248,12 @@ class Pull:
 
 def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = None) -> Problem:
     """An error as it is kept for a person."""
-    is_venues = isinstance(error, VenueError)
-    raw = {"http_status": error.status, "code": error.code, "message": error.message} if is_venues else None
+    told = error if isinstance(error, VenueError) else None
+    raw = {"http_status": told.status, "code": told.code, "message": told.message} if told else None
     return Problem(
         name=type(error).__name__,
         found=error.found,
-        kind=str(error.kind) if is_venues else "UNKNOWN",
+        kind=str(told.kind) if told else "UNKNOWN",
         place=error.where,
         expected=error.expected,
         next_step=error.next_step,
@@ -263,7 +261,7 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
         stream=stream,
         symbol=symbol,
         raw_error=raw,
-        needs_manual_review=error.needs_manual_review if is_venues else True,
+        needs_manual_review=told.needs_manual_review if told else True,
     )
 
 
@@ -287,4 +285,3 @@ def _is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> boo
     if isinstance(error, AccountNotThere):
         return True
     return isinstance(error, ProductNotEnabled) and stream.product not in facts.products
-

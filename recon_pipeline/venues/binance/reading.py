@@ -1,4 +1,4 @@
-"""What Binance has told so far, as canonical frames. Reads the database alone: the same records give the same frames."""
+"""What Binance has told so far, as canonical frames. It rests on the database alone: equal records, equal frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import RawStore, exact
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, SUB_ACCOUNTS, facts_of, families
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
 from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, map_records, quarantine_row
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.pull import coverage_rows
@@ -48,9 +48,7 @@ def told_by(raw: RawStore) -> Told:
     markets = {}
     for row in raw.records():
         content = exact(row.content)
-        record = RawRecord(
-            row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at
-        )
+        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
         if row.is_doubted:
             doubted.append(record)
         elif row.stream == ACCOUNT_INFO:
@@ -70,7 +68,8 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     context = context_of(api, told, raw.decisions())
     mapped = map_records(told.records, context)
     fids = {record.digest: record.fid for record in told.records}
-    coverage = [*coverage_rows(raw.ledger()), *purged_rows(raw, told.markets)]
+    of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
+    coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = {
         "transfers": mapped.transfers,
         "trades": mapped.trades,
@@ -121,8 +120,8 @@ def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
-    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets, as long as it lasted."""
-    rows = []
+    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets while it lasted."""
+    rows: list[Mapping[str, Any]] = []
     for asked in raw.asked_symbols("spot_trades"):
         if asked.purged_after is None or asked.symbol not in markets:
             continue
@@ -166,7 +165,9 @@ def table_of(frame: Frame, rows: Sequence[Mapping[str, Any]], fids: Mapping[str,
 
 def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, doubted: Iterable[RawRecord]) -> pa.Table:
     """What frames refused, what the mapping could not read, and what one read told in two ways."""
-    refused = [quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT]
+    refused: list[Mapping[str, Any]] = [
+        quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT
+    ]
     refused += [_doubted_row(record) for record in doubted]
     tables = [result.quarantine for result in validated.values()]
     tables.append(pa.Table.from_pylist(refused, schema=QUARANTINE))

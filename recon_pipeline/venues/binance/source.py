@@ -83,7 +83,9 @@ class BinanceSource:
         budgets = Budgets(self._url, clock, share=self._api.share_of_allowance)
         hosts = dict.fromkeys(HOSTS, self._api.sandbox) if self._api.sandbox else HOSTS
         base_urls = {name: str(url) for name, url in hosts.items()}
-        client = Client(self._venue.name, base_urls, READ_LIST, BinanceDialect(), budgets, archive, clock)
+        client = Client(
+            self._venue.name, base_urls, READ_LIST, BinanceDialect(), budgets=budgets, archive=archive, clock=clock
+        )
         try:
             yield Pull(self._venue.name, self._url, self._api, client, clock, raw, self._keys(), asked)
         finally:
@@ -105,5 +107,6 @@ class BinanceSource:
         for email, account in self._api.accounts.items():
             if account.credentials is not None:
                 name = account.credentials.upper()
-                keys[email] = Credentials(email, Secret(os.environ[f"{name}_KEY"]), Secret(os.environ[f"{name}_SECRET"]))
+                key, secret = (Secret(os.environ[f"{name}_{part}"]) for part in ("KEY", "SECRET"))
+                keys[email] = Credentials(email, key, secret)
         return keys
