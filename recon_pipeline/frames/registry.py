@@ -34,6 +34,7 @@ SUBTYPES: tuple[Subtype, ...] = (
         "transfers_in",
         transfer_in="Any other movement in; what a transfer in is called that states no subtype.",
         deposit="Money or coins that came from outside the venue.",
+        internal_deposit="Coins from another customer of the venue, moved off the chain.",
         internal_in="From another wallet or account of ours at the venue.",
         airdrop="Coins given by an issuer or a venue.",
         reward="Staking, mining, referral or loyalty rewards.",

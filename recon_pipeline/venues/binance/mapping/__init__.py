@@ -1,0 +1,105 @@
+"""Binance's records into canonical rows: pure functions, nothing read and nothing written.
+
+`map_records` takes the records of any streams and accounts, in any order, and gives the same rows for the same records.
+Records that tell of one event in two streams must be given together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from recon_pipeline.venues.binance.mapping import in_and_out, own_transfers, trades
+from recon_pipeline.venues.binance.mapping.balances import (
+    CAPTURE_STREAMS,
+    CAPTURED_TOGETHER,
+    MARKER_ASSET,
+    capture_content,
+    map_captures,
+    map_snapshots,
+)
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, read_each
+from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
+from recon_pipeline.venues.binance.mapping.model import (
+    DOUBTS,
+    Mapped,
+    MappingContext,
+    Problem,
+    Row,
+    Unplaced,
+    as_table,
+    quarantine_row,
+)
+from recon_pipeline.venues.binance.mapping.prices import map_prices, price_symbols
+from recon_pipeline.venues.streams import RawRecord
+
+__all__ = [
+    "CAPTURED_TOGETHER",
+    "DOUBTS",
+    "MARKER_ASSET",
+    "Mapped",
+    "MappingContext",
+    "Problem",
+    "Row",
+    "Unplaced",
+    "as_table",
+    "capture_content",
+    "map_records",
+    "price_symbols",
+    "quarantine_row",
+]
+
+Records = Mapping[str, Sequence[RawRecord]]
+
+READERS: Mapping[str, Reader] = {
+    "withdrawals": in_and_out.WITHDRAWAL,
+    "spot_trades": trades.SPOT_TRADE,
+    "allocations": trades.ALLOCATION,
+}
+"""The streams whose records are read one by one."""
+
+
+def map_records(records: Iterable[RawRecord], context: MappingContext) -> Mapped:
+    """The canonical rows of the records, and what a person has to look at."""
+    by_stream: dict[str, list[RawRecord]] = {}
+    for record in sorted(records, key=lambda r: (r.stream, r.account, r.key, r.fid)):
+        by_stream.setdefault(record.stream, []).append(record)
+    book = Book(context)
+    for stream, reader in READERS.items():
+        read_each(book, by_stream.get(stream, ()), reader)
+    for read_together in _TOGETHER:
+        read_together(book, by_stream)
+    return book.finish()
+
+
+def _balances(book: Book, records: Records) -> None:
+    ld_tokens = _ld_tokens(book, records)
+    for stream in ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots"):
+        map_snapshots(book, records.get(stream, ()), ld_tokens)
+    map_captures(book, [record for stream in CAPTURE_STREAMS for record in records.get(stream, ())], ld_tokens)
+
+
+def _ld_tokens(book: Book, records: Records) -> LdTokens:
+    """Every asset that was ever in a flexible product has an LD token."""
+    seen = set(book.context.earn_assets)
+    for stream in ("flexible_subscriptions", "flexible_redemptions", "flexible_rewards"):
+        seen.update(str(record.content.get("asset")) for record in records.get(stream, ()))
+    listed = frozenset(asset for pair in book.context.symbols.values() for asset in pair)
+    return LdTokens(frozenset(seen), listed)
+
+
+def _prevented(book: Book, records: Records) -> None:
+    trades.prevented_matches(book, records.get("prevented_matches", ()), records.get("spot_orders", ()))
+
+
+def _alone(read: Callable[[Book, Iterable[RawRecord]], None], stream: str, book: Book, records: Records) -> None:
+    read(book, records.get(stream, ()))
+
+
+_TOGETHER: Sequence[Callable[[Book, Records], None]] = (
+    in_and_out.map_deposits,
+    own_transfers.map_own_transfers,
+    _prevented,
+    _balances,
+    partial(_alone, map_prices, "klines"),
+)

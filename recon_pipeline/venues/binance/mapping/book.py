@@ -1,0 +1,228 @@
+"""Where the mapping of a record writes to: rows, and what it could not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from recon_pipeline.frames.registry import UNKNOWN
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import Kind, Mapped, MappingContext, Problem, Row, Unplaced
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.streams import Content, RawRecord
+
+Measure = Literal["balance", "loan", "interest"]
+
+
+class Book:
+    """The rows of one mapping, and the words in which each record's rows are written."""
+
+    def __init__(self, context: MappingContext) -> None:
+        self.context = context
+        self.mapped = Mapped()
+        self._unknown_fields: dict[tuple[str, str, str], tuple[RawRecord, int]] = {}
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def transfer(
+        self,
+        record: RawRecord,
+        suffix: str,
+        *,
+        wallet: str,
+        asset: str,
+        amount: str,
+        at: datetime,
+        subtype: str,
+        account: str | None = None,
+        source: str | None = None,
+        is_fee: bool = False,
+        measure: Measure = "balance",
+        counter_party: str | None = None,
+        network: str | None = None,
+        txn_hash: str | None = None,
+    ) -> None:
+        """One signed change; `suffix` is its external id. A change of nothing is no row."""
+        if cells.is_zero(amount):
+            return
+        by_sign = "transfer_out" if amount[0] == "-" else "transfer_in"
+        self.mapped.transfers.append(
+            {
+                "account": account or record.account,
+                "wallet": wallet,
+                "source": source or record.stream,
+                "external_id": suffix,
+                "datetime": at,
+                "txn_type": "txn_fee" if is_fee else by_sign,
+                "txn_subtype": subtype,
+                "measure": measure,
+                "asset": asset,
+                "amount": amount,
+                "counter_party": counter_party,
+                "network": network,
+                "txn_hash": txn_hash,
+                "raw_id": record.digest,
+            }
+        )
+
+    def leg(
+        self,
+        record: RawRecord,
+        suffix: str,
+        *,
+        wallet: str,
+        asset: str,
+        amount: str,
+        at: datetime,
+        subtype: str,
+        symbol: str | None = None,
+        price: str | None = None,
+        event: str | None = None,
+    ) -> None:
+        """One leg of a fill or a conversion; `event` ties the legs. A leg of nothing is no row."""
+        if cells.is_zero(amount):
+            return
+        self.mapped.trades.append(
+            {
+                "account": record.account,
+                "wallet": wallet,
+                "source": record.stream,
+                "external_id": suffix,
+                "datetime": at,
+                "txn_type": "trade",
+                "txn_subtype": subtype,
+                "measure": "balance",
+                "symbol": symbol,
+                "asset": asset,
+                "amount": amount,
+                "price": price,
+                "agg_id": event,
+                "raw_id": record.digest,
+            }
+        )
+
+    def expect(self, record: RawRecord, wallet: str, asset: str, amount: str, reason: str) -> None:
+        """A residual that will pass by the day on which the record was read."""
+        row: Row = {"account": record.account, "wallet": wallet, "asset": asset, "amount": amount}
+        self.mapped.expected.append({**row, "expected_by": record.read_at.date(), "reason": reason})
+
+    # --- wallets that no record states ------------------------------------------------------------------------------
+
+    def place(self, record: RawRecord, otherwise: str | None = None) -> str:
+        """The wallet of a record that states none: as decided, else the account's default. It is marked."""
+        decided = self.context.decisions.get(record.digest)
+        facts = self.context.accounts.get(record.account)
+        wallet = decided or otherwise or (facts.default_wallet if facts else "SPOT")
+        self.mapped.unplaced.append(
+            Unplaced(record.account, record.stream, record.key, record.digest, wallet, decided is not None)
+        )
+        return wallet
+
+    # --- what a person has to see -----------------------------------------------------------------------------------
+
+    def tell(self, kind: Kind, record: RawRecord, text: str) -> None:
+        """Something that did not stop the mapping."""
+        self.mapped.problems.append(Problem(kind, record.account, record.stream, record.key, text, record.digest))
+
+    def known(self, record: RawRecord, subtype: str, *, is_known: bool, what: str) -> str:
+        """The subtype, or `unknown` with a word to a person where the record says something new."""
+        if is_known:
+            return subtype
+        self.tell("unknown_value", record, what)
+        return UNKNOWN
+
+    def note_fields(self, record: RawRecord, known: frozenset[str]) -> None:
+        """Counts the fields that the mapping does not know; told once for an account and stream."""
+        for name in record.content.keys() - known:
+            self.note_field(record, name)
+
+    def note_field(self, record: RawRecord, name: str) -> None:
+        """Counts one field that the mapping does not know."""
+        key = (record.account, record.stream, name)
+        first, count = self._unknown_fields.get(key, (record, 0))
+        self._unknown_fields[key] = (first, count + 1)
+
+    def finish(self) -> Mapped:
+        """The mapping's outcome."""
+        for (_, _, name), (record, count) in sorted(self._unknown_fields.items(), key=lambda item: item[0]):
+            self.tell("unknown_field", record, f"the field {name} is new, in {count} record{'s' * (count != 1)}")
+        return self.mapped
+
+    def quarantine(self, record: RawRecord, text: str, places: Iterable[Place], at: datetime | None) -> None:
+        """A record that cannot be believed, for each position that it may have moved."""
+        told = json.dumps(dict(record.content), default=str, ensure_ascii=False, sort_keys=True)
+        for frame, wallet, asset in places:
+            self.mapped.problems.append(
+                Problem(
+                    "malformed",
+                    record.account,
+                    record.stream,
+                    record.key,
+                    text,
+                    record.digest,
+                    frame=frame,
+                    wallet=wallet,
+                    asset=asset,
+                    instant=at,
+                    content=told,
+                )
+            )
+
+
+Place = tuple[str, str | None, str | None]
+"""Frame, wallet and asset of a position that a malformed record may have moved."""
+OfRecord = Callable[[Book, RawRecord], None]
+Places = Callable[[Book, RawRecord], Iterable[Place]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the records of one stream are read, and which positions one may have moved that cannot be."""
+
+    read: OfRecord
+    places: Places
+
+
+def naming(*assets: str, frame: str = "transfers", wallet: str | None = None) -> Places:
+    """The positions that the fields name, in a wallet if it is always the same; the account's if none can be told."""
+
+    def places(_: Book, record: RawRecord) -> Sequence[Place]:
+        found = [record.content.get(name) for name in assets]
+        told = [value for value in found if isinstance(value, str) and value]
+        if len(told) < len(assets):
+            return [(frame, wallet, None)]
+        return [(frame, wallet, asset) for asset in dict.fromkeys(told)]
+
+    return places
+
+
+def read_each(book: Book, records: Iterable[RawRecord], reader: Reader) -> None:
+    """Reads each record alone; one that is malformed leaves no row and goes to quarantine."""
+    mapped = book.mapped
+    for record in records:
+        stream = BY_NAME[record.stream]
+        before = (len(mapped.transfers), len(mapped.trades), len(mapped.expected), len(mapped.unplaced))
+        problems = len(mapped.problems)
+        try:
+            reader.read(book, record)
+        except Malformed as malformed:
+            transfers, trades, expected, unplaced = before
+            del mapped.transfers[transfers:], mapped.trades[trades:]
+            del mapped.expected[expected:], mapped.unplaced[unplaced:], mapped.problems[problems:]
+            book.quarantine(record, str(malformed), reader.places(book, record), instant_told(record))
+        if not record.content.keys() <= stream.known:
+            book.note_fields(record, stream.known)
+
+
+def instant_told(record: RawRecord) -> datetime | None:
+    """The instant of a record as far as it can be told."""
+    return BY_NAME[record.stream].instant(record.content)
+
+
+def is_one_of(content: Content, name: str, *values: str) -> bool:
+    """Whether the field has one of the values, without regard to case or to whether it is a number or text."""
+    return str(content.get(name)).casefold() in {value.casefold() for value in values}

@@ -1,0 +1,134 @@
+"""One value of a record at a time: amounts, names and instants, exact or refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
+
+from recon_pipeline.venues.binance.streams.shapes import instant_of, is_id
+
+EXACT = Context(prec=120)
+"""Wide enough for any product of two amounts: nothing is rounded by accident."""
+_AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
+_STEP = Decimal("1e-18")
+
+
+class Malformed(Exception):  # noqa: N818 - it never leaves the mapping
+    """A value that a record must have is missing, or is not what the venue documents."""
+
+
+def amount(content: Mapping[str, Any], name: str) -> str:
+    """An amount as the text that the venue sent; a number in its place may have been rounded, and is refused."""
+    value = content.get(name)
+    if type(value) is str and _AMOUNT(value):
+        return value
+    raise Malformed(_found(name, value, "an amount as text"))
+
+
+def number(content: Mapping[str, Any], name: str) -> str:
+    """An amount that the venue documents as a JSON number; text is taken too."""
+    value = content.get(name)
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return format(Decimal(value), "f")
+    return amount(content, name)
+
+
+def optional(content: Mapping[str, Any], name: str) -> str:
+    """An amount that the venue may leave out or leave blank: then zero."""
+    return "0" if content.get(name) in (None, "") else amount(content, name)
+
+
+def name_of(content: Mapping[str, Any], name: str) -> str:
+    """A code or an id that must be there: text, or a whole number as text."""
+    value = content.get(name)
+    if is_id(value):
+        return str(value)
+    raise Malformed(_found(name, value, "text"))
+
+
+def note(content: Mapping[str, Any], name: str) -> str | None:
+    """Text that may be missing or blank."""
+    value = content.get(name)
+    return str(value) if is_id(value) else None
+
+
+def flag(content: Mapping[str, Any], name: str) -> bool:
+    """A truth value."""
+    value = content.get(name)
+    if isinstance(value, bool):
+        return value
+    raise Malformed(_found(name, value, "true or false"))
+
+
+def moment(content: Mapping[str, Any], *names: str) -> datetime:
+    """The first of the fields that states an instant."""
+    for name in names:
+        told = instant_of(content.get(name))
+        if told is not None:
+            return told
+    raise Malformed(_found(names[0], content.get(names[0]), "an instant"))
+
+
+def items(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A list of objects inside a record."""
+    value = content.get(name)
+    if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+        return value
+    raise Malformed(_found(name, value, "a list of objects"))
+
+
+def _found(name: str, value: Any, expected: str) -> str:
+    if value is None:
+        return f"{name} is missing, {expected} is expected"
+    return f"{name} is {type(value).__name__}, {expected} is expected"
+
+
+# --- arithmetic on text -----------------------------------------------------------------------------------------------
+
+
+def negative(text: str) -> str:
+    """The amount with the other sign."""
+    if text[0] == "-":
+        return text[1:]
+    return "-" + (text[1:] if text[0] == "+" else text)
+
+
+def size(text: str) -> str:
+    """The amount without its sign."""
+    return text[1:] if text[0] in "+-" else text
+
+
+def is_zero(text: str) -> bool:
+    """Whether the amount is zero in any spelling."""
+    return not text.lower().partition("e")[0].strip("+-0.")
+
+
+def is_below_zero(text: str) -> bool:
+    """Whether the amount is less than zero."""
+    return text[0] == "-" and not is_zero(text)
+
+
+def total(*texts: str) -> str:
+    """The exact sum."""
+    added = Decimal(0)
+    for text in texts:
+        added = EXACT.add(added, Decimal(text))
+    return format(added, "f")
+
+
+def minus(one: str, other: str) -> str:
+    """The exact difference."""
+    return total(one, negative(other))
+
+
+def product(one: str, other: str) -> str:
+    """The exact product."""
+    return format(EXACT.multiply(Decimal(one), Decimal(other)), "f")
+
+
+def rounded(value: Decimal) -> str:
+    """A derived figure, rounded once to 18 decimals, half away from zero."""
+    return format(value.quantize(_STEP, ROUND_HALF_UP, EXACT), "f")

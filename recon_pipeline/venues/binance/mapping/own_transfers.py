@@ -1,0 +1,294 @@
+"""Moves between our own accounts and wallets, told by up to five streams and booked once.
+
+A transfer between two accounts is told by the master's universal history, by the sub-account's own, and by the older
+history of the master; one within an account by its wallet transfers, and by the universal history if the master made
+it. Of each transfer the first of these counts. What touches a wallet with a ledger of its own (margin, futures,
+options) is booked by that ledger alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from recon_pipeline.frames.registry import UNKNOWN
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.book import Book, instant_told
+from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.streams import RawRecord
+
+BETWEEN_ACCOUNTS = "sub_account_transfers"
+WITHIN_ACCOUNT = "wallet_transfers"
+WITH_LEDGER = frozenset({"MARGIN", "ISOLATED_MARGIN", "FUTURES", "FUTURES_COIN", "OPTION"})
+"""Families of wallets whose own ledger tells of every change."""
+
+WALLET_BY_CODE = {
+    "MAIN": "SPOT",
+    "SPOT": "SPOT",
+    "FUNDING": "FUNDING",
+    "C2C": "FUNDING",
+    "PAY": "FUNDING",
+    "UMFUTURE": "FUTURES",
+    "USDT_FUTURE": "FUTURES",
+    "CMFUTURE": "FUTURES_COIN",
+    "COIN_FUTURE": "FUTURES_COIN",
+    "MARGIN": "MARGIN",
+    "ISOLATEDMARGIN": "ISOLATED_MARGIN",
+    "ISOLATED_MARGIN": "ISOLATED_MARGIN",
+    "OPTION": "OPTION",
+    "PORTFOLIO_MARGIN": "PORTFOLIO_MARGIN",
+    "MINING": "MINING",
+    "ALPHA": "ALPHA",
+}
+"""Our name for each end of a transfer, by the venue's code in the types and account types of transfers."""
+
+_DONE = frozenset({"CONFIRMED", "SUCCESS"})
+_NOT_DONE = frozenset({"PENDING", "PROCESS", "FAILED", "FAILURE"})
+
+
+@dataclass(frozen=True)
+class End:
+    """One side of a move. The wallet is None if the venue's code for it is not known."""
+
+    account: str | None
+    wallet: str | None
+    told: str
+    """As the venue names it."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One transfer, as one record tells of it."""
+
+    record: RawRecord
+    name: str
+    asset: str
+    amount: str
+    at: datetime
+    source: End
+    target: End
+    is_known: bool
+    """Whether its status is one that the mapping knows."""
+
+
+def codes_of_type(told: str) -> tuple[str, str] | None:
+    """The two ends of a type such as MAIN_UMFUTURE or PORTFOLIO_MARGIN_MAIN; None if it is not known."""
+    for code in WALLET_BY_CODE:
+        rest = told.removeprefix(f"{code}_")
+        if rest != told and rest in WALLET_BY_CODE:
+            return code, rest
+    return None
+
+
+class _Family:
+    """E-mails as we write them: the venue may write them in another case, or say master."""
+
+    def __init__(self, book: Book) -> None:
+        self._accounts = book.context.accounts
+        self._by_lower = {email.lower(): email for email in self._accounts}
+
+    def email(self, told: str | None, asked: RawRecord) -> str | None:
+        """Our e-mail for the one in the record; one that is not ours as it stands."""
+        if told is None:
+            return None
+        if told.strip().lower() == "master":
+            facts = self._accounts.get(asked.account)
+            return (facts.master if facts else None) or told
+        return self._by_lower.get(told.strip().lower(), told)
+
+
+def _end(account: str | None, code: str, symbol: str | None) -> End:
+    wallet = WALLET_BY_CODE.get(code)
+    if wallet == "ISOLATED_MARGIN" and symbol:
+        wallet = f"{wallet}:{symbol}"
+    return End(account, wallet, code)
+
+
+def _status(record: RawRecord) -> tuple[bool, bool]:
+    """Whether the transfer is booked, and whether its status is known. No status at all means that it is done."""
+    told = record.content.get("status", "SUCCESS")
+    return told not in _NOT_DONE, told in _DONE
+
+
+# --- one record at a time ---------------------------------------------------------------------------------------------
+
+
+def _universal(record: RawRecord, family: _Family) -> tuple[End, End]:
+    content = record.content
+    sender = family.email(cells.name_of(content, "fromEmail"), record)
+    receiver = family.email(cells.name_of(content, "toEmail"), record)
+    return (
+        _end(sender, cells.name_of(content, "fromAccountType"), cells.note(content, "fromSymbol")),
+        _end(receiver, cells.name_of(content, "toAccountType"), cells.note(content, "toSymbol")),
+    )
+
+
+def _sub_user(record: RawRecord, family: _Family) -> tuple[End, End]:
+    content = record.content
+    is_master = str(content.get("counterParty")).lower() == "master"
+    other = family.email("master" if is_master else cells.note(content, "email"), record)
+    if other == "master":  # The account's master is not configured: then what the venue writes.
+        other = family.email(cells.note(content, "email"), record)
+    kind = cells.name_of(content, "type")
+    if kind not in {"1", "2"}:
+        raise Malformed(f"type is {kind}, 1 or 2 is expected")
+    sender, receiver = (other, record.account) if kind == "1" else (record.account, other)
+    codes = [cells.note(content, name) or "SPOT" for name in ("fromAccountType", "toAccountType")]
+    return _end(sender, codes[0], None), _end(receiver, codes[1], None)
+
+
+def _sub(record: RawRecord, family: _Family) -> tuple[End, End]:
+    content = record.content
+    sender = family.email(cells.name_of(content, "from"), record)
+    return _end(sender, "SPOT", None), _end(family.email(cells.name_of(content, "to"), record), "SPOT", None)
+
+
+def _wallet(record: RawRecord, _: _Family) -> tuple[End, End]:
+    content = record.content
+    told = cells.note(content, "type") or record.call.get("type", "")
+    codes = codes_of_type(told)
+    if codes is None:
+        codes = ("MAIN", told) if told.startswith("MAIN_") else (told, "MAIN") if told.endswith("_MAIN") else (told, "")
+    symbols = [cells.note(content, name) or record.call.get(name) for name in ("fromSymbol", "toSymbol")]
+    return _end(record.account, codes[0], symbols[0]), _end(record.account, codes[1], symbols[1])
+
+
+def _isolated(record: RawRecord, _: _Family) -> tuple[End, End]:
+    content = record.content
+    codes = [cells.name_of(content, name) for name in ("transFrom", "transTo")]
+    symbols = [cells.note(content, name) for name in ("fromSymbol", "toSymbol")]
+    return _end(record.account, codes[0], symbols[0]), _end(record.account, codes[1], symbols[1])
+
+
+@dataclass(frozen=True)
+class _Source:
+    rank: int
+    ends: Callable[[RawRecord, _Family], tuple[End, End]]
+    name: str = "tranId"
+    amount: str = "amount"
+    at: str = "time"
+
+
+SOURCES: Mapping[str, _Source] = {
+    "universal_transfers": _Source(0, _universal, at="createTimeStamp"),
+    "sub_user_transfers": _Source(1, _sub_user, amount="qty"),
+    "sub_transfers": _Source(2, _sub, amount="qty"),
+    "managed_transfers": _Source(3, _universal, at="createTime"),
+    "wallet_transfers": _Source(4, _wallet, at="timestamp"),
+    "margin_transfers": _Source(5, _isolated, name="txId", at="timestamp"),
+}
+"""The streams that tell of own transfers; of one transfer the lowest rank counts."""
+
+
+def _is_told_here(record: RawRecord) -> bool:
+    """Of the margin transfers only those between SPOT and isolated margin, which no other stream tells of."""
+    if record.stream != "margin_transfers":
+        return True
+    ends = {record.content.get("transFrom"), record.content.get("transTo")}
+    return "ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"})
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) -> None:
+    """Every own transfer once, with a row for each wallet that has no ledger of its own."""
+    family = _Family(book)
+    told: dict[tuple[str, str, str], list[Move]] = {}
+    for stream, source in SOURCES.items():
+        for record in records.get(stream, ()):
+            if not record.content.keys() <= BY_NAME[stream].known:
+                book.note_fields(record, BY_NAME[stream].known)
+            move = _read(book, record, source, family) if _is_told_here(record) else None
+            if move is not None:
+                told.setdefault(_identity(move), []).append(move)
+    for _, moves in sorted(told.items()):
+        _book(book, _agreed(book, moves))
+
+
+def _identity(move: Move) -> tuple[str, str, str]:
+    if move.source.account == move.target.account:
+        return (WITHIN_ACCOUNT, str(move.source.account), move.name)
+    return (BETWEEN_ACCOUNTS, "", move.name)
+
+
+def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Move | None:
+    content = record.content
+    is_booked, is_known = _status(record)
+    if not is_booked:
+        return None
+    try:
+        ends = source.ends(record, family)
+        move = Move(
+            record,
+            cells.name_of(content, source.name),
+            cells.name_of(content, "asset"),
+            cells.size(cells.amount(content, source.amount)),
+            cells.moment(content, source.at),
+            *ends,
+            is_known,
+        )
+    except Malformed as malformed:
+        asset = cells.note(content, "asset")
+        book.quarantine(record, str(malformed), [("transfers", None, asset)], instant_told(record))
+        return None
+    for end in ends:
+        if end.wallet is None:
+            book.tell("unknown_value", record, f"the wallet {end.told or 'without a name'} is not known")
+    if not is_known:
+        book.tell("unknown_value", record, f"status {content.get('status')} is not known")
+    return move
+
+
+def _agreed(book: Book, moves: Sequence[Move]) -> Move:
+    """The first that tells; another asset, amount or account in a later one is a conflict."""
+    first = moves[0]
+    for other in moves[1:]:
+        differences = [
+            name
+            for name, one, two in (
+                ("asset", first.asset, other.asset),
+                ("amount", Decimal(first.amount), Decimal(other.amount)),
+                ("sender", first.source.account, other.source.account),
+                ("receiver", first.target.account, other.target.account),
+            )
+            if one != two
+        ]
+        if differences:
+            what = ", ".join(differences)
+            book.tell("conflict", other.record, f"another {what} than {first.record.stream} tells; that one counts")
+    return first
+
+
+def _book(book: Book, move: Move) -> None:
+    is_within = move.source.account == move.target.account
+    for leg, end, other, amount, subtype in (
+        ("out", move.source, move.target, cells.negative(move.amount), "internal_out"),
+        ("in", move.target, move.source, move.amount, "internal_in"),
+    ):
+        if end.account is None or end.wallet is None or end.wallet.partition(":")[0] in WITH_LEDGER:
+            continue
+        if not book.context.has_wallet(end.account, end.wallet):
+            continue
+        is_known = move.is_known and (other.wallet is not None or not is_within)
+        book.transfer(
+            move.record,
+            f"{move.name}:{leg}",
+            account=end.account,
+            source=WITHIN_ACCOUNT if is_within else BETWEEN_ACCOUNTS,
+            wallet=end.wallet,
+            asset=move.asset,
+            amount=amount,
+            at=move.at,
+            subtype=subtype if is_known else UNKNOWN,
+            counter_party=_other_side(other, is_within=is_within),
+            txn_hash=move.name,
+        )
+
+
+def _other_side(other: End, *, is_within: bool) -> str:
+    wallet = other.wallet or other.told
+    return wallet if is_within else f"{other.account}/{wallet}"

@@ -1,0 +1,99 @@
+"""USD prices from the day's klines, directly or over at most one other asset.
+
+USDT counts as one dollar: the venue quotes in it, has no dollar of its own in most regions, and a figure in the asset
+never depends on it. An asset is priced by the first way that had a trade on that day: against USDT, FDUSD or USDC,
+else over BTC, BNB or ETH, else, for money, by the inverse of what USDT cost in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.book import Book
+from recon_pipeline.venues.binance.mapping.cells import EXACT, Malformed
+from recon_pipeline.venues.binance.streams.shapes import instant_of
+from recon_pipeline.venues.streams import RawRecord
+
+REFERENCE_ASSET = "USDT"
+BRIDGES = ("FDUSD", "USDC", "BTC", "BNB", "ETH")
+"""What an asset may be quoted in beside USDT, in the order of preference."""
+
+
+def price_symbols(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
+    """The symbols whose klines are needed to price the assets, by the first way that is listed and its fallbacks."""
+    by_pair = {pair: symbol for symbol, pair in sorted(symbols.items(), reverse=True)}
+    needed: set[str] = set()
+    for asset in assets:
+        for pair in ((asset, REFERENCE_ASSET), (REFERENCE_ASSET, asset)):
+            if pair in by_pair:
+                needed.add(by_pair[pair])
+        for bridge in BRIDGES:
+            symbol, rest = by_pair.get((asset, bridge)), by_pair.get((bridge, REFERENCE_ASSET))
+            if symbol and rest:
+                needed |= {symbol, rest}
+    return tuple(sorted(needed))
+
+
+class _Day:
+    """The closes of one day by (base, quote), with the instant until which they held."""
+
+    def __init__(self) -> None:
+        self.closes: dict[tuple[str, str], tuple[Decimal, datetime]] = {}
+
+    def usd(self, asset: str) -> tuple[Decimal, datetime] | None:
+        """The price, unrounded, by the first way that had a trade."""
+        if asset == REFERENCE_ASSET:
+            return None
+        if (direct := self.closes.get((asset, REFERENCE_ASSET))) is not None:
+            return direct
+        for bridge in BRIDGES:
+            first, rest = self.closes.get((asset, bridge)), self.closes.get((bridge, REFERENCE_ASSET))
+            if first is not None and rest is not None:
+                return EXACT.multiply(first[0], rest[0]), min(first[1], rest[1])
+        if (inverse := self.closes.get((REFERENCE_ASSET, asset))) is not None:
+            return EXACT.divide(Decimal(1), inverse[0]), inverse[1]
+        return None
+
+
+def map_prices(book: Book, records: Iterable[RawRecord]) -> None:
+    """One price for each asset and day that had a trade; a candle without one repeats an old price and is none."""
+    days: dict[date, _Day] = {}
+    for record in records:
+        try:
+            _close(book, record, days)
+        except Malformed as malformed:
+            pair = book.context.symbols.get(record.call.get("symbol", ""))
+            at = instant_of(record.content.get("closeTime"))
+            book.quarantine(record, str(malformed), [("prices", None, pair[0] if pair else None)], at)
+    for day in (days[key] for key in sorted(days)):
+        assets = sorted({asset for pair in day.closes for asset in pair})
+        _write(book, day, assets)
+
+
+def _close(book: Book, record: RawRecord, days: dict[date, _Day]) -> None:
+    content = record.content
+    symbol = record.call.get("symbol", "")
+    pair = book.context.symbols.get(symbol)
+    if pair is None:
+        raise Malformed(f"the symbol {symbol} is not in any exchange info")
+    closed = cells.moment(content, "closeTime")
+    trades = content.get("trades")
+    if not isinstance(trades, int) or isinstance(trades, bool):
+        raise Malformed("trades is not a whole number")
+    price = Decimal(cells.amount(content, "close"))
+    if trades == 0 or price <= 0 or closed >= record.read_at:
+        return
+    days.setdefault(cells.moment(content, "openTime").date(), _Day()).closes[pair] = (price, closed)
+
+
+def _write(book: Book, day: _Day, assets: Collection[str]) -> None:
+    reference_close = max(closed for _, closed in day.closes.values())
+    rows = [(REFERENCE_ASSET, Decimal(1), reference_close)]
+    rows += [(asset, *found) for asset in assets if (found := day.usd(asset)) is not None]
+    for asset, price, closed in rows:
+        text = cells.rounded(price)
+        if not cells.is_zero(text):
+            book.mapped.prices.append({"asset": asset, "as_of": closed, "usd_price": text, "source": "klines"})

@@ -1,0 +1,123 @@
+"""Fills: the base asset, the quote asset, and the fee in the asset that was charged. One fill is up to three rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader
+from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import Row
+from recon_pipeline.venues.binance.streams.shapes import is_id
+from recon_pipeline.venues.streams import RawRecord
+
+
+def _fill(book: Book, record: RawRecord, fill_id: str, wallet: str) -> None:
+    """Signs by who bought; the quote amount is the venue's own, for price times quantity is rounded otherwise."""
+    content = record.content
+    symbol = cells.name_of(content, "symbol")
+    pair = book.context.symbols.get(symbol)
+    if pair is None:
+        raise Malformed(f"the symbol {symbol} is not in any exchange info, so its assets are not known")
+    is_buyer = cells.flag(content, "isBuyer")
+    fee_kind = "maker_fee" if cells.flag(content, "isMaker") else "taker_fee"
+    quantity, quote = cells.amount(content, "qty"), cells.amount(content, "quoteQty")
+    fee, price = cells.optional(content, "commission"), cells.amount(content, "price")
+    legs = (
+        (":base", pair[0], quantity if is_buyer else cells.negative(quantity), "spot_buy" if is_buyer else "spot_sell"),
+        (":quote", pair[1], cells.negative(quote) if is_buyer else quote, "spot_sell" if is_buyer else "spot_buy"),
+        (":fee", content.get("commissionAsset"), cells.negative(fee), fee_kind),
+    )
+    shared: Row = {
+        "account": record.account,
+        "wallet": wallet,
+        "source": record.stream,
+        "datetime": cells.moment(content, "time"),
+        "txn_type": "trade",
+        "measure": "balance",
+        "symbol": symbol,
+        "price": price,
+        "agg_id": fill_id,
+        "raw_id": record.digest,
+    }
+    rows = book.mapped.trades
+    for suffix, asset, amount, subtype in legs:
+        if cells.is_zero(amount):
+            continue
+        if not isinstance(asset, str) or not asset:
+            raise Malformed("commissionAsset is missing, text is expected")
+        rows.append(
+            {**shared, "external_id": fill_id + suffix, "txn_subtype": subtype, "asset": asset, "amount": amount}
+        )
+
+
+def _spot_trade(book: Book, record: RawRecord) -> None:
+    content = record.content
+    _fill(book, record, f"{cells.name_of(content, 'symbol')}:{cells.name_of(content, 'id')}", "SPOT")
+
+
+def _allocation(book: Book, record: RawRecord) -> None:
+    content = record.content
+    _fill(book, record, f"{cells.name_of(content, 'symbol')}:A{cells.name_of(content, 'allocationId')}", "SPOT")
+
+
+def _positions(book: Book, record: RawRecord) -> Sequence[Place]:
+    symbol = record.content.get("symbol", record.call.get("symbol"))
+    pair = book.context.symbols.get(str(symbol))
+    fee = [] if is_id(record.content.get("commissionAsset")) else [("trades", "SPOT", None)]
+    if pair is None or fee:
+        return [("trades", "SPOT", None)]
+    return [("trades", "SPOT", asset) for asset in dict.fromkeys((*pair, str(record.content["commissionAsset"])))]
+
+
+SPOT_TRADE = Reader(_spot_trade, _positions)
+ALLOCATION = Reader(_allocation, _positions)
+
+
+# --- an STP transfer: a fill that was prevented, and moved between two accounts of one trade group --------------------
+
+
+def prevented_matches(book: Book, records: Sequence[RawRecord], orders: Sequence[RawRecord]) -> None:
+    """The record names both orders, not who bought: the side comes from the account's own order, or is not known."""
+    sides = {
+        (order.account, str(order.content.get("symbol")), str(order.content.get("orderId"))): order.content.get("side")
+        for order in orders
+    }
+    for record in records:
+        if record.content.get("selfTradePreventionMode") != "TRANSFER":
+            continue
+        symbol = str(record.content.get("symbol"))
+        ids = [str(record.content.get(name)) for name in ("takerOrderId", "makerOrderId")]
+        own = [sides[key] for name in ids if (key := (record.account, symbol, name)) in sides]
+        _stp(book, record, symbol, [str(side) for side in own])
+
+
+def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> None:
+    pair = book.context.symbols.get(symbol)
+    if len(sides) == 2:
+        return  # Both orders are the account's own: nothing is transferred.
+    if pair is None or not sides or sides[0] not in {"BUY", "SELL"}:
+        book.tell("not_stated", record, "an STP transfer; which side the account was on is not stated")
+        return
+    try:
+        quantity, price = cells.amount(record.content, "makerPreventedQuantity"), cells.amount(record.content, "price")
+        at, name = cells.moment(record.content, "transactTime"), cells.name_of(record.content, "preventedMatchId")
+    except Malformed as malformed:
+        book.quarantine(record, str(malformed), [("transfers", "SPOT", asset) for asset in pair], None)
+        return
+    notional = cells.product(quantity, price)
+    bought = sides[0] == "BUY"
+    for leg, asset, amount in (
+        ("base", pair[0], quantity if bought else cells.negative(quantity)),
+        ("quote", pair[1], cells.negative(notional) if bought else notional),
+    ):
+        book.transfer(
+            record,
+            f"{symbol}:P{name}:{leg}",
+            wallet="SPOT",
+            asset=asset,
+            amount=amount,
+            at=at,
+            subtype="internal_out" if amount[0] == "-" else "internal_in",
+            txn_hash=f"{symbol}:P{name}",
+        )

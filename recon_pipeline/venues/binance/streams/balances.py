@@ -1,0 +1,297 @@
+"""Streams of balances: the day-end snapshots that the venue keeps, and what it only tells of the present."""
+
+from __future__ import annotations
+
+from recon_pipeline.venues.binance import endpoints as e
+from recon_pipeline.venues.binance.streams.shapes import (
+    at,
+    bare,
+    by,
+    content_key,
+    for_each,
+    once,
+    pages,
+    span,
+    stream,
+    under,
+    whole,
+)
+from recon_pipeline.venues.binance.streams.spot import keyless_subs
+from recon_pipeline.venues.streams import AccountFacts, Call, Paging, Stream
+
+_SNAPSHOT = "type updateTime data"
+_UNTIL_NOON = 12 * 60
+"""Day D appears some time after midnight of D+1; the hour is not documented."""
+_HOLDING = "asset free locked freeze withdrawing ipoable btcValuation assetName"
+_MARGIN_TOTALS = (
+    "created borrowEnabled marginLevel collateralMarginLevel totalAssetOfBtc totalLiabilityOfBtc totalNetAssetOfBtc "
+    "TotalCollateralValueInUSDT totalOpenOrderLossInUSDT tradeEnabled transferInEnabled transferOutEnabled "
+    "transferEnabled accountType userAssets"
+)
+
+
+def _snapshot(name: str, kind: str, product: str) -> Stream:
+    return stream(
+        name,
+        e.ACCOUNT_SNAPSHOT,
+        "snapshot",
+        kind,
+        _SNAPSHOT,
+        rows=under("snapshotVos"),
+        key=by("type", "updateTime"),
+        instant=at("updateTime"),
+        product=product,
+        calls=once(product, {"type": kind}),
+        window=span(29, reach=30),
+        paging=Paging("none", 30, "limit"),
+        horizon=3,
+        lag=_UNTIL_NOON,
+    )
+
+
+def _futures_of_keyless(facts: AccountFacts, kind: str) -> list[Call]:
+    return [{**call, "futuresType": kind} for call in keyless_subs(facts)]
+
+
+SNAPSHOTS: tuple[Stream, ...] = (
+    _snapshot("spot_snapshots", "SPOT", "spot"),
+    _snapshot("margin_snapshots", "MARGIN", "margin"),
+    _snapshot("futures_snapshots", "FUTURES", "futures"),
+)
+
+CAPTURES: tuple[Stream, ...] = (
+    stream(
+        "spot_account",
+        e.ACCOUNT,
+        "capture",
+        "SPOT",
+        "makerCommission takerCommission buyerCommission sellerCommission commissionRates canTrade canWithdraw "
+        "canDeposit brokered requireSelfTradePrevention preventSor updateTime accountType balances permissions uid",
+        rows=whole,
+        key=by("uid"),
+        instant=at("updateTime"),
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "funding_assets",
+        e.FUNDING_ASSETS,
+        "capture",
+        "FUNDING",
+        _HOLDING,
+        rows=bare,
+        key=by("asset"),
+        instant=at(),
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "flexible_positions",
+        e.FLEXIBLE_POSITIONS,
+        "capture",
+        "EARN",
+        "totalAmount tierAnnualPercentageRate latestAnnualPercentageRate yesterdayAirdropPercentageRate asset "
+        "airDropAsset canRedeem collateralAmount productId yesterdayRealTimeRewards cumulativeBonusRewards "
+        "cumulativeRealTimeRewards cumulativeTotalRewards autoSubscribe",
+        rows=under("rows"),
+        key=by("productId", "asset"),
+        instant=at(),
+        product="earn",
+        paging=pages(100),
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "locked_positions",
+        e.LOCKED_POSITIONS,
+        "capture",
+        "EARN",
+        "positionId parentPositionId projectId asset amount purchaseTime duration accrualDays rewardAsset APY "
+        "rewardAmt extraRewardAsset extraRewardAPR estExtraRewardAmt boostRewardAsset boostApr totalBoostRewardAmt "
+        "nextPay nextPayDate payPeriod redeemAmountEarly rewardsEndDate deliverDate redeemPeriod redeemingAmt "
+        "redeemTo partialAmtDeliverDate canRedeemEarly canFastRedemption autoSubscribe type status canReStake",
+        rows=under("rows"),
+        key=by("positionId"),
+        instant=at(),
+        product="earn",
+        paging=pages(100),
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "onchain_positions",
+        e.ONCHAIN_POSITIONS,
+        "capture",
+        "EARN",
+        "positionId projectId asset amount purchaseTime duration accrualDays rewardAsset APY rewardAmt nextPay "
+        "nextPayDate payPeriod rewardsPayDate rewardsEndDate deliverDate nextSubscriptionDate redeemingAmt redeemTo "
+        "canRedeemEarly autoSubscribe type status",
+        rows=under("rows"),
+        key=by("positionId"),
+        instant=at(),
+        product="earn",
+        paging=pages(100),
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "margin_account",
+        e.MARGIN_ACCOUNT,
+        "capture",
+        "MARGIN",
+        _MARGIN_TOTALS,
+        rows=whole,
+        key=content_key,
+        instant=at(),
+        product="margin",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "isolated_account",
+        e.ISOLATED_ACCOUNT,
+        "capture",
+        "ISOLATED_MARGIN",
+        "baseAsset quoteAsset symbol isolatedCreated enabled marginLevel marginLevelStatus marginRatio indexPrice "
+        "liquidatePrice liquidateRate tradeEnabled",
+        rows=under("assets"),
+        key=by("symbol"),
+        instant=at(),
+        product="margin",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "futures_balance",
+        e.FUTURES_BALANCE,
+        "capture",
+        "FUTURES",
+        "accountAlias asset balance crossWalletBalance crossUnPnl availableBalance maxWithdrawAmount marginAvailable "
+        "updateTime",
+        rows=bare,
+        key=by("asset"),
+        instant=at("updateTime"),
+        product="futures",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "futures_coin_balance",
+        e.FUTURES_COIN_BALANCE,
+        "capture",
+        "FUTURES_COIN",
+        "accountAlias asset balance withdrawAvailable crossWalletBalance crossUnPnl availableBalance updateTime",
+        rows=bare,
+        key=by("asset"),
+        instant=at("updateTime"),
+        product="futures_coin",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "option_account",
+        e.OPTION_ACCOUNT,
+        "capture",
+        "OPTION",
+        "asset greek time canTrade canDeposit canWithdraw reduceOnly tradeGroupId",
+        rows=whole,
+        key=content_key,
+        instant=at("time"),
+        product="option",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "portfolio_margin_balance",
+        e.PM_BALANCE,
+        "capture",
+        "PORTFOLIO_MARGIN",
+        "asset totalWalletBalance crossMarginAsset crossMarginBorrowed crossMarginFree crossMarginInterest "
+        "crossMarginLocked umWalletBalance umUnrealizedPNL cmWalletBalance cmUnrealizedPNL updateTime negativeBalance "
+        "optionWalletBalance optionEquity",
+        rows=bare,
+        key=by("asset"),
+        instant=at("updateTime"),
+        product="portfolio_margin",
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "sub_assets",
+        e.SUB_ASSETS,
+        "capture",
+        "SPOT",
+        _HOLDING,
+        rows=under("balances"),
+        key=by("asset"),
+        instant=at(),
+        calls=keyless_subs,
+        by_master=True,
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "sub_margin_account",
+        e.SUB_MARGIN_ACCOUNT,
+        "capture",
+        "MARGIN",
+        "email marginLevel totalAssetOfBtc totalLiabilityOfBtc totalNetAssetOfBtc marginTradeCoeffVo "
+        "marginUserAssetVoList",
+        rows=whole,
+        key=by("email"),
+        instant=at(),
+        calls=keyless_subs,
+        by_master=True,
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "sub_futures_account",
+        e.SUB_FUTURES_ACCOUNT,
+        "capture",
+        "FUTURES",
+        "futureAccountResp deliveryAccountResp",
+        rows=whole,
+        key=content_key,
+        instant=at(),
+        calls=lambda facts: _futures_of_keyless(facts, "1"),
+        by_master=True,
+        horizon=3,
+        lag=0,
+    ),
+    stream(
+        "sub_futures_coin_account",
+        e.SUB_FUTURES_ACCOUNT,
+        "capture",
+        "FUTURES_COIN",
+        "futureAccountResp deliveryAccountResp",
+        rows=whole,
+        key=content_key,
+        instant=at(),
+        calls=lambda facts: _futures_of_keyless(facts, "2"),
+        by_master=True,
+        horizon=3,
+        lag=0,
+    ),
+)
+
+MANAGED: tuple[Stream, ...] = (
+    stream(
+        "managed_snapshots",
+        e.MANAGED_SNAPSHOT,
+        "snapshot",
+        "SPOT",
+        _SNAPSHOT,
+        rows=under("snapshotVos"),
+        key=by("email", "type", "updateTime"),
+        instant=at("updateTime"),
+        calls=lambda facts: [{**call, "type": "SPOT"} for call in for_each("managed_subs", "email", "spot")(facts)],
+        by_master=True,
+        window=span(29, reach=30),
+        paging=Paging("none", 30, "limit"),
+        horizon=3,
+        lag=_UNTIL_NOON,
+    ),
+)
+
+BALANCES: tuple[Stream, ...] = (*SNAPSHOTS, *MANAGED, *CAPTURES)

@@ -1,0 +1,247 @@
+"""What the entries of the table are made of: envelopes, keys, instants, spans, pages and calls."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.venues.streams import AccountFacts, Call, Content, Paging, Role, Stream, Window
+
+Rows = Callable[[Any], Sequence[Content]]
+Key = Callable[[Call, Content], str]
+Instant = Callable[[Content], datetime | None]
+Calls = Callable[[AccountFacts], Sequence[Call]]
+Pending = Callable[[Content], bool]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SUCCESS_CODES = frozenset({0, 200, "0", "200", "000000", "000000000"})
+
+
+class UnexpectedAnswer(ReconError):  # noqa: N818 - the name says what is the matter
+    """An answer of status 200 whose body does not have the shape of its endpoint."""
+
+
+# --- envelopes --------------------------------------------------------------------------------------------------------
+
+
+def _unexpected(found: str, expected: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        found,
+        expected=expected,
+        next_step="the answer is in the archive; the window stays open and is asked again with the next run",
+    )
+
+
+def refuse_failure(answer: Any) -> None:
+    """Raises UnexpectedAnswer for an error that came with status 200: a code of its own, or success false."""
+    if not isinstance(answer, Mapping):
+        return
+    code = answer.get("code", 0)
+    if answer.get("success") is False or (code not in _SUCCESS_CODES and str(code) not in _SUCCESS_CODES):
+        raise _unexpected(f"the body states the error {code!r}", "a body that states success")
+
+
+def _records(found: Any, where: str) -> Sequence[Content]:
+    if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+        raise _unexpected(f"{where} is not a list of records", "a JSON list of objects")
+    return found
+
+
+def bare(answer: Any) -> Sequence[Content]:
+    """The answer is the list itself."""
+    refuse_failure(answer)
+    return _records(answer, "the body")
+
+
+def under(*path: str, may_be_absent: bool = False) -> Rows:
+    """The list stands under these names. `may_be_absent`: the venue leaves the last name out when there is nothing."""
+
+    def rows(answer: Any) -> Sequence[Content]:
+        refuse_failure(answer)
+        found = answer
+        for name in path:
+            if not isinstance(found, Mapping):
+                raise _unexpected(f"{name} stands in no object", "an object with " + ".".join(path))
+            if may_be_absent and name == path[-1] and found.get(name) is None:
+                return ()
+            if name not in found:
+                raise _unexpected(f"{name} is missing", "an object with " + ".".join(path))
+            found = found[name]
+        return _records(found, ".".join(path))
+
+    return rows
+
+
+def whole(answer: Any) -> Sequence[Content]:
+    """The answer is one record."""
+    refuse_failure(answer)
+    if not isinstance(answer, Mapping):
+        raise _unexpected("the body is no object", "a JSON object")
+    return (answer,)
+
+
+# --- keys and instants ------------------------------------------------------------------------------------------------
+
+
+def _told(value: Any) -> str:
+    return str(value) if isinstance(value, Decimal) else f"{type(value).__name__}:{value}"
+
+
+def content_key(call: Call, content: Content) -> str:
+    """For a record without an id: the digest of what it says. Equal records of one read need their occurrence added."""
+    told = json.dumps([dict(call), dict(content)], sort_keys=True, separators=(",", ":"), default=_told)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can name a record: text that is not blank, or a whole number."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.strip() != "")
+
+
+def by(*names: str) -> Key:
+    """The fields that name the record, joined by a colon; its digest if one of them is not there."""
+
+    def key(call: Call, content: Content) -> str:
+        values = [content.get(name, call.get(name)) for name in names]
+        return ":".join(str(v) for v in values) if all(is_id(v) for v in values) else content_key(call, content)
+
+    return key
+
+
+def instant_of(value: Any) -> datetime | None:
+    """An instant in seconds, milliseconds or microseconds by its magnitude, or UTC text; None for anything else."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        if not value.isascii() or not value.isdigit():
+            return _instant_of_text(value)
+        value = int(value)
+    if not isinstance(value, int) or not 0 < value < 10**17:
+        return None
+    microseconds = value * 1_000_000 if value < 10**11 else value * 1_000 if value < 10**14 else value
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _instant_of_text(value: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def at(*names: str) -> Instant:
+    """The first of the fields that states an instant."""
+
+    def instant(content: Content) -> datetime | None:
+        return next((moment for name in names if (moment := instant_of(content.get(name))) is not None), None)
+
+    return instant
+
+
+# --- spans and pages --------------------------------------------------------------------------------------------------
+
+
+def span(
+    days: float,
+    *,
+    reach: float | None = None,
+    names: tuple[str, str] = ("startTime", "endTime"),
+    below: bool = False,
+    is_end_exclusive: bool = False,
+    unit: Literal["ms", "s", "text"] = "ms",
+) -> Window:
+    """At most so many days at once (`below`: less than that), and how many days back the venue tells."""
+    longest = timedelta(days=days) - timedelta(milliseconds=1 if below else 0)
+    retention = None if reach is None else timedelta(days=reach)
+    return Window(*names, longest, unit, retention, is_end_exclusive)
+
+
+def pages(size: int, page: str = "current", size_param: str | None = "size") -> Paging:
+    """Pages counted from 1."""
+    return Paging("page", size, size_param, page)
+
+
+def halves(size: int, size_param: str | None = "limit") -> Paging:
+    """No cursor: a full answer is asked for again in halves of its span."""
+    return Paging("bisect", size, size_param)
+
+
+ALL_AT_ONCE = Paging()
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+def never(_: Content) -> bool:
+    """No record of the stream changes later."""
+    return False
+
+
+def while_in(name: str, *values: str | int) -> Pending:
+    """The record may still change while the field has one of the values, compared without regard to case."""
+    pending = {str(value).casefold() for value in values}
+    return lambda content: str(content.get(name)).casefold() in pending
+
+
+def once(product: str, *calls: Call) -> Calls:
+    """The same calls for every account that has opened the product; one without parameters if none is given."""
+    made = calls or ({},)
+    return lambda facts: made if product in facts.products else ()
+
+
+def for_each(extra: str, name: str, product: str) -> Calls:
+    """One call for each of the values that recon.yaml or a capture states, such as the symbols of isolated margin."""
+    return lambda facts: [{name: value} for value in facts.extras.get(extra, ())] if product in facts.products else []
+
+
+def as_asked(_: AccountFacts) -> Sequence[Call]:
+    """The calls come from discovery, a symbol at a time."""
+    return ()
+
+
+def stream(
+    name: str,
+    endpoint: Endpoint,
+    role: Role,
+    wallets: str,
+    known: str,
+    *,
+    rows: Rows,
+    key: Key,
+    instant: Instant,
+    product: str = "spot",
+    calls: Calls | None = None,
+    window: Window | None = None,
+    paging: Paging = ALL_AT_ONCE,
+    horizon: int = 14,
+    lag: int = 60,
+    pending: Pending = never,
+    by_master: bool = False,
+    is_verified: bool = True,
+) -> Stream:
+    """One entry. `wallets` and `known` are names with blanks between them."""
+    return Stream(
+        name=name,
+        endpoint=endpoint,
+        role=role,
+        wallets=tuple(wallets.split()),
+        calls=calls or once(product),
+        window=window,
+        paging=paging,
+        rows=rows,
+        key=key,
+        instant=instant,
+        horizon_days=horizon,
+        lag_minutes=lag,
+        is_pending=pending,
+        asked_with="master" if by_master else "own",
+        product=product,
+        known=frozenset(known.split()),
+        is_verified=is_verified,
+    )
