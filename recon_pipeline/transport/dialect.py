@@ -18,8 +18,8 @@ from recon_pipeline.transport.signing import Params
 class RawRequest:
     """A request as its bytes go on the wire: nothing of it is encoded again."""
 
-    query: str = ""
-    body: bytes = b""
+    query: str = field(default="", repr=False)
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Texts in it that must not show anywhere: the key and the signature."""

@@ -157,7 +157,7 @@ class BinanceDialect:
             return _banned(code, message, wait_seconds)
         if status == 429:
             meaning = _TOO_MANY
-        elif code in ERROR_CODES:
+        elif isinstance(code, int) and code in ERROR_CODES:
             meaning = _of_endpoint(ERROR_CODES[code], endpoint)
         else:
             meaning = _of_status(status)
@@ -192,7 +192,7 @@ def _told(body: Any) -> tuple[int | str | None, str]:
         is_error = False
     if is_error and code is not None:
         return _number(code), message
-    if body.get("success") is False or body.get("status") in ("ERROR", "FAIL"):
+    if body.get("success") is False:
         return "success:false" if code is None else _number(code), message
     return None, message
 
