@@ -21,6 +21,8 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "realtime_rewards": ("position", "spot"),
         "fiat_wallet": ("spot", "funding"),
         "status_6_deposits": ("credited", "not_credited"),
+        "product_rewards": ("history", "dividends"),
+        "converted_interest": ("interest_history", "capital_flow"),
     }
 }
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from recon_pipeline.transport.endpoints import Bucket, Endpoint
 from recon_pipeline.venues.drain import Drain, PageRepeated, WindowTooFull
-from recon_pipeline.venues.pull import EQUAL_ROWS, midnight, numbered, spans
-from recon_pipeline.venues.streams import Call, Content, Paging, Stream, Window
+from recon_pipeline.venues.pull import midnight, numbered, spans
+from recon_pipeline.venues.streams import EQUAL_ROWS, Call, Content, Paging, Stream, Window
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = datetime(2026, 3, 31, tzinfo=UTC) - timedelta(milliseconds=1)

@@ -14,11 +14,9 @@ from typing import Any
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
-from recon_pipeline.venues.streams import AccountFacts, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
 
 ONE_DAY = timedelta(days=1)
-EQUAL_ROWS = "equal:"
-"""How a key begins that is made of a record's content, for want of an id: equal ones are then told apart by number."""
 
 
 class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter

@@ -66,14 +66,18 @@ class Pull:
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
         self.asked.check()
-        self._markets()
-        facts = self._accounts()
+        facts = self.look_at_accounts()
         ledger = Ledger(self.raw)
         wanted = [of_account for of_account in facts.values() if self._is_wanted(of_account.email)]
         self.each(wanted, lambda of_account: self._account(of_account, ledger))
         return facts
 
     # -- accounts
+
+    def look_at_accounts(self) -> dict[str, AccountFacts]:
+        """The accounts as they are now; the list of markets too, if it was not read today."""
+        self._markets()
+        return self._accounts()
 
     def _accounts(self) -> dict[str, AccountFacts]:
         """What each key says of its account and of the sub-accounts that it may see."""

@@ -18,8 +18,9 @@ from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import RawStore, exact
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
+from recon_pipeline.venues.binance.capture import races
 from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, map_records, quarantine_row
-from recon_pipeline.venues.binance.streams import STREAMS
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.streams import AccountFacts, RawRecord
@@ -67,6 +68,7 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     told = told_by(raw)
     context = context_of(api, told, raw.decisions())
     mapped = map_records(told.records, context)
+    raced = without_races(mapped, told.records)
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
@@ -86,7 +88,7 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     return Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
-        quarantine=_quarantine(validated, mapped, told.doubted),
+        quarantine=_quarantine(validated, mapped, [*raced, *map(_doubted_row, told.doubted)]),
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
@@ -163,12 +165,40 @@ def table_of(frame: Frame, rows: Sequence[Mapping[str, Any]], fids: Mapping[str,
     return pa.table(columns)
 
 
-def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, doubted: Iterable[RawRecord]) -> pa.Table:
-    """What frames refused, what the mapping could not read, and what one read told in two ways."""
-    refused: list[Mapping[str, Any]] = [
-        quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT
-    ]
-    refused += [_doubted_row(record) for record in doubted]
+def without_races(mapped: Mapped, records: Iterable[RawRecord]) -> list[Mapping[str, Any]]:
+    """Take out of the balances those that a flow moved while they were captured; they go to quarantine."""
+    captures = [record for record in records if BY_NAME[record.stream].role == "capture"]
+    found = races(captures, [*mapped.transfers, *mapped.trades], lambda record: BY_NAME[record.stream].wallets[0])
+    if not found:
+        return []
+    kept, refused = [], []
+    for row in mapped.balances:
+        flow = found.get((row["account"], row["wallet"], row["asset"], row["as_of"].isoformat()))
+        if flow is None:
+            kept.append(row)
+            continue
+        refused.append(
+            {
+                "frame": "balances",
+                "error": "CaptureRace",
+                "reason": f"{flow} moved it while it was captured; expected a wallet at rest; next: nothing, the next"
+                " day's window reaches over this day",
+                "file": row["source"],
+                "account": row["account"],
+                "wallet": row["wallet"],
+                "asset": row["asset"],
+                "instant": row["as_of"],
+                "date": row["date"],
+                "content": "{}",
+            }
+        )
+    mapped.balances[:] = kept
+    return refused
+
+
+def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """What frames refused, what the mapping could not read, and what cannot be believed for another reason."""
+    refused = [*(quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT), *besides]
     tables = [result.quarantine for result in validated.values()]
     tables.append(pa.Table.from_pylist(refused, schema=QUARANTINE))
     table = pa.concat_tables(tables)
@@ -176,18 +206,22 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, doubted: Ite
 
 
 def _doubted_row(record: RawRecord) -> Mapping[str, Any]:
+    """What one read told in two ways: a flow may be of any wallet of the account, a balance is of its stream's."""
+    stream = BY_NAME[record.stream]
+    is_balance = stream.role in ("snapshot", "capture")
     asset = record.content.get("coin") or record.content.get("asset")
+    instant = stream.instant(record.content)
     return {
-        "frame": "transfers",
+        "frame": "balances" if is_balance else "transfers",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
         "account": record.account,
-        "wallet": None,
-        "asset": asset if isinstance(asset, str) else None,
-        "instant": None,
-        "date": None,
+        "wallet": stream.wallets[0] if is_balance else None,
+        "asset": asset if isinstance(asset, str) and not is_balance else None,
+        "instant": instant,
+        "date": instant.date() if instant else None,
         "content": "{}",
     }

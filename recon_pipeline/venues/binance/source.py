@@ -16,11 +16,12 @@ from recon_pipeline.transport.budgets import Budgets
 from recon_pipeline.transport.client import Client
 from recon_pipeline.transport.clock import Clock, LiveClock, SharedClock, clock_of
 from recon_pipeline.transport.credentials import Credentials
+from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.prices import pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, read_venue
+from recon_pipeline.venues.binance.reading import FAMILIES, context_of, read_venue, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -60,6 +61,17 @@ class BinanceSource:
             Trades(pull, facts, left_over, self._since).run()
             pull_prices(pull, read_venue(self._venue, self._api, raw))
             self._problems = tuple(pull.problems)
+
+    def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
+        """Capture what has no history and closes yesterday; how many captures were made, and what went wrong.
+
+        Needs no lock of the venue: captures are added, never changed, and may not wait for a backfill.
+        """
+        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
+            pull.look_at_accounts()
+            told = told_by(raw)
+            made = Capture(pull, context_of(self._api, told, raw.decisions())).run()
+            return made, tuple(pull.problems)
 
     def read(self) -> Reading:
         """Everything that was told so far."""
