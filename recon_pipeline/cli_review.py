@@ -85,6 +85,29 @@ def coverage(
     return 3 if holes else 0
 
 
+@click.command()
+@click.option("--venue", help="This venue only.")
+@as_json
+def capture(venue: str | None, is_json: bool) -> int:
+    """Capture balances that have no history; closes yesterday until 06:00 UTC."""
+    settings = load_settings()
+    from recon_pipeline.venues.sources import capture_now
+
+    url = _database()
+    made, problems = 0, []
+    for name in [venue] if venue else list(settings.venues):
+        of_venue, found = capture_now(settings, name, url, lambda _: None)
+        made += of_venue
+        problems += [{"venue": name, "name": type(error).__name__, "text": str(error)} for error in found]
+    if is_json:
+        click.echo(_json({"captures": made, "problems": problems}))
+    else:
+        click.echo(f"{made} captures")
+        for problem in problems:
+            click.echo(problem["text"], err=True)
+    return 3 if problems else 0
+
+
 def _ledger(
     settings: Settings, venue: str | None, account: str | None, first: date | None, last: date | None
 ) -> list[dict[str, Any]]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from recon_pipeline.config import Settings
+from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.journal import files_version, last_good_files, record_files
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.statements.reading import read_folder
+
+if TYPE_CHECKING:
+    from recon_pipeline.venues.binance.source import BinanceSource
 
 Residuals = Mapping[tuple[str, str, date], Mapping[str, Decimal]]
 """What a reading leaves unexplained, by asset, of each (account, wallet, day); nothing where all is explained."""
@@ -74,12 +78,24 @@ class StatementsSource:
         return files_version(self._url, self._venue.name)
 
 
+def capture_now(
+    settings: Settings, venue: str, url: str, say: Callable[[str], None], check: Callable[[], None] = lambda: None
+) -> tuple[int, tuple[ReconError, ...]]:
+    """Capture what a venue tells of the present alone and what closes yesterday; how many captures were made, and what
+    went wrong. Nothing at a venue of statements."""
+    source = source_of(settings, venue, url)
+    if isinstance(source, StatementsSource):
+        return 0, ()
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return source.capture(Asked([yesterday], yesterday, None, say, check, lambda _: {}))
+
+
 def readings(settings: Settings) -> Path:
     """Where the last reading of each venue is kept."""
     return settings.home / "readings"
 
 
-def source_of(settings: Settings, venue: str, url: str) -> Source:
+def source_of(settings: Settings, venue: str, url: str) -> StatementsSource | BinanceSource:
     """The source of a venue, by its kind."""
     if settings.venues[venue].kind == "statements":
         return StatementsSource(settings, venue, url)

@@ -19,7 +19,7 @@ from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import RawStore, exact
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
 from recon_pipeline.venues.binance.capture import races
-from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, map_records, quarantine_row
+from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
@@ -171,7 +171,8 @@ def without_races(mapped: Mapped, records: Iterable[RawRecord]) -> list[Mapping[
     found = races(captures, [*mapped.transfers, *mapped.trades], lambda record: BY_NAME[record.stream].wallets[0])
     if not found:
         return []
-    kept, refused = [], []
+    kept: list[Row] = []
+    refused: list[Mapping[str, Any]] = []
     for row in mapped.balances:
         flow = found.get((row["account"], row["wallet"], row["asset"], row["as_of"].isoformat()))
         if flow is None:
