@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon_pipeline.cli_review import capture, coverage, errors
+from recon_pipeline.cli_venues import sandbox, venues
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
@@ -47,6 +48,8 @@ def cli() -> None:
 cli.add_command(capture)
 cli.add_command(coverage)
 cli.add_command(errors)
+cli.add_command(sandbox)
+cli.add_command(venues)
 
 
 def main() -> None:
