@@ -31,7 +31,7 @@ being the default."""
 EXTRAS = ("isolated_symbols", "mining_users", "mining_algorithms", "option_currencies", "detail_symbols")
 """What only the user knows of an account, and some streams need."""
 
-_ACCOUNT_KEYS = ("credentials", "default_wallet", *EXTRAS)
+_ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?")
 
@@ -46,6 +46,8 @@ class ApiAccount:
     name: str
     credentials: str | None
     default_wallet: str = "SPOT"
+    user_id: str | None = None
+    """Its number in the statements that a person downloads."""
     extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -86,7 +88,14 @@ def _account(name: str, at: Value) -> ApiAccount:
             " BINANCE_MAIN_SECRET in the environment",
         )
     extras = {key: tuple(item.text() for item in value.items()) for key in EXTRAS if (value := section.get(key))}
-    return ApiAccount(name, text, wallet.choice(("SPOT", "FUNDING")) if wallet else "SPOT", extras)
+    user_id = section.get("user_id")
+    return ApiAccount(
+        name,
+        text,
+        wallet.choice(("SPOT", "FUNDING")) if wallet else "SPOT",
+        user_id.text(expected="the User_ID of its statements") if user_id else None,
+        extras,
+    )
 
 
 def _sandbox(at: Value | None) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon_pipeline.cli_review import capture, coverage, errors
-from recon_pipeline.cli_venues import sandbox, venues
+from recon_pipeline.cli_venues import compare, sandbox, venues
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
@@ -46,6 +46,7 @@ def cli() -> None:
 
 
 cli.add_command(capture)
+cli.add_command(compare)
 cli.add_command(coverage)
 cli.add_command(errors)
 cli.add_command(sandbox)

@@ -65,6 +65,44 @@ def _streams(venue: VenueSettings) -> list[dict[str, Any]]:
     ]
 
 
+@click.command()
+@click.option("--venue", required=True, help="A venue that is asked over HTTP.")
+@as_json
+def compare(venue: str, is_json: bool) -> int:
+    """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ."""
+    settings = load_settings()
+    of_venue = settings.venues.get(venue)
+    if of_venue is None or of_venue.api is None:
+        known = ", ".join(name for name, each in settings.venues.items() if each.api)
+        raise ConfigError(f"'{venue}' is not asked over HTTP", where="--venue", expected=known or "such a venue")
+    from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.venues.binance.comparing import compare_statements
+
+    found, read = compare_statements(of_venue, open_database(settings))
+    rows = [
+        {
+            "told_by": line.side,
+            "account": line.account,
+            "wallet": line.wallet or "",
+            "asset": line.asset,
+            "amount": format(line.amount, "f"),
+            "at": f"{line.at:%Y-%m-%d %H:%M:%S}",
+            "what": line.what,
+            "where": line.place,
+        }
+        for line in found
+    ]
+    if is_json:
+        click.echo(json.dumps({"statement_rows": read, "told_by_one_side": rows}, indent=2))
+    elif rows:
+        from recon_pipeline.terminal import console, rows_table
+
+        console().print(rows_table("Told by one side alone", rows, list(rows[0]), most=200))
+    if not rows and not is_json:
+        click.echo(f"{read} rows of statements, each told by the API too, and no other")
+    return 1 if rows else 0
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> None:

@@ -173,7 +173,13 @@ class Pull:
         told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
         listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
         now = self.clock.now()
-        self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, {"markets": listed}, None, answer.response_id)], {}, now)
+        self.raw.keep(
+            EVERYBODY,
+            LISTED,
+            [Told(LISTED, {}, {"markets": listed, "routed": _routed(answer.json)}, None, answer.response_id)],
+            {},
+            now,
+        )
         self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
 
     # -- the parts
@@ -248,6 +254,11 @@ class Pull:
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
         record_problem(self.url, self.venue, problem_of(error, email, stream, symbol))
+
+
+def _routed(answer: Mapping[str, Any]) -> list[str]:
+    """The markets whose orders may be filled by routing: such fills are told as allocations."""
+    return sorted({str(symbol) for route in answer.get("sors", ()) for symbol in route.get("symbols", ())})
 
 
 def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = None) -> Problem:

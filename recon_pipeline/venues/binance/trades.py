@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.discovery import (
@@ -26,12 +25,14 @@ from recon_pipeline.venues.binance.discovery import (
 )
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.drain import Ask
+from recon_pipeline.venues.drain import Ask, PageRepeated
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
-from recon_pipeline.venues.streams import AccountFacts
+from recon_pipeline.venues.streams import AccountFacts, Stream
 
 TRADES = BY_NAME["spot_trades"]
+ALLOCATIONS = BY_NAME["allocations"]
+_ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
 LAG = timedelta(minutes=TRADES.lag_minutes)
@@ -62,6 +63,7 @@ class Trades:
         self._rotate(accounts)
         self._note_purged(accounts)
         self._mark(accounts, found)
+        self._allocations(accounts)
 
     def _can_ask(self, email: str) -> bool:
         wanted = self.pull.asked.accounts
@@ -102,7 +104,7 @@ class Trades:
             for market in markets:
                 self.pull.asked.check()
                 try:
-                    self._ask(email, ask, market, known[email].get(market.symbol))
+                    self._ask(TRADES, email, ask, market, known[email].get(market.symbol))
                 except AccountStopped:
                     return
 
@@ -116,17 +118,18 @@ class Trades:
 
     # -- one market
 
-    def _ask(self, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
-        with self.pull.told_of(email, TRADES.name, TRADES, symbol=market.symbol):
+    def _ask(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+        with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
             try:
-                self._drain(email, ask, market, known)
+                self._drain(stream, email, ask, market, known)
             except InvalidSymbol:
                 self.pull.refresh_markets()
                 if market.symbol in {other.symbol for other in self._markets()}:
-                    self._drain(email, ask, market, known)
+                    self._drain(stream, email, ask, market, known)
 
-    def _drain(self, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+    def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
+        by_id, size = str(stream.paging.page_param), stream.paging.size
         frozen_at = self.pull.clock.now()
         call = {"symbol": market.symbol}
         goes_on = known is not None and known.asked_from <= self.since
@@ -134,18 +137,18 @@ class Trades:
         told: list[Told] = []
         next_id = known.last_id + 1 if known is not None and goes_on and known.last_id is not None else None
         while True:
-            place = ("startTime", str(_ms(begin))) if next_id is None else ("fromId", str(next_id))
-            answer = ask(TRADES.endpoint, [*call.items(), place, ("limit", str(TRADES.paging.size))])
-            rows = TRADES.rows(answer.json)
-            told += [Told(TRADES.key(call, row), call, row, TRADES.instant(row), answer.response_id) for row in rows]
-            ids = [int(row["id"]) for row in rows]
-            if len(rows) < TRADES.paging.size:
+            place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
+            answer = ask(stream.endpoint, [*call.items(), place, ("limit", str(size))])
+            rows = stream.rows(answer.json)
+            told += [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
+            ids = [int(row[_ID[stream.name]]) for row in rows]
+            if len(rows) < size:
                 break
             if next_id is not None and max(ids) < next_id:
-                raise ReconError("a page of trades went back", where=f"{TRADES.endpoint}, {market.symbol}")
+                raise PageRepeated("a page of trades went back", where=f"{stream.endpoint}, {market.symbol}")
             next_id = max(ids) + 1
         instants = [each.instant for each in told if each.instant is not None]
-        ids = [int(each.content["id"]) for each in told]
+        ids = [int(each.content[_ID[stream.name]]) for each in told]
         asked = SymbolAsked(
             market.symbol,
             asked_from=begin if goes_on else self.since,
@@ -154,7 +157,32 @@ class Trades:
             trades=len(ids),
             last_trade_at=max(instants, default=None),
         )
-        self.pull.raw.keep_symbol(email, TRADES.name, asked, told, frozen_at)
+        self.pull.raw.keep_symbol(email, stream.name, asked, told, frozen_at)
+
+    def _allocations(self, accounts: Iterable[str]) -> None:
+        """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
+        now, days = self.pull.clock.now(), self.pull.asked.days
+        routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in exact(row.content)["routed"]}
+        markets = [market for market in self._markets() if market.symbol in routed]
+        known = self._asked(ALLOCATIONS)
+
+        def ask_account(email: str) -> None:
+            ask = self.pull.ask_as(email)
+            for market in unasked(markets, known[email], self.since, self._end):
+                self.pull.asked.check()
+                try:
+                    self._ask(ALLOCATIONS, email, ask, market, known[email].get(market.symbol))
+                except AccountStopped:
+                    return
+
+        self.pull.each(list(accounts) if markets else [], ask_account)
+        known = self._asked(ALLOCATIONS)
+        for email in accounts:
+            marks = {}
+            for day in days:
+                is_whole = not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
+                marks[day] = DayRead(("final" if markets else "not_applicable") if is_whole else "partial")
+            self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
 
     def _note_purged(self, accounts: Iterable[str]) -> None:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
@@ -185,9 +213,9 @@ class Trades:
 
     # -- what is known
 
-    def _asked(self) -> Mapping[str, dict[str, AskedMarket]]:
+    def _asked(self, stream: Stream = TRADES) -> Mapping[str, dict[str, AskedMarket]]:
         known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
-        for row in self.pull.raw.asked_symbols(TRADES.name):
+        for row in self.pull.raw.asked_symbols(stream.name):
             last_id = None if row.last_id is None else int(row.last_id)
             known[row.account][row.symbol] = AskedMarket(
                 row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at
