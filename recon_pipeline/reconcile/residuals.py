@@ -9,7 +9,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 
 from recon_pipeline.reconcile.kernel import reconcile
 from recon_pipeline.reconcile.plan import consulted
@@ -17,14 +16,14 @@ from recon_pipeline.reconcile.settings import KernelSettings
 from recon_pipeline.reconcile.storing import ByDay
 from recon_pipeline.stores.lake import Lake
 from recon_pipeline.venues.reading import Reading
-from recon_pipeline.venues.sources import Residuals
+from recon_pipeline.venues.sources import Residual, Residuals
 
 _INPUTS = ("transfers", "trades", "balances", "coverage")
 
 
 def residuals(settings: KernelSettings, reading: Reading, days: Sequence[date], as_of_day: date) -> Residuals:
     """actual - calculated of every position of these days that is not zero, whether its feeds were complete or not."""
-    found: dict[tuple[str, str, date], dict[str, Decimal]] = defaultdict(dict)
+    found: dict[tuple[str, str, date], dict[str, Residual]] = defaultdict(dict)
     with tempfile.TemporaryDirectory(prefix="recon-residuals-") as folder:
         lake = Lake(folder)
         plan = consulted(reading.frames, reading.quarantine, days)
@@ -37,9 +36,11 @@ def residuals(settings: KernelSettings, reading: Reading, days: Sequence[date], 
             write.commit()
         reconcile(lake, settings, days, as_of_day, run="residuals")
         rows = lake.read("reconciliation", settings.venue, list(days)).select(
-            ["account", "wallet", "date", "asset", "variance_in_asset"]
+            ["account", "wallet", "date", "asset", "variance_in_asset", "status"]
         )
     for row in rows.to_pylist():
         if row["variance_in_asset"]:
-            found[row["account"], row["wallet"], row["date"]][row["asset"]] = row["variance_in_asset"]
+            is_closed = row["status"] != "incomplete"
+            residual = Residual(row["variance_in_asset"], is_closed)
+            found[row["account"], row["wallet"], row["date"]][row["asset"]] = residual
     return found

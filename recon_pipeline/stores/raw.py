@@ -180,6 +180,23 @@ class RawStore:
             )
             return {row.record_digest: row.wallet for row in rows if row.wallet is not None}
 
+    def decide(self, record_digest: str, wallet: str | None, evidence: Mapping[str, Any]) -> None:
+        """Decide in which wallet a record counts, or (None) withdraw that; a version more if it was decided before."""
+        with self._transaction("storing a decision") as opened:
+            opened.execute(
+                sa.text(
+                    "INSERT INTO recon.wallet_decisions (venue, record_digest, version, wallet, evidence)"
+                    " SELECT :venue, :digest, 1 + coalesce(max(version), 0), :wallet, CAST(:evidence AS jsonb)"
+                    " FROM recon.wallet_decisions WHERE venue = :venue AND record_digest = :digest"
+                ),
+                {
+                    "venue": self._venue,
+                    "digest": record_digest,
+                    "wallet": wallet,
+                    "evidence": canonical_json(evidence),
+                },
+            )
+
     def version(self) -> str:
         """Another text whenever anything that a reading rests on has changed."""
         with self._transaction("reading what was pulled") as opened:

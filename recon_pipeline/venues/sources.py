@@ -18,7 +18,16 @@ from recon_pipeline.venues.statements.reading import read_folder
 if TYPE_CHECKING:
     from recon_pipeline.venues.binance.source import BinanceSource
 
-Residuals = Mapping[tuple[str, str, date], Mapping[str, Decimal]]
+
+@dataclass(frozen=True)
+class Residual:
+    """actual - calculated of a position on a day; `is_closed` if every feed of its window was complete."""
+
+    amount: Decimal
+    is_closed: bool
+
+
+Residuals = Mapping[tuple[str, str, date], Mapping[str, Residual]]
 """What a reading leaves unexplained, by asset, of each (account, wallet, day); nothing where all is explained."""
 
 

@@ -65,9 +65,7 @@ def told_by(raw: RawStore) -> Told:
 
 def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
     """Every record mapped and validated, with the ledger as coverage."""
-    told = told_by(raw)
-    context = context_of(api, told, raw.decisions())
-    mapped = map_records(told.records, context)
+    told, mapped = mapped_by(api, raw)
     raced = without_races(mapped, told.records)
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
@@ -96,6 +94,12 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
         counts={name: result.counts for name, result in validated.items()},
         problems=tuple(problems),
     )
+
+
+def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
+    """The records that count, and what they mean."""
+    told = told_by(raw)
+    return told, map_records(told.records, context_of(api, told, raw.decisions()))
 
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:

@@ -19,9 +19,10 @@ from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import READ_LIST
+from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, context_of, read_venue, told_by
+from recon_pipeline.venues.binance.reading import FAMILIES, context_of, mapped_by, read_venue, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -59,6 +60,7 @@ class BinanceSource:
                 return asked.residuals(read_venue(self._venue, self._api, raw))
 
             Trades(pull, facts, left_over, self._since).run()
+            place_flows(raw, mapped_by(self._api, raw)[1], left_over())
             pull_prices(pull, read_venue(self._venue, self._api, raw))
             self._problems = tuple(pull.problems)
 
