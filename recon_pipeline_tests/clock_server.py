@@ -21,6 +21,7 @@ class SimulatedTime:
         self.deadlines: dict[int, tuple[str | None, int]] = {}
         self.heard: dict[str, float] = {}
         self.moved = threading.Condition()
+        self.sleeps = 0
         self._numbers = count(1)
 
     def join(self) -> str:
@@ -45,6 +46,7 @@ class SimulatedTime:
             if until_us <= self.now_us:
                 return self.now_us
             number = next(self._numbers)
+            self.sleeps += 1
             self.deadlines[number] = (worker, until_us)
             if worker is not None:
                 self.awake.discard(worker)

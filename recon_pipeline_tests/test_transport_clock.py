@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recon_pipeline.transport.clock import LiveClock, SharedClock, clock_of, instant_of, microseconds
+from recon_pipeline.transport.clock import LiveClock, SharedClock, Stop, clock_of, go_on, instant_of, microseconds
 from recon_pipeline.transport.errors import ClockServerGone, NetworkError
 from recon_pipeline_tests.clock_server import clock_server
 
@@ -78,14 +78,39 @@ def test_simulated_time_stands_still_while_somebody_works() -> None:
         clock.close()
 
 
-def test_a_worker_that_was_thought_dead_joins_anew() -> None:
+def test_a_long_sleep_stays_on_the_wire_while_somebody_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server gives up whoever hangs up, and time would pass over the sleeper."""
+    monkeypatch.setattr("recon_pipeline.transport.clock._ANSWER_SECONDS", 0.3)
+    with clock_server(microseconds(START)) as (url, simulated):
+        clock, woken = SharedClock(url), list[datetime]()
+
+        def sleeper(stop: Stop) -> None:
+            with clock.working():
+                clock.sleep(10, stop)
+                woken.append(clock.now())
+
+        with clock.working():
+            threads = [threading.Thread(target=sleeper, args=(stop,)) for stop in (go_on, lambda: None)]
+            for thread in threads:
+                thread.start()
+            time.sleep(1.2)
+            assert simulated.sleeps == 2
+            clock.sleep(60)
+        for thread in threads:
+            thread.join(5)
+        assert woken == [START + timedelta(seconds=10)] * 2
+        clock.close()
+
+
+def test_a_worker_that_computes_for_long_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recon_pipeline.transport.clock._HEARTBEAT_SECONDS", 0.05)
     with clock_server(microseconds(START)) as (url, simulated):
         clock = SharedClock(url)
         with clock.working():
-            simulated.leave(str(clock._worker()))
-            clock.sleep(5)
-            assert clock.now() == START + timedelta(seconds=5)
-        assert not simulated.heard
+            (joined_at,) = simulated.heard.values()
+            time.sleep(0.5)
+            (heard_at,) = simulated.heard.values()
+            assert heard_at > joined_at + 0.2
         clock.close()
 
 

@@ -211,7 +211,10 @@ class Client:
         try:
             asked_at = self.clock.now()
             raw = self._dialect.sign(asked.endpoint, asked.params, asked.credentials, asked_at)
-            exchange = self._wire.exchange(asked.endpoint, raw)
+            try:
+                exchange = self._wire.exchange(asked.endpoint, raw)
+            finally:
+                self.clock.look_again()
             answer, found = self._judged(asked, raw, exchange, asked_at, grant)
         except NoAnswer as nothing:
             breaker.failed(self.clock.now())

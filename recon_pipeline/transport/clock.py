@@ -7,12 +7,18 @@ minutes of waiting pass in no time, and in the same order every time.
 
 from __future__ import annotations
 
+import json
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -65,6 +71,10 @@ class Clock(Protocol):
         """Around the work of a thread: a simulated time stands still meanwhile, but for its sleeps."""
         ...
 
+    def look_again(self) -> None:
+        """The venue has done something, which may have taken its time: `now` is not what it was."""
+        ...
+
     def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
         """Take the venue's time over; the others are readings of `time.monotonic` around the question."""
         ...
@@ -102,6 +112,9 @@ class LiveClock:
         """Nothing: the world's time stands still for nobody."""
         return _nothing()
 
+    def look_again(self) -> None:
+        """It is looked at each time."""
+
     def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
         """The venue read its clock somewhere between question and answer: in the middle, as far as one can tell."""
         self._anchor = (server_time, (asked_at + answered_at) / 2)
@@ -113,8 +126,6 @@ def _nothing() -> Iterator[None]:
 
 
 _ANSWER_SECONDS = 10.0
-_POLL_SECONDS = 2.0
-"""How long a sleep stays on the wire before `stop` is heard and it is asked again."""
 _HEARTBEAT_SECONDS = 5.0
 _ATTEMPTS = 3
 
@@ -122,18 +133,15 @@ _ATTEMPTS = 3
 class SharedClock:
     """The clock of a simulated venue, over HTTP.
 
-    Its time is read once and kept until this thread sleeps: it stands still while the thread works. A heartbeat tells
-    the server that the workers of this process live, however long they compute.
+    Its time is kept until this thread sleeps or asks the venue: it stands still while the thread works. A heartbeat
+    tells the server that the workers of this process live, however long they compute.
     """
 
     is_simulated = True
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        everyone = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-        self._http = httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False, limits=everyone)
         self._mine = threading.local()
-        self._workers: set[str] = set()
         self._awake: set[str] = set()
         self._lock = threading.Lock()
         self._beating: threading.Thread | None = None
@@ -142,9 +150,9 @@ class SharedClock:
     def now(self) -> datetime:
         """The simulated instant."""
         kept: int | None = getattr(self._mine, "now_us", None)
-        if kept is not None and self._worker() is not None:
-            return instant_of(kept)
-        return instant_of(self._keep(self._ask("GET", "")))
+        if kept is None or self._worker() is None:
+            kept = self._keep(self._ask("GET", ""))
+        return instant_of(kept)
 
     def sleep(self, seconds: float, stop: Stop = go_on) -> None:
         """Let that much simulated time pass."""
@@ -153,15 +161,15 @@ class SharedClock:
     def sleep_until(self, until: datetime, stop: Stop = go_on) -> None:
         """Let the simulated time come to that instant."""
         stop()
-        until_us = microseconds(until)
+        until_us, worker = microseconds(until), self._worker()
         if until_us <= microseconds(self.now()):
             return
-        self._falls_asleep()
+        self._set_awake(worker, False)
         try:
-            while not self._slept(until_us):
+            while self._keep(self._ask("POST", "/sleep", {"worker": worker, "until_us": until_us}, stop)) < until_us:
                 stop()
         finally:
-            self._wakes()
+            self._set_awake(worker, True)
         stop()
 
     @contextmanager
@@ -178,14 +186,17 @@ class SharedClock:
             if depth == 0:
                 self._leave()
 
-    def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
-        """Read it anew: somebody moved it while this thread worked."""
+    def look_again(self) -> None:
+        """Ask for the time anew when it is wanted."""
         self._mine.now_us = None
 
+    def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
+        """Somebody moved it while this thread worked."""
+        self.look_again()
+
     def close(self) -> None:
-        """End the heartbeat and the connections."""
+        """End the heartbeat."""
         self._closed.set()
-        self._http.close()
 
     # -- workers
 
@@ -196,42 +207,29 @@ class SharedClock:
     def _join(self) -> None:
         worker = str(self._ask("POST", "/join", {})["worker"])
         self._mine.worker = worker
-        self._mine.now_us = None
+        self.look_again()
+        self._set_awake(worker, True)
         with self._lock:
-            self._workers.add(worker)
-            self._awake.add(worker)
             if self._beating is None:
                 self._beating = threading.Thread(target=self._beat, name="recon-clock", daemon=True)
                 self._beating.start()
 
-    def _join_anew(self) -> None:
-        with self._lock:
-            self._workers.discard(self._worker() or "")
-        self._join()
-        self._falls_asleep()
-
     def _leave(self) -> None:
-        worker, self._mine.worker, self._mine.now_us = self._worker(), None, None
-        with self._lock:
-            self._workers.discard(worker or "")
-            self._awake.discard(worker or "")
+        worker, self._mine.worker = self._worker(), None
+        self.look_again()
+        self._set_awake(worker, False)
         with suppress(ClockServerGone):  # a server that is gone waits for nobody
             self._ask("POST", "/leave", {"worker": worker})
 
-    def _falls_asleep(self) -> None:
-        self._mine.now_us = None
-        with self._lock:
-            self._awake.discard(self._worker() or "")
-
-    def _wakes(self) -> None:
-        with self._lock:
-            if (worker := self._worker()) in self._workers:
-                self._awake.add(worker or "")
+    def _set_awake(self, worker: str | None, is_awake: bool) -> None:
+        if worker is not None:
+            with self._lock:
+                (self._awake.add if is_awake else self._awake.discard)(worker)
 
     def _beat(self) -> None:
         """A sleep that is over at once: the server hears of the worker, and nothing else happens.
 
-        Under the lock, for it would wake a worker that falls asleep at the same moment.
+        Under the lock, so that it speaks of nobody who falls asleep or leaves at the same moment.
         """
         while not self._closed.wait(_HEARTBEAT_SECONDS):
             with self._lock, suppress(ClockServerGone):
@@ -240,48 +238,74 @@ class SharedClock:
 
     # -- the wire
 
-    def _slept(self, until_us: int) -> bool:
-        """Sleep, for a while of real time at most; whether the simulated time has come."""
-        body = {"worker": self._worker(), "until_us": until_us}
-        try:
-            answer = self._http.post(f"{self._url}/sandbox/clock/sleep", json=body, timeout=_POLL_SECONDS)
-        except httpx.ReadTimeout:
-            return self._keep(self._ask("GET", "")) >= until_us
-        except httpx.HTTPError:
-            return self._keep(self._ask("POST", "/sleep", body)) >= until_us
-        if answer.status_code != httpx.codes.OK and body["worker"] is not None:
-            self._join_anew()  # nothing was heard of it for so long that it was thought dead
-            return False
-        return self._keep(_told(answer)) >= until_us
-
     def _keep(self, told: Any) -> int:
         now_us = int(told["now_us"])
         self._mine.now_us = now_us
         return now_us
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, stop: Stop = go_on) -> Any:
         problem = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
-                time.sleep(0.2 * attempt)
+                time.sleep(0.2 * (attempt - 1))
             try:
-                answer = self._http.request(method, f"{self._url}/sandbox/clock{path}", json=body)
-                return _told(answer)
-            except httpx.HTTPError as error:
-                problem = type(error).__name__
-            except (ValueError, RuntimeError) as error:  # another status, no JSON, or this clock was closed
-                problem = str(error)
+                return self._line().ask(method, f"/sandbox/clock{path}", body, stop)
+            except (OSError, HTTPException, ValueError) as error:
+                problem = str(error) or type(error).__name__
         raise ClockServerGone(
             f"the simulated clock does not answer: {problem}",
             endpoint=f"{method} {self._url}/sandbox/clock{path}",
             expected="the sandbox that serves the venue, up and with a simulated clock",
         )
 
+    def _line(self) -> _Line:
+        line: _Line | None = getattr(self._mine, "line", None)
+        if line is None:
+            line = self._mine.line = _Line(self._url)
+        return line
 
-def _told(answer: httpx.Response) -> Any:
-    if answer.status_code != httpx.codes.OK:
-        raise ValueError(f"HTTP {answer.status_code}")
-    return answer.json()
+
+class _Line:
+    """A thread's own connection to the server.
+
+    Whoever hangs up is given up by the server at once. So a sleep stays on the wire until it is over, and `stop` is
+    asked meanwhile: a timeout would let time pass over the sleeper.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
+        self._prefix = parts.path.rstrip("/")
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None, stop: Stop) -> Any:
+        """The JSON of an answer. Raises OSError, HTTPException, ValueError, and what `stop` raises."""
+        connection = self._connection
+        if connection.sock is not None and _can_read(connection.sock, 0.0):
+            connection.close()  # the server has ended an idle one
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, f"{self._prefix}{path}", content, {"Content-Type": "application/json"})
+            if stop is not go_on:
+                while not _can_read(connection.sock, _SLICE_SECONDS):
+                    stop()
+            elif path.endswith("/sleep"):
+                while not _can_read(connection.sock, _ANSWER_SECONDS):
+                    pass
+            answer = connection.getresponse()
+            text = answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        if answer.status != HTTPStatus.OK:
+            raise ValueError(f"HTTP {answer.status}")
+        return json.loads(text)
+
+
+def _can_read(connected: socket.socket, seconds: float) -> bool:
+    waiting = select.poll()
+    waiting.register(connected, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def clock_of(url: str) -> Clock:

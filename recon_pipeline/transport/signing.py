@@ -67,7 +67,8 @@ def signer(secret: str) -> Signer:
 
 def _of_pem(pem: str) -> Signer:
     try:
-        key = load_pem_private_key(pem.strip().encode(), password=None)
+        # an environment variable is often one line, with the ends of lines written out
+        key = load_pem_private_key(pem.strip().replace("\\n", "\n").encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unusable("the private key cannot be read") from None  # the library's own error may quote it
     if isinstance(key, rsa.RSAPrivateKey):

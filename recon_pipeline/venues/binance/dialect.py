@@ -43,7 +43,7 @@ _KEY_HEADER = "X-MBX-APIKEY"
 _USED_OF_HOST = "x-mbx-used-weight-1m"
 _USED_OF_ADDRESS = "x-sapi-used-ip-weight-1m"
 _USED_OF_ACCOUNT = "x-sapi-used-uid-weight-1m"
-_BANNED_UNTIL = re.compile(r"banned until (\d{13})(?!\d)")
+_BANNED_UNTIL = re.compile(r"banned until ([0-9]{13})(?![0-9])")
 _BAN_SECONDS_MIN = 120.0
 _OK_CODES = frozenset({"0", "200", "000000", "000000000"})
 """Codes in the body of an answer that is none but what was asked for."""
@@ -205,7 +205,7 @@ def _json(text: str) -> Any:
 
 
 def _number(code: int | str) -> int | str:
-    return int(code) if isinstance(code, str) and re.fullmatch(r"-\d{4,6}", code) else code
+    return int(code) if isinstance(code, str) and re.fullmatch(r"-[0-9]{4,6}", code) else code
 
 
 def _of_endpoint(meaning: _Meaning, endpoint: Endpoint) -> _Meaning:
@@ -249,7 +249,7 @@ def _banned_until(message: str) -> datetime | None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """In seconds, or as an HTTP date."""
     text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return float(text)
     try:
         at = parsedate_to_datetime(text) if text else None
