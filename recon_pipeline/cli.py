@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon_pipeline.cli_review import capture, coverage, errors
+from recon_pipeline.cli_secrets import secrets
 from recon_pipeline.cli_venues import compare, sandbox, venues
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
@@ -50,6 +51,7 @@ cli.add_command(compare)
 cli.add_command(coverage)
 cli.add_command(errors)
 cli.add_command(sandbox)
+cli.add_command(secrets)
 cli.add_command(venues)
 
 

@@ -21,9 +21,16 @@ from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled, VenueError
+from recon_pipeline.transport.errors import (
+    AccountNotThere,
+    ApiKeyInvalid,
+    NotMainAccount,
+    ProductNotEnabled,
+    VenueError,
+)
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of
+from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.drain import Ask, Params
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller
@@ -36,6 +43,7 @@ START_DAYS = 7
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
+_NO_KEY = ("NoKey", "recon.yaml names no key for it")
 
 
 class NoCredentials(ReconError):  # noqa: N818 - the name says what is the matter
@@ -62,6 +70,8 @@ class Pull:
     keys: Mapping[str, Credentials | ReconError]
     asked: Asked
     problems: list[ReconError] = field(default_factory=list)
+    refused: dict[str, ReconError] = field(default_factory=dict)
+    """Accounts whose key may not be used, and why."""
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -87,6 +97,7 @@ class Pull:
         def look(email: str) -> None:
             ask = self.ask_as(email)
             with self.told_of(email, ACCOUNT_INFO):
+                self._check_key(email)
                 info[email] = self._one(email, ACCOUNT_INFO, ask, e.ACCOUNT_INFO)
                 subs[email] = self._subs(email, ask)
 
@@ -95,6 +106,16 @@ class Pull:
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
         return facts_of(self.api, info, subs)
+
+    def _check_key(self, email: str) -> None:
+        """Refuse a key that may do more than read: the account is not asked for anything else."""
+        credentials = self.keys[email]
+        if isinstance(credentials, Credentials):
+            try:
+                check_key(self.client, credentials, stop=self.asked.check)
+            except ApiKeyInvalid as refused:
+                self.refused[email] = refused
+                raise
 
     def _one(self, email: str, stream: str, ask: Ask, endpoint: Endpoint) -> Mapping[str, Any]:
         answer = ask(endpoint, [])
@@ -122,7 +143,9 @@ class Pull:
     def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
         """Every stream of one account."""
         if not self.has_key(facts.email):
-            self._cannot_ask(facts, "NoKey", "recon.yaml names no key for it")
+            why = self.refused.get(facts.email) or self.keys.get(facts.email)
+            told = (type(why).__name__, why.found) if isinstance(why, ReconError) else _NO_KEY
+            self._cannot_ask(facts, *told)
             return
         ask = self.ask_as(facts.email)
         puller = Puller(self.raw, ledger, self.clock.now, self.asked.check)
@@ -212,7 +235,7 @@ class Pull:
 
     def has_key(self, email: str) -> bool:
         """Whether anything can be asked with the account's own key."""
-        return isinstance(self.keys.get(email), Credentials)
+        return isinstance(self.keys.get(email), Credentials) and email not in self.refused
 
     def _is_wanted(self, email: str) -> bool:
         return self.asked.accounts is None or email in self.asked.accounts

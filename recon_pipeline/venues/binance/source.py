@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
-from recon_pipeline.errors import ReconError
+from recon_pipeline.errors import ConfigError, ReconError
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.transport.archive import AnswerArchive
 from recon_pipeline.transport.budgets import Budgets
 from recon_pipeline.transport.client import Client
 from recon_pipeline.transport.clock import Clock, LiveClock, SharedClock, clock_of
-from recon_pipeline.transport.credentials import Credentials
+from recon_pipeline.transport.credentials import Credentials, find_credentials
+from recon_pipeline.transport.secrets_file import SecretsFile
 from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import READ_LIST
@@ -114,13 +114,14 @@ class BinanceSource:
         return clock_of(self._api.sandbox) if self._api.sandbox else LiveClock()
 
     def _keys(self) -> dict[str, Credentials | ReconError]:
-        """The credentials of each account that names some."""
-        from recon_pipeline.transport.secret import Secret
-
+        """The credentials of each account that names some, or why they cannot be used."""
+        store = SecretsFile(self._settings.home)
         keys: dict[str, Credentials | ReconError] = {}
         for email, account in self._api.accounts.items():
-            if account.credentials is not None:
-                name = account.credentials.upper()
-                key, secret = (Secret(os.environ[f"{name}_{part}"]) for part in ("KEY", "SECRET"))
-                keys[email] = Credentials(email, key, secret)
+            if account.credentials is None:
+                continue
+            try:
+                keys[email] = find_credentials(email, account.credentials, store)
+            except ConfigError as error:
+                keys[email] = error
         return keys

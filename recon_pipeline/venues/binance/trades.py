@@ -68,7 +68,7 @@ class Trades:
     def _can_ask(self, email: str) -> bool:
         wanted = self.pull.asked.accounts
         is_wanted = wanted is None or email in wanted
-        return is_wanted and not isinstance(self.pull.keys.get(email, KeyError()), Exception)
+        return is_wanted and self.pull.has_key(email)
 
     # -- rounds
 
