@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from recon_pipeline.venues.binance.mapping import in_and_out, own_transfers, trades
+from recon_pipeline.venues.binance.mapping import (
+    conversions,
+    derivatives,
+    earn,
+    in_and_out,
+    income,
+    loans,
+    margin,
+    own_transfers,
+    payments,
+    trades,
+)
 from recon_pipeline.venues.binance.mapping.balances import (
     CAPTURE_STREAMS,
     CAPTURED_TOGETHER,
@@ -55,6 +66,13 @@ READERS: Mapping[str, Reader] = {
     "withdrawals": in_and_out.WITHDRAWAL,
     "spot_trades": trades.SPOT_TRADE,
     "allocations": trades.ALLOCATION,
+    **conversions.READERS,
+    **payments.READERS,
+    **income.READERS,
+    **earn.READERS,
+    **loans.READERS,
+    **margin.READERS,
+    **derivatives.READERS,
 }
 """The streams whose records are read one by one."""
 

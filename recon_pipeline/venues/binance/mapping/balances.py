@@ -122,15 +122,11 @@ def _option(entry: Mapping[str, Any]) -> Iterable[Holding]:
 
 
 def _portfolio(entry: Mapping[str, Any]) -> Iterable[Holding]:
+    """The venue's total is less what is owed; what the wallet holds is the total and what is owed."""
+    loan, owed = cells.optional(entry, "crossMarginBorrowed"), cells.optional(entry, "crossMarginInterest")
+    held = cells.total(cells.amount(entry, "totalWalletBalance"), loan, owed)
     unrealised = cells.total(cells.optional(entry, "umUnrealizedPNL"), cells.optional(entry, "cmUnrealizedPNL"))
-    yield Holding(
-        "PORTFOLIO_MARGIN",
-        cells.name_of(entry, "asset"),
-        cells.amount(entry, "totalWalletBalance"),
-        cells.optional(entry, "crossMarginBorrowed"),
-        cells.optional(entry, "crossMarginInterest"),
-        unrealised,
-    )
+    yield Holding("PORTFOLIO_MARGIN", cells.name_of(entry, "asset"), held, loan, owed, unrealised)
 
 
 def _flexible(entry: Mapping[str, Any]) -> Iterable[Holding]:

@@ -112,11 +112,11 @@ class Book:
 
     # --- wallets that no record states ------------------------------------------------------------------------------
 
-    def place(self, record: RawRecord, otherwise: str | None = None) -> str:
+    def place(self, record: RawRecord) -> str:
         """The wallet of a record that states none: as decided, else the account's default. It is marked."""
         decided = self.context.decisions.get(record.digest)
         facts = self.context.accounts.get(record.account)
-        wallet = decided or otherwise or (facts.default_wallet if facts else "SPOT")
+        wallet = decided or (facts.default_wallet if facts else "SPOT")
         self.mapped.unplaced.append(
             Unplaced(record.account, record.stream, record.key, record.digest, wallet, decided is not None)
         )
@@ -193,7 +193,7 @@ def naming(*assets: str, frame: str = "transfers", wallet: str | None = None) ->
     def places(_: Book, record: RawRecord) -> Sequence[Place]:
         found = [record.content.get(name) for name in assets]
         told = [value for value in found if isinstance(value, str) and value]
-        if len(told) < len(assets):
+        if not told or len(told) < len(assets):
             return [(frame, wallet, None)]
         return [(frame, wallet, asset) for asset in dict.fromkeys(told)]
 

@@ -1,0 +1,250 @@
+"""Products of yield: moves between SPOT, FUNDING and EARN, and tokens that stay assets of SPOT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from recon_pipeline.frames.registry import UNKNOWN
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.conversions import swap
+from recon_pipeline.venues.streams import RawRecord
+
+_DONE = ("SUCCESS", "PAID")
+_RUNNING = ("PENDING", "PURCHASING", "PROCESSING", "REDEEMING", "CREATED")
+_FAILED = ("FAILED", "FAIL", "FAILURE", "CANCELLED", "CANCELED")
+_WALLETS = {"SPOT": "SPOT", "FUND": "FUNDING", "FUNDING": "FUNDING"}
+
+
+def _subtype(book: Book, record: RawRecord, name: str) -> str:
+    is_known = is_one_of(record.content, "status", *_DONE)
+    return book.known(record, name, is_known=is_known, what=f"status {record.content.get('status')!r} is not known")
+
+
+# --- between wallets --------------------------------------------------------------------------------------------------
+
+
+def _move(
+    book: Book, record: RawRecord, name: str, *, wallet: str, asset: str, amount: str, at: datetime, other: str
+) -> None:
+    """One leg of a move into or out of EARN."""
+    subtype = _subtype(book, record, "internal_out" if amount[0] == "-" else "internal_in")
+    book.transfer(
+        record,
+        name,
+        wallet=wallet,
+        asset=asset,
+        amount=amount,
+        at=at,
+        subtype=subtype,
+        counter_party=other,
+        txn_hash=f"{record.stream}:{name.partition(':')[0]}",
+    )
+
+
+def _subscription(book: Book, record: RawRecord) -> None:
+    """What left SPOT and FUNDING is what came into EARN. A renewal that took nothing from either moves nothing."""
+    content = record.content
+    if is_one_of(content, "status", *_RUNNING, *_FAILED):
+        return
+    name, asset = cells.name_of(content, "purchaseId"), cells.name_of(content, "asset")
+    amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
+    parts = {
+        "SPOT": cells.optional(content, "amtFromSpot"),
+        "FUNDING": cells.optional(content, "amtFromFunding"),
+    }
+    taken = cells.total(*parts.values())
+    if cells.is_zero(taken):
+        source = str(content.get("sourceAccount") or "")
+        is_stated = "amtFromSpot" in content and "amtFromFunding" in content
+        if is_stated and source not in _WALLETS:
+            return
+        parts = {_WALLETS.get(source) or book.place(record): amount}
+        taken = amount
+    for wallet, part in parts.items():
+        out = cells.negative(part)
+        _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=out, at=at, other="EARN")
+    others = " and ".join(wallet for wallet, part in parts.items() if not cells.is_zero(part))
+    _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=taken, at=at, other=others)
+
+
+def _flexible_redemption(book: Book, record: RawRecord) -> None:
+    content = record.content
+    if is_one_of(content, "status", *_RUNNING, *_FAILED):
+        return
+    name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
+    amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
+    told = str(content.get("destAccount") or "")
+    if told and told not in _WALLETS:
+        book.tell("unknown_value", record, f"destAccount {told} is not known")
+    wallet = _WALLETS.get(told) or book.place(record)
+    out = cells.negative(amount)
+    _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=out, at=at, other=wallet)
+    _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
+
+
+def _locked_redemption(book: Book, record: RawRecord) -> None:
+    """Paid on the day of delivery. Rewards that an early redemption takes back are taken in EARN."""
+    content = record.content
+    if is_one_of(content, "status", *_RUNNING, *_FAILED) or content.get("isComplete") is False:
+        return
+    name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
+    amount, at = cells.amount(content, "amount"), cells.moment(content, "deliverDate", "time")
+    principal = cells.optional(content, "originalAmount")
+    kept = "0" if cells.is_zero(principal) else cells.minus(amount, principal)
+    wallet = book.place(record)
+    out = cells.negative(amount)
+    _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=out, at=at, other=wallet)
+    _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
+    book.transfer(record, f"{name}:rewards", wallet="EARN", asset=asset, amount=kept, at=at, subtype="interest_income")
+
+
+def _flexible_reward(book: Book, record: RawRecord) -> None:
+    """Real-time rewards grow the position; bonuses and rewards are paid to SPOT, where the dividends tell of them."""
+    content = record.content
+    kind = str(content.get("type") or record.call.get("type")).upper()
+    if kind in {"BONUS", "REWARDS"}:
+        return
+    amount = cells.amount(content, "rewards")
+    in_position = book.context.assumes("realtime_rewards", "position")
+    book.transfer(
+        record,
+        record.key,
+        wallet="EARN" if in_position else "SPOT",
+        asset=cells.name_of(content, "asset"),
+        amount=amount,
+        at=cells.moment(content, "time"),
+        subtype=book.known(
+            record, "interest_income", is_known=kind == "REALTIME", what=f"the reward {kind} is not known"
+        ),
+    )
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def _swap(given: tuple[str, str, str], got: tuple[str, str, str], arrives: str = "time") -> Callable[..., None]:
+    """A token for another: (field of the asset, field of the amount, subtype). What is got comes at `arrives`."""
+
+    def read(book: Book, record: RawRecord) -> None:
+        content = record.content
+        if is_one_of(content, "status", *_FAILED):
+            return
+        is_running = is_one_of(content, "status", *_RUNNING)
+        if is_running and arrives == "time":
+            return
+        is_known = is_running or is_one_of(content, "status", *_DONE)
+        subtypes = (given[2], got[2])
+        if not is_known:
+            book.tell("unknown_value", record, f"status {content.get('status')!r} is not known")
+            subtypes = (UNKNOWN, UNKNOWN)
+        out = (cells.name_of(content, given[0]), cells.amount(content, given[1]), subtypes[0])
+        asset, fee = cells.name_of(content, got[0]), cells.optional(content, "fee")
+        received = cells.total(cells.amount(content, got[1]), fee)
+        back = (asset, received, subtypes[1], cells.moment(content, arrives, "time"))
+        swap(
+            book,
+            record,
+            record.key,
+            wallet="SPOT",
+            given=(*out, cells.moment(content, "time")),
+            got=None if is_running else back,
+            fee=None if is_running else (asset, fee, "burn_fee"),
+        )
+
+    return read
+
+
+_STAKE = _swap(("asset", "amount", "stake_sell"), ("distributeAsset", "distributeAmount", "stake_buy"))
+_UNSTAKE = _swap(
+    ("asset", "amount", "unstake_sell"), ("distributeAsset", "distributeAmount", "unstake_buy"), "arrivalTime"
+)
+_WRAP = _swap(("fromAsset", "fromAmount", "wrap_sell"), ("toAsset", "toAmount", "wrap_buy"))
+_MINT = _swap(("asset", "amount", "mint_sell"), ("receiveAsset", "receiveAmount", "mint_buy"))
+_BURN = _swap(("asset", "amount", "burn_sell"), ("receiveAsset", "receiveAmount", "burn_buy"), "arrivalTime")
+
+
+def _token_reward(asset_field: str, amount_field: str, asset: str | None = None) -> Callable[..., None]:
+    """Paid to SPOT, unless the dividends are taken to tell of it."""
+
+    def read(book: Book, record: RawRecord) -> None:
+        content = record.content
+        if book.context.assumes("product_rewards", "dividends") or is_one_of(content, "status", *_RUNNING, *_FAILED):
+            return
+        told = asset if asset is not None and content.get(asset_field) is None else cells.name_of(content, asset_field)
+        book.transfer(
+            record,
+            record.key,
+            wallet="SPOT",
+            asset=told,
+            amount=cells.amount(content, amount_field),
+            at=cells.moment(content, "time"),
+            subtype="reward",
+        )
+
+    return read
+
+
+# --- dual investment --------------------------------------------------------------------------------------------------
+
+
+def _dual_investment(book: Book, record: RawRecord) -> None:
+    """The money leaves SPOT with the subscription. What settlement pays, and in which coin, no response states."""
+    content = record.content
+    if is_one_of(content, "purchaseStatus", "PURCHASE_FAIL", "REFUND_SUCCESS"):
+        return
+    subtype = "stake"
+    known = ("PENDING", "PURCHASE_SUCCESS", "SETTLING", "SETTLED", "REFUNDING")
+    what = f"purchaseStatus {content.get('purchaseStatus')!r} is not known"
+    subtype = book.known(record, subtype, is_known=is_one_of(content, "purchaseStatus", *known), what=what)
+    amount, name = cells.amount(content, "subscriptionAmount"), cells.name_of(content, "id")
+    book.transfer(
+        record,
+        f"{name}:subscribe",
+        wallet="SPOT",
+        asset=cells.name_of(content, "investCoin"),
+        amount=cells.negative(amount),
+        at=cells.moment(content, "subscriptionTime"),
+        subtype=subtype,
+        counter_party="dual investment",
+        txn_hash=cells.note(content, "orderId"),
+    )
+    if is_one_of(content, "purchaseStatus", "SETTLED"):
+        coins = f"{content.get('investCoin')} or {content.get('exercisedCoin')}"
+        book.tell("not_stated", record, f"dual investment {name} has settled in {coins}; the amount is not stated")
+
+
+def _rwusd(*_: object) -> list[Place]:
+    return [("transfers", "SPOT", "RWUSD")]
+
+
+_OF_WRAPS = naming("fromAsset", "toAsset", frame="trades", wallet="SPOT")
+_SWAPPED = naming("asset", "distributeAsset", frame="trades", wallet="SPOT")
+_MINTED = naming("asset", "receiveAsset", frame="trades", wallet="SPOT")
+
+READERS: Mapping[str, Reader] = {
+    "flexible_subscriptions": Reader(_subscription, naming("asset")),
+    "locked_subscriptions": Reader(_subscription, naming("asset")),
+    "onchain_subscriptions": Reader(_subscription, naming("asset")),
+    "flexible_redemptions": Reader(_flexible_redemption, naming("asset")),
+    "locked_redemptions": Reader(_locked_redemption, naming("asset")),
+    "onchain_redemptions": Reader(_locked_redemption, naming("asset")),
+    "flexible_rewards": Reader(_flexible_reward, naming("asset", wallet="EARN")),
+    "bfusd_subscriptions": Reader(_MINT, _MINTED),
+    "rwusd_subscriptions": Reader(_MINT, _MINTED),
+    "bfusd_redemptions": Reader(_BURN, _MINTED),
+    "rwusd_redemptions": Reader(_BURN, _MINTED),
+    "bfusd_rewards": Reader(_token_reward("rewardAsset", "rewardsAmount"), naming("rewardAsset", wallet="SPOT")),
+    "rwusd_rewards": Reader(
+        _token_reward("rewardAsset", "rewardsAmount", "RWUSD"), lambda *_: [("transfers", "SPOT", "RWUSD")]
+    ),
+    "eth_staking": Reader(_STAKE, _SWAPPED),
+    "sol_staking": Reader(_STAKE, _SWAPPED),
+    "eth_redemptions": Reader(_UNSTAKE, _SWAPPED),
+    "sol_redemptions": Reader(_UNSTAKE, _SWAPPED),
+    "eth_wraps": Reader(_WRAP, _OF_WRAPS),
+    "eth_unwraps": Reader(_WRAP, _OF_WRAPS),
+    "sol_boost_rewards": Reader(_token_reward("token", "amount"), naming("token", wallet="SPOT")),
+    "dual_investment": Reader(_dual_investment, naming("investCoin", wallet="SPOT")),
+}

@@ -1,0 +1,210 @@
+"""Money and payments: bank transfers, payments between persons and merchants, trades between persons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from recon_pipeline.frames.registry import UNKNOWN
+from recon_pipeline.venues.binance.mapping import cells
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.streams import RawRecord
+
+# --- bank transfers ---------------------------------------------------------------------------------------------------
+
+_PAID = ("Successful", "Finished")
+_RETURNED = ("Refunded",)
+_GONE = (*_PAID, *_RETURNED, "Processing", "Refunding", "Refund Failed")
+_NOTHING = ("Failed", "Expired")
+_PARTLY = ("Order Partial credit Stopped",)
+
+
+def _fiat_order(book: Book, record: RawRecord) -> None:
+    content = record.content
+    if is_one_of(content, "status", *_NOTHING):
+        return
+    if is_one_of(content, "status", *_PARTLY):
+        book.tell("not_stated", record, "credited in part; the amount that arrived is not stated")
+        return
+    if record.call.get("transactionType", "0") == "0":
+        _fiat_deposit(book, record)
+    else:
+        _fiat_withdrawal(book, record)
+
+
+def _fiat_wallet(book: Book) -> str:
+    return "SPOT" if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
+
+
+def _fiat_deposit(book: Book, record: RawRecord) -> None:
+    """Money counts once it is credited; the amount is what arrives."""
+    content = record.content
+    if is_one_of(content, "status", *_GONE) and not is_one_of(content, "status", *_PAID):
+        return
+    is_known = is_one_of(content, "status", *_PAID)
+    what = f"status {content.get('status')!r} is not known"
+    book.transfer(
+        record,
+        cells.name_of(content, "orderNo"),
+        wallet=_fiat_wallet(book),
+        asset=cells.name_of(content, "fiatCurrency"),
+        amount=cells.amount(content, "amount"),
+        at=cells.moment(content, "updateTime", "createTime"),
+        subtype=book.known(record, "fiat_deposit", is_known=is_known, what=what),
+        network=cells.note(content, "method"),
+    )
+
+
+def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
+    """Money leaves when the order is made, amount and fee; what is given back returns when the venue says."""
+    content = record.content
+    is_known = is_one_of(content, "status", *_GONE)
+    name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
+    made, returned = cells.moment(content, "createTime"), cells.moment(content, "updateTime", "createTime")
+    what = f"status {content.get('status')!r} is not known"
+    gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
+    parts = (
+        ("amt", cells.amount(content, "amount"), gone),
+        ("fee", cells.optional(content, "totalFee"), "withdrawal_fee"),
+    )
+    for leg, amount, subtype in parts:
+        moves = [(leg, cells.negative(amount), made)]
+        if is_one_of(content, "status", *_RETURNED):
+            moves.append((f"{leg}:reversal", amount, returned))
+        for suffix, signed, at in moves:
+            book.transfer(
+                record,
+                f"{name}:{suffix}",
+                wallet=_fiat_wallet(book),
+                asset=asset,
+                amount=signed,
+                at=at,
+                subtype=subtype,
+                is_fee=leg == "fee",
+                network=cells.note(content, "method"),
+            )
+
+
+# --- payments ---------------------------------------------------------------------------------------------------------
+
+_PAY_WALLETS: Mapping[str, str | None] = {"1": "FUNDING", "2": "SPOT", "4": None, "5": "EARN", "6": None}
+"""The wallet of each walletType; a card's balance is not read."""
+_PAY_TYPES = (
+    "PAY",
+    "PAY_REFUND",
+    "C2C",
+    "CRYPTO_BOX",
+    "CRYPTO_BOX_RF",
+    "C2C_HOLDING",
+    "C2C_HOLDING_RF",
+    "PAYOUT",
+    "REMITTANCE",
+)
+
+
+def _pay(book: Book, record: RawRecord) -> None:
+    """The sign is the venue's. What was really taken, and from which wallets, is in the funds' details if any."""
+    content = record.content
+    amount, at = cells.amount(content, "amount"), cells.moment(content, "transactionTime")
+    is_out = amount[0] == "-"
+    subtype = "pay_out" if is_out else "pay_in"
+    if content.get("orderType") not in _PAY_TYPES:
+        book.tell("unknown_value", record, f"orderType {content.get('orderType')!r} is not known")
+        subtype = UNKNOWN
+    other = content.get("receiverInfo" if is_out else "payerInfo")
+    name = f"{content.get('orderType')}:{cells.name_of(content, 'transactionId')}"
+    for number, (wallet, asset, part) in enumerate(_funds(book, record), 1):
+        book.transfer(
+            record,
+            f"{name}:{number}",
+            wallet=wallet,
+            asset=asset,
+            amount=cells.negative(cells.size(part)) if is_out else cells.size(part),
+            at=at,
+            subtype=subtype,
+            counter_party=_person(other) if isinstance(other, Mapping) else None,
+            txn_hash=name,
+        )
+
+
+def _person(info: Mapping[str, Any]) -> str | None:
+    return next(
+        (told for name in ("name", "binanceId", "accountId", "email") if (told := cells.note(info, name))), None
+    )
+
+
+def _funds(book: Book, record: RawRecord) -> Iterable[tuple[str, str, str]]:
+    """Wallet, asset and amount of each part."""
+    content = record.content
+    details = content.get("fundsDetail")
+    if not details:
+        yield from _part(book, record, content.get("walletType"), content)
+        return
+    for detail in cells.items(content, "fundsDetail"):
+        costs = detail.get("walletAssetCost")
+        if not costs:
+            yield from _part(book, record, content.get("walletType"), detail)
+            continue
+        if not isinstance(costs, Mapping):
+            raise Malformed("walletAssetCost is not an object")
+        for kind in sorted(costs):
+            yield from _part(book, record, kind, {**detail, "amount": costs[kind]})
+
+
+def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
+    if str(kind) == "3":
+        yield _fiat_wallet(book), asset, amount
+        return
+    if str(kind) in _PAY_WALLETS:
+        wallet = _PAY_WALLETS[str(kind)]
+        if wallet is not None:
+            yield wallet, asset, amount
+        return
+    if kind is not None:
+        book.tell("unknown_value", record, f"walletType {kind!r} is not known")
+    yield book.place(record), asset, amount
+
+
+# --- trades between persons -------------------------------------------------------------------------------------------
+
+
+def _c2c(book: Book, record: RawRecord) -> None:
+    """Only a completed order moves coins; the fee is that of the side on which we were, in the same coin."""
+    content = record.content
+    pending = ("PENDING", "TRADING", "BUYER_PAYED", "DISTRIBUTING", "IN_APPEAL", "CANCELLED", "CANCELLED_BY_SYSTEM")
+    if is_one_of(content, "orderStatus", *pending):
+        return
+    kind, name = cells.name_of(content, "tradeType"), cells.name_of(content, "orderNumber")
+    if kind not in {"BUY", "SELL"}:
+        raise Malformed(f"tradeType is {kind}, BUY or SELL is expected")
+    is_known = is_one_of(content, "orderStatus", "COMPLETED")
+    amount, at = cells.amount(content, "amount"), cells.moment(content, "createTime")
+    what = f"orderStatus {content.get('orderStatus')!r} is not known"
+    subtype = book.known(record, "p2p_in" if kind == "BUY" else "p2p_out", is_known=is_known, what=what)
+    is_taker = content.get("advertisementRole") == "TAKER"
+    fee = cells.optional(content, "takerCommission" if is_taker else "commission")
+    other = cells.note(content, "counterPartNickName")
+    for suffix, signed, told in (
+        ("amt", amount if kind == "BUY" else cells.negative(amount), subtype),
+        ("fee", cells.negative(fee), "p2p_fee"),
+    ):
+        book.transfer(
+            record,
+            f"{name}:{suffix}",
+            wallet="FUNDING",
+            asset=cells.name_of(content, "asset"),
+            amount=signed,
+            at=at,
+            subtype=told,
+            is_fee=suffix == "fee",
+            counter_party=other,
+        )
+
+
+READERS: Mapping[str, Reader] = {
+    "fiat_orders": Reader(_fiat_order, naming("fiatCurrency")),
+    "pay": Reader(_pay, naming("currency")),
+    "c2c": Reader(_c2c, naming("asset", wallet="FUNDING")),
+}
