@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from recon_pipeline.errors import ConfigError
+from recon_pipeline.errors import ConfigError, StoreError
 from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.embedded import EmbeddedPostgres
+from recon_pipeline.stores.roles import WRITER
 from recon_pipeline.transport.archive import AnswerArchive, ArchiveDamaged
 from recon_pipeline.transport.breaker import Limits
 from recon_pipeline.transport.client import Client, Patience
@@ -148,6 +151,7 @@ def test_the_same_bytes_are_kept_once_and_damage_is_found(scene: Scene) -> None:
     assert first.digest == second.digest
     assert first.response_id != second.response_id
     (kept,) = (path for path in scene.folder.rglob("*") if path.is_file())
+    assert kept == scene.archive.path(first.digest)
     kept.write_bytes(b"")
     with pytest.raises(ArchiveDamaged, match="damaged"):
         scene.archive.read(first.digest)
@@ -159,6 +163,33 @@ def test_the_same_bytes_are_kept_once_and_damage_is_found(scene: Scene) -> None:
         scene.archive.read(first.digest)
     with pytest.raises(ArchiveDamaged):
         scene.archive.read("../../etc/passwd")
+
+
+def test_what_a_kill_left_half_written_goes_after_a_day(scene: Scene) -> None:
+    scene.client.ask(TRADES, {}, MAIN)
+    staging = scene.archive.folder / ".staged"
+    old, fresh = staging / "old", staging / "fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    AnswerArchive(scene.archive.folder, scene.database)
+    assert [path.name for path in staging.iterdir()] == ["fresh"]
+
+
+def test_an_archive_that_cannot_be_written_is_named_and_the_breaker_lets_go(scene: Scene) -> None:
+    (scene.folder / "answers").write_text("a file where the folder should be")
+    with pytest.raises(StoreError, match="could not be archived"):
+        scene.client.ask(TRADES, {}, MAIN)
+    assert not scene.rows()
+    (scene.folder / "answers").unlink()
+    assert scene.client.ask(TRADES, {}, MAIN).status == 200
+
+
+def test_a_writer_needs_no_other_rights(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> None:
+    as_writer = postgres.url(WRITER, database.rpartition("/")[2])
+    with scripted_venue() as venue, client_of(venue, as_writer, tmp_path, LiveClock()) as (client, _):
+        client.ask(EXCHANGE_INFO)
+        client._budgets.ban("nowhere", 60, "test")
 
 
 def test_an_answer_that_came_compressed_is_kept_as_it_was_meant(scene: Scene) -> None:
@@ -219,6 +250,16 @@ def test_a_venue_that_does_not_answer_in_time(scene: Scene) -> None:
     scene.venue.plan(Reply(delay_seconds=3))
     assert scene.client.ask(TRADES, {}, MAIN).json == []
     assert len(scene.venue.requests) == 2
+
+
+def test_an_answer_that_never_ends_is_cut_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.client._wire._timeouts = Timeouts(answer_seconds=0.3)
+    scene.venue.plan(Reply(body=b"[          ]", drip_seconds=0.1))
+    assert scene.client.ask(TRADES, {}, MAIN).json == []
+    monkeypatch.setattr("recon_pipeline.transport.wire._ANSWER_BYTES_MAX", 1000)
+    scene.venue.plan(Reply(body=b"[" + b" " * 2000 + b"]"))
+    assert scene.client.ask(TRADES, {}, MAIN).body == b"[]"
+    assert len(scene.venue.requests) == 4
 
 
 def test_a_venue_that_is_not_there(database: str, tmp_path: Path) -> None:

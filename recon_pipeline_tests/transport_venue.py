@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -50,6 +50,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     delay_seconds: float = 0.0
+    drip_seconds: float = 0.0
+    """Between two bytes of the body."""
 
 
 def told(content: Any, status: int = 200, **headers: str) -> Reply:
@@ -122,6 +124,13 @@ def scripted_venue() -> Iterator[ScriptedVenue]:
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
+            if reply.drip_seconds:
+                for byte in reply.body:
+                    with suppress(OSError):
+                        self.wfile.write(bytes([byte]))
+                        self.wfile.flush()
+                    threading.Event().wait(reply.drip_seconds)
+                return
             self.wfile.write(reply.body[: reply.cut_after])
             if reply.cut_after is not None:
                 self.wfile.flush()

@@ -1,9 +1,11 @@
 """The archive of answers: what a venue said, byte for byte, under its own digest, and who was asked what when.
 
     <folder>/<first two of the digest>/<sha256>.zst     the bytes, compressed, once each
+    <folder>/.staged/                                   what is being written; what a kill left there goes after a day
     recon.raw_responses                                 one row for every answer, with its question without secrets
 
-A file is on the disk before the row that names it is written. The transport encoding (gzip) is undone; nothing else.
+A file is on the disk before the row that names it is written. The transport encoding (gzip) is undone, and a key or
+signature that the venue repeats is starred out; nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +29,8 @@ from recon_pipeline.transport.pool import Pool
 
 _DIGEST_LENGTH = 64
 _REMEMBERED_MAX = 10_000
+_STAGED = ".staged"
+_STAGED_SECONDS_MAX = 86_400
 
 
 class ArchiveDamaged(StoreError):  # noqa: N818 - the name says what is the matter
@@ -59,6 +65,7 @@ class AnswerArchive:
         self.folder = folder
         self._pool = Pool(url)
         self._remembered: dict[str, None] = {}
+        _sweep(folder / _STAGED)
 
     def keep(self, question: Question, status: int, body: bytes, took_ms: int) -> Kept:
         """Keep an answer's bytes, then the row that names them; StoreError if either cannot be written."""
@@ -119,7 +126,7 @@ class AnswerArchive:
         try:
             packed = pa.compress(body, codec="zstd", asbytes=True)
             if not (path.is_file() and path.stat().st_size == len(packed)):
-                _write_durably(path, packed)
+                _write_durably(path, packed, self.folder / _STAGED)
         except OSError as error:
             raise StoreError(
                 f"an answer could not be archived: {error.strerror or type(error).__name__}",
@@ -133,11 +140,12 @@ class AnswerArchive:
         return digest
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def _write_durably(path: Path, content: bytes, staging: Path) -> None:
     """Whole or not at all, and still there after the power fails."""
     made = not path.parent.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    for folder in (path.parent, staging):
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, staged = tempfile.mkstemp(dir=staging)
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(content)
@@ -149,6 +157,14 @@ def _write_durably(path: Path, content: bytes) -> None:
         raise
     for folder in (path.parent, path.parent.parent) if made else (path.parent,):
         _sync_folder(folder)
+
+
+def _sweep(staging: Path) -> None:
+    """Remove what somebody who was killed had begun to write, but nothing that may still be under way."""
+    for left in staging.glob("*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - _STAGED_SECONDS_MAX:
+                left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
