@@ -75,6 +75,7 @@ def clock_server(now_us: int = 1_767_225_600_000_000) -> Iterator[tuple[str, Sim
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._answer(200, {"now_us": simulated.now_us})

@@ -239,11 +239,11 @@ def test_pauses_grow_and_end_in_a_named_error(scene: Scene) -> None:
     assert (failed.value.kind, failed.value.status, failed.value.account) == (
         ErrorKind.NETWORK_ERROR, 502, "main@example.com",
     )  # fmt: skip
-    assert len(stamps) == 6
+    assert len(stamps) == 8
     pauses = [(later - earlier) / 1e6 for earlier, later in pairwise(stamps)]
     for pause, whole in zip(pauses[:4], (1, 2, 4, 8), strict=True):
         assert whole / 2 <= pause <= whole
-    assert [row.status for row in scene.rows("status")] == [502] * 6
+    assert [row.status for row in scene.rows("status")] == [502] * 8
 
 
 def test_a_venue_that_does_not_answer_in_time(scene: Scene) -> None:
@@ -496,7 +496,7 @@ def test_a_host_that_fails_for_long_fails_at_once_but_for_probes(scene: Scene) -
         with pytest.raises(NetworkError) as caught:
             scene.client.ask(TRADES, {}, MAIN)
         failed.append(caught.value)
-    assert scene.elapsed(start) < 600
+    assert scene.elapsed(start) < 900
     asked = len(scene.venue.requests)
     with pytest.raises(VenueUnreachable, match="no question was answered since"):
         scene.client.ask(TRADES, {}, MAIN)

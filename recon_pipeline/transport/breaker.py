@@ -21,7 +21,7 @@ class Limits:
     failures: int = 5
     pause: timedelta = timedelta(seconds=10)
     pause_max: timedelta = timedelta(minutes=5)
-    hopeless_after: timedelta = timedelta(minutes=3)
+    hopeless_after: timedelta = timedelta(minutes=5)
 
 
 class Hopeless(Exception):  # noqa: N818 - the name says what is the matter

@@ -60,8 +60,8 @@ class Answer:
 class Patience:
     """How often is asked again, and after which pauses."""
 
-    failures_max: int = 6
-    """Tries where the network or the venue fails."""
+    failures_max: int = 8
+    """Tries where the network or the venue fails: with their pauses one and a half to two minutes."""
     malformed_max: int = 3
     refusals_max: int = 8
     """Tries where the allowance is said to be used up."""
