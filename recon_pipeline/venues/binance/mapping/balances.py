@@ -146,6 +146,7 @@ _SNAPSHOTS: Mapping[str, tuple[str, str, Holdings]] = {
     "margin": ("MARGIN", "userAssets", _margin),
     "futures": ("FUTURES", "assets", _futures_snapshot),
 }
+SNAPSHOT_STREAMS = ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots")
 
 
 def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens) -> None:

@@ -104,12 +104,18 @@ def is_id(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.strip() != "")
 
 
-def by(*names: str) -> Key:
-    """The fields that name the record, joined by a colon; its digest if one of them is not there."""
+def by(*names: str, or_blank: str | None = None) -> Key:
+    """The fields that name the record, joined by a colon; its digest if one of them is not there.
+
+    `or_blank` is one more field, which may be blank.
+    """
 
     def key(call: Call, content: Content) -> str:
         values = [content.get(name, call.get(name)) for name in names]
-        return ":".join(str(v) for v in values) if all(is_id(v) for v in values) else content_key(call, content)
+        if not all(is_id(value) for value in values):
+            return content_key(call, content)
+        last = [] if or_blank is None else [content.get(or_blank, call.get(or_blank)) or ""]
+        return ":".join(str(value) for value in [*values, *last])
 
     return key
 
