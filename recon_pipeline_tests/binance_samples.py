@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from recon_pipeline_tests.binance_records import DESK, MAIN, ms
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline_tests.binance_records import DESK, MAIN, ms, record
 
 T = ms("2026-11-02T08:00:00.250")
 LATER = ms("2026-11-04T08:00:00.250")
@@ -1491,3 +1493,10 @@ SAMPLES: dict[str, Sample] = {
     **BALANCES,
     **REFERENCE,
 }
+
+
+def sample(stream: str, call: Mapping[str, str] | None = None, account: str = MAIN, **changes: Any) -> RawRecord:
+    """A record of the stream in its documented shape, with these fields changed."""
+    asked, answer = SAMPLES[stream]
+    content = dict(BY_NAME[stream].rows(answer)[0]) | changes
+    return record(stream, content, {**asked, **(call or {})}, account)
