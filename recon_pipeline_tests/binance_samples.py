@@ -629,6 +629,8 @@ TRANSFERS: dict[str, Sample] = {
         },
     ),
     "managed_transfers": ({"email": DESK}, {"managerSubTransferHistoryVos": [_MANAGED], "count": 1}),
+    "managed_trader_transfers": ({"email": DESK}, {"managerSubTransferHistoryVos": [_MANAGED], "count": 1}),
+    "managed_own_transfers": ({}, {"managerSubTransferHistoryVos": [_MANAGED], "count": 1}),
     "custody_transfers": (
         {"email": DESK},
         _rows({"clientTranId": "29", "transferType": "Undelegate", "asset": "ETH", "amount": "1", "time": T}),

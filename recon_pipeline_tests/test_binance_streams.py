@@ -9,8 +9,9 @@ import pytest
 
 from recon_pipeline.transport.endpoints import NotOnReadList
 from recon_pipeline.venues.binance import endpoints as e
-from recon_pipeline.venues.binance.mapping import MAPPED_STREAMS, capture_content
+from recon_pipeline.venues.binance.mapping import DOUBTS, MAPPED_STREAMS, capture_content
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, WITHOUT_ID, UnexpectedAnswer, instant_of
+from recon_pipeline.venues.binance.streams.page import PAGE, with_table
 from recon_pipeline.venues.streams import AccountFacts, RawRecord, Stream
 from recon_pipeline_tests.binance_records import ALL_PRODUCTS, DESK, MAIN, READ_AT, mapped, record
 from recon_pipeline_tests.binance_samples import SAMPLES
@@ -300,3 +301,21 @@ def test_windows_stay_below_what_the_venue_refuses() -> None:
     assert longest("converts") == longest("flexible_rewards") == timedelta(days=30)
     assert longest("margin_capital_flow") == timedelta(days=7)
     assert longest("dividends") == timedelta(days=180)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_lists_every_stream_as_it_is() -> None:
+    page = PAGE.read_text()
+    assert page == with_table(page), "run python -m recon_pipeline.venues.binance.streams.page and commit the result"
+    titles = page.partition("## Where the shapes come from")[2]
+    for stream in STREAMS:
+        assert f"| `{stream.name}` |" in titles or not stream.is_verified
+
+
+def test_the_page_tells_of_every_doubt_and_its_readings() -> None:
+    page = PAGE.read_text()
+    for doubt, readings in DOUBTS.items():
+        line = next(line for line in page.splitlines() if line.startswith(f"| {doubt} |"))
+        assert all(f"`{reading}`" in line for reading in readings)

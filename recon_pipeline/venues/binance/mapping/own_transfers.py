@@ -109,7 +109,7 @@ def _end(account: str | None, code: str, symbol: str | None) -> End:
 
 def _status(record: RawRecord) -> tuple[bool, bool]:
     """Whether the transfer is booked, and whether its status is known. No status at all means that it is done."""
-    told = record.content.get("status", "SUCCESS")
+    told = str(record.content.get("status", "SUCCESS"))
     return told not in _NOT_DONE, told in _DONE
 
 
@@ -174,7 +174,6 @@ def _isolated(record: RawRecord, _: _Family) -> tuple[End, End]:
 
 @dataclass(frozen=True)
 class _Source:
-    rank: int
     ends: Callable[[RawRecord, _Family], tuple[End, End]]
     name: str = "tranId"
     amount: str = "amount"
@@ -182,21 +181,23 @@ class _Source:
 
 
 SOURCES: Mapping[str, _Source] = {
-    "universal_transfers": _Source(0, _universal, at="createTimeStamp"),
-    "sub_user_transfers": _Source(1, _sub_user, amount="qty"),
-    "sub_transfers": _Source(2, _sub, amount="qty"),
-    "managed_transfers": _Source(3, _universal, at="createTime"),
-    "wallet_transfers": _Source(4, _wallet, at="timestamp"),
-    "margin_transfers": _Source(5, _isolated, name="txId", at="timestamp"),
+    "universal_transfers": _Source(_universal, at="createTimeStamp"),
+    "sub_user_transfers": _Source(_sub_user, amount="qty"),
+    "sub_transfers": _Source(_sub, amount="qty"),
+    "managed_transfers": _Source(_universal, at="createTime"),
+    "managed_trader_transfers": _Source(_universal, at="createTime"),
+    "managed_own_transfers": _Source(_universal, at="createTime"),
+    "wallet_transfers": _Source(_wallet, at="timestamp"),
+    "margin_transfers": _Source(_isolated, name="txId", at="timestamp"),
 }
-"""The streams that tell of own transfers; of one transfer the lowest rank counts."""
+"""The streams that tell of own transfers; of one transfer the first of these counts."""
 
 
 def _is_told_here(record: RawRecord) -> bool:
     """Of the margin transfers only those between SPOT and isolated margin, which no other stream tells of."""
     if record.stream != "margin_transfers":
         return True
-    ends = {record.content.get("transFrom"), record.content.get("transTo")}
+    ends = {str(record.content.get("transFrom")), str(record.content.get("transTo"))}
     return "ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"})
 
 

@@ -20,7 +20,7 @@ Calls = Callable[[AccountFacts], Sequence[Call]]
 Pending = Callable[[Content], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SUCCESS_CODES = frozenset({0, 200, "0", "200", "000000", "000000000"})
+_SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
 
 
 class UnexpectedAnswer(ReconError):  # noqa: N818 - the name says what is the matter
@@ -43,7 +43,7 @@ def refuse_failure(answer: Any) -> None:
     if not isinstance(answer, Mapping):
         return
     code = answer.get("code", 0)
-    if answer.get("success") is False or (code not in _SUCCESS_CODES and str(code) not in _SUCCESS_CODES):
+    if answer.get("success") is False or str(code) not in _SUCCESS_CODES:
         raise _unexpected(f"the body states the error {code!r}", "a body that states success")
 
 
