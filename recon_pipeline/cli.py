@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from recon_pipeline.cli_review import capture, coverage, errors
+from recon_pipeline.cli_secrets import secrets
+from recon_pipeline.cli_venues import compare, sandbox, venues
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
 from recon_pipeline.reconcile.stopping import RunStopped
@@ -41,6 +44,15 @@ def cli() -> None:
     Exit codes: 0 green or done, 1 differences found, 2 wrong use or configuration, 3 incomplete or a source failed,
     4 refused.
     """
+
+
+cli.add_command(capture)
+cli.add_command(compare)
+cli.add_command(coverage)
+cli.add_command(errors)
+cli.add_command(sandbox)
+cli.add_command(secrets)
+cli.add_command(venues)
 
 
 def main() -> None:

@@ -16,12 +16,13 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from recon_pipeline.api_settings import API_KEYS, API_KINDS, ApiSettings, read_api
 from recon_pipeline.yaml_reader import Section, Value, read_yaml
 
-KINDS = ("statements",)
+KINDS = ("statements", *API_KINDS)
 CALENDARS = ("daily", "weekdays", "stated")
 ROLLED_MEASURES = ("balance", "loan", "interest")
-DUE_DAYS_DEFAULT = 1
+DUE_DAYS_DEFAULT: Mapping[str, int] = {"statements": 1, "binance": 2}
 DUE_DAYS_MAX = 366
 SEVERITY_DECIMALS = 9
 """More would not survive the exact arithmetic in which severities are decided."""
@@ -30,7 +31,9 @@ ToleranceKind = Literal["default", "cumulative", "books"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _LEVEL_KEYS = ("default", "assets", "cumulative", "books")
-_VENUE_KEYS = ("kind", "folder", "files", "mapping", "calendar", "due_days", "start", "measures")
+_COMMON_KEYS = ("kind", "folder", "due_days", "start")
+_STATEMENTS_KEYS = ("files", "mapping", "calendar", "measures")
+_VENUE_KEYS = (*_COMMON_KEYS, *_STATEMENTS_KEYS, *API_KEYS)
 _TOP_KEYS = ("start", "venues", "tolerances", "severities", "openings", "prices")
 
 
@@ -41,6 +44,7 @@ class VenueSettings:
     name: str
     kind: str
     folder: Path
+    """Where its files lie. Of an API: where statements that a person downloaded are put, to be compared."""
     files: Mapping[str, str]
     """View name -> glob pattern inside `folder`, for the mapping's SQL."""
     mapping: Path | None
@@ -52,6 +56,8 @@ class VenueSettings:
     """Venues whose prices serve where this one has none, in order; never this venue itself."""
     measures: tuple[str, ...]
     """Measures that are rolled forward; `balance` always comes first."""
+    api: ApiSettings | None = None
+    """Of a venue that is asked over HTTP; None for a folder of statements."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,8 @@ def _price_sources(at: Value | None, venues: Mapping[str, Section]) -> tuple[str
 
 
 def _venue(name: str, section: Section, base: Path, start: date, sources: tuple[str, ...]) -> VenueSettings:
+    kind = section.need("kind", "one of " + ", ".join(KINDS)).choice(KINDS)
+    _refuse_other_kinds(kind, section)
     own_start, due_days, calendar = section.get("start"), section.get("due_days"), section.get("calendar")
     mapping = section.get("mapping")
     files = section.get("files")
@@ -197,16 +205,34 @@ def _venue(name: str, section: Section, base: Path, start: date, sources: tuple[
         )
     return VenueSettings(
         name=name,
-        kind=section.need("kind", "one of " + ", ".join(KINDS)).choice(KINDS),
-        folder=_path(section.need("folder", "the folder of its files"), base),
+        kind=kind,
+        folder=_folder(name, kind, section, base),
         files=_files(files),
         mapping=_path(mapping, base) if mapping else None,
         calendar=calendar.choice(CALENDARS) if calendar else "daily",
-        due_days=due_days.whole(DUE_DAYS_MAX) if due_days else DUE_DAYS_DEFAULT,
+        due_days=due_days.whole(DUE_DAYS_MAX) if due_days else DUE_DAYS_DEFAULT[kind],
         start=own_start.day() if own_start else start,
         price_sources=tuple(source for source in sources if source != name),
-        measures=_measures(section.get("measures")),
+        measures=ROLLED_MEASURES if kind in API_KINDS else _measures(section.get("measures")),
+        api=read_api(kind, section) if kind in API_KINDS else None,
     )
+
+
+def _refuse_other_kinds(kind: str, section: Section) -> None:
+    """A key that belongs to another kind of venue would be ignored in silence."""
+    others = _STATEMENTS_KEYS if kind in API_KINDS else API_KEYS
+    for key in others:
+        if (value := section.get(key)) is not None:
+            raise value.error(
+                f"{key} does not belong to a venue of kind {kind}",
+                expected=", ".join((*_COMMON_KEYS, *(API_KEYS if kind in API_KINDS else _STATEMENTS_KEYS))),
+            )
+
+
+def _folder(name: str, kind: str, section: Section, base: Path) -> Path:
+    if kind in API_KINDS and section.get("folder") is None:
+        return base / "statements" / name
+    return _path(section.need("folder", "the folder of its files"), base)
 
 
 def _path(at: Value, base: Path) -> Path:

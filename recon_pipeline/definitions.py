@@ -1,6 +1,7 @@
 """The front door: everything that Dagster is told, on one page.
 
-    per venue   six daily assets and their checks, a job, a daily schedule, a sensor on its folder
+    per venue   six daily assets and their checks, a job, a daily schedule; a sensor on its folder, if it has one, or
+                a job and a schedule that capture what has no history, if it is asked over HTTP
     marts       one asset for each SQL model, one check for each of its tests
     reconciler  the pipeline itself (recon_pipeline.reconcile.pipeline), shared by the steps of a run
 
@@ -14,6 +15,7 @@ import warnings
 
 import dagster as dg
 
+from recon_pipeline.assets.captures import capture_job, capture_schedule
 from recon_pipeline.assets.jobs import daily_schedule, venue_job
 from recon_pipeline.assets.marts import mart_assets
 from recon_pipeline.assets.resource import Reconciler
@@ -33,12 +35,16 @@ def build(settings: Settings) -> dg.Definitions:
 def _build(settings: Settings) -> dg.Definitions:
     venues = list(settings.venues.values())
     jobs = {venue.name: venue_job(venue) for venue in venues}
+    captures = {venue.name: capture_job(venue) for venue in venues if venue.api}
     return dg.Definitions(
         assets=[*(asset for venue in venues for asset in venue_assets(venue)), mart_assets(list(settings.venues))],
         asset_checks=[check for venue in venues for check in venue_checks(venue)],
-        jobs=list(jobs.values()),
-        schedules=[daily_schedule(venue, jobs[venue.name]) for venue in venues],
-        sensors=[files_sensor(venue, jobs[venue.name]) for venue in venues],
+        jobs=[*jobs.values(), *captures.values()],
+        schedules=[
+            *(daily_schedule(venue, jobs[venue.name]) for venue in venues),
+            *(capture_schedule(venue, captures[venue.name]) for venue in venues if venue.api),
+        ],
+        sensors=[files_sensor(venue, jobs[venue.name]) for venue in venues if not venue.api],
         resources={"reconciler": Reconciler.configure_at_launch()},
         executor=dg.in_process_executor,
     )

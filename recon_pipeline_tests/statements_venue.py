@@ -9,7 +9,8 @@ from pathlib import Path
 
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.frames.validate import row_fault_text
-from recon_pipeline.venues.statements.reading import Reading, read_folder
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.statements.reading import read_folder
 
 GLOBS = {"movement": "movements*"}
 

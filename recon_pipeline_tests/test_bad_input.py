@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from recon_pipeline.errors import MappingError
-from recon_pipeline.venues.statements.reading import Reading
+from recon_pipeline.venues.reading import Reading
 from recon_pipeline_tests.statements_venue import Statements, told
 
 BAD_INPUT = Path(__file__).parent / "bad_input"

@@ -152,13 +152,16 @@ def test_a_known_key_left_empty_counts_as_left_out(tmp_path: Path) -> None:
     assert (settings.tolerances.entries, settings.openings) == ((), ())
 
 
+VENUE_KEYS = (
+    "kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance"
+)
 REFUSALS = {
     "an unknown key": (
         MINIMAL + "    calender: daily\n",
-        """\
+        f"""\
 ConfigError: unknown key 'calender'
   where:    recon.yaml, line 6: venues.dao.calender
-  expected: one of kind, folder, files, mapping, calendar, due_days, start, measures
+  expected: one of {VENUE_KEYS}
   next:     did you mean 'calendar'?""",
     ),
     "an unknown key at the top": (
@@ -211,10 +214,10 @@ ConfigError: no venue
     ),
     "a venue without anything": (
         "start: 2026-01-01\nvenues:\n  dao:\n",
-        """\
+        f"""\
 ConfigError: nothing where keys are due
   where:    recon.yaml, line 3: venues.dao
-  expected: one of kind, folder, files, mapping, calendar, due_days, start, measures
+  expected: one of {VENUE_KEYS}
   next:     correct line 3 of recon.yaml""",
     ),
     "a name that no folder and no query could carry": (

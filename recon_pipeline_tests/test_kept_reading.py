@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.statements import reading as module
-from recon_pipeline.venues.statements.reading import Reading, read_folder
+from recon_pipeline.venues.statements.reading import read_folder
 from recon_pipeline_tests.statements_venue import Statements, told
 
 FLOWS = "account,wallet,external_id,datetime,asset,amount\nmain,SPOT,a,2026-03-02T00:00:00Z,BTC,0.1\n"

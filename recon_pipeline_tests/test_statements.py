@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from recon_pipeline.config import load_settings
+from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
 from recon_pipeline.venues.statements.faults import FolderMissing, MappingFiles, MappingType
 from recon_pipeline.venues.statements.folder import Folder, FolderFile
 from recon_pipeline.venues.statements.lines import record_lines
-from recon_pipeline.venues.statements.reading import Reading, read_folder
+from recon_pipeline.venues.statements.reading import read_folder
 from recon_pipeline_tests.statements_venue import Statements, told, venue
 
 MAPPINGS = Path(__file__).parent / "mappings"

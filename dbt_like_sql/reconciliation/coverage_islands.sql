@@ -9,7 +9,7 @@ WITH told AS (
         coverage.window_end,
         coverage.status IN ('complete', 'final', 'not_applicable') AS counts
     FROM coverage
-    INNER JOIN streams ON coverage.stream IN (streams.stream, '*')
+    INNER JOIN (SELECT DISTINCT stream FROM streams) AS streams ON coverage.stream IN (streams.stream, '*')
     WHERE coverage.window_start < coverage.window_end
 ),
 

@@ -30,6 +30,8 @@ SELECT
     ruled.wallet,
     ruled.asset,
     coalesce(ruled.tolerance, 0)::DECIMAL(36, 18) AS tolerance,
-    named.asset AS proved_by
+    named.asset AS proved_by,
+    -- the part of the wallet's name by which a venue's streams say whom they move
+    CASE WHEN getvariable('has_families') THEN split_part(ruled.wallet, ':', 1) END AS family
 FROM ruled
 LEFT JOIN named USING (account, asset)

@@ -35,6 +35,7 @@ WITH summed AS (
         ON
             positions.account = holes.account
             AND positions.proved_by IS NOT DISTINCT FROM holes.proved_by
+            AND positions.family IS NOT DISTINCT FROM holes.family
             AND grid.window_start = holes.window_start
             AND grid.window_end = holes.window_end
             AND grid.situation = 'tested'

@@ -1,6 +1,7 @@
--- Windows that a hole in a feed touches. An empty window is touched by none.
+-- Windows that a hole in a feed touches, of those feeds that can move the wallet. An empty window is touched by none.
 WITH to_prove AS (
-    SELECT DISTINCT positions.account, positions.proved_by, grid.window_start, grid.window_end
+    SELECT DISTINCT
+        positions.account, positions.proved_by, positions.family, grid.window_start, grid.window_end
     FROM grid
     INNER JOIN positions USING (position_id)
     WHERE grid.situation = 'tested' AND grid.window_start < grid.window_end
@@ -9,7 +10,7 @@ WITH to_prove AS (
 of_streams AS (
     SELECT to_prove.*, streams.stream, scopes.asset AS scope
     FROM to_prove
-    CROSS JOIN streams
+    INNER JOIN streams ON coalesce(streams.family = to_prove.family, TRUE)
     LEFT JOIN coverage_scopes AS scopes
         ON
             to_prove.account = scopes.account
@@ -18,7 +19,8 @@ of_streams AS (
 ),
 
 unproved AS (
-    SELECT of_streams.account, of_streams.proved_by, of_streams.window_start, of_streams.window_end
+    SELECT
+        of_streams.account, of_streams.proved_by, of_streams.family, of_streams.window_start, of_streams.window_end
     FROM of_streams
     ANTI JOIN coverage_islands AS proof
         ON
@@ -31,7 +33,7 @@ unproved AS (
 
 unwritten AS (
     -- a partition never written is a hole, never zero flows; instants are whole microseconds
-    SELECT to_prove.account, to_prove.proved_by, to_prove.window_start, to_prove.window_end
+    SELECT to_prove.account, to_prove.proved_by, to_prove.family, to_prove.window_start, to_prove.window_end
     FROM to_prove
     INNER JOIN unwritten_days
         ON

@@ -23,8 +23,8 @@ else:
 FRAMES_WITH_ASSET = ("transfers", "trades", "balances", "prices")
 ASSETS = ("raw", *FRAMES_WITH_ASSET, "reconciliation")
 _DESCRIPTIONS = {
-    "raw": "The venue's folder as it was read at one moment, its bytes archived: which files, which rows were "
-    "refused, and what the statements declare to cover.",
+    "raw": "What the venue told at one moment, its bytes archived: which files or streams, which rows were refused, "
+    "and over which time each feed is complete.",
     "reconciliation": FRAMES["reconciliation"].description
     + " A run also computes every stored day that rests on something it changed; those days are reported with it.",
 }

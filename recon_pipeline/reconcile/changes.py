@@ -12,10 +12,11 @@ from pathlib import Path
 
 from recon_pipeline.config import Settings, VenueSettings
 from recon_pipeline.reconcile.inputs import stale_days
-from recon_pipeline.reconcile.pipeline import INPUTS, open_lake, readings, today
+from recon_pipeline.reconcile.pipeline import INPUTS, open_lake, today
 from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.reconcile.storing import ByDay, absent_or_different
 from recon_pipeline.stores.publish import last_good_files
+from recon_pipeline.venues.sources import readings
 from recon_pipeline.venues.statements.reading import read_folder
 
 SETTLING_SECONDS = 2.0

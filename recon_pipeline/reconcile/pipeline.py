@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import count
-from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow.compute as pc
@@ -29,16 +28,14 @@ from recon_pipeline.errors import ReconError, SourceFileError, StoreError
 from recon_pipeline.reconcile.inputs import stale_days, stored_streams
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
+from recon_pipeline.reconcile.residuals import residuals
 from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
 from recon_pipeline.reconcile.stopping import Stop, between_commits
 from recon_pipeline.reconcile.storing import ByDay, InLine, absent_or_different, only_accounts
 from recon_pipeline.stores.database import VenueBusy, venue_lock
 from recon_pipeline.stores.journal import (
     begin_run,
-    files_version,
     finish_run,
-    last_good_files,
-    record_files,
     record_settings,
     record_streams,
 )
@@ -46,8 +43,9 @@ from recon_pipeline.stores.lake import Lake, LakeWrite
 from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.sources import Asked, Residuals, Source, source_of
 from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoFiles
-from recon_pipeline.venues.statements.reading import Reading, read_folder
 
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
 BESIDES = ("coverage", "expected")
@@ -92,9 +90,11 @@ class Faults:
     """Rows in quarantine."""
     first_rows: tuple[str, ...] = ()
     """Of the first of them: file, line, and what was found, expected and is to be done."""
+    streams: tuple[tuple[str, str], ...] = ()
+    """Of a venue that is asked over HTTP: the place and the text of what could not be read."""
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.rows)
+        return bool(self.files or self.rows or self.streams)
 
 
 def today() -> date:
@@ -105,11 +105,6 @@ def today() -> date:
 def open_lake(settings: Settings) -> Lake:
     """The lake of these settings, with its digests remembered under RECON_HOME."""
     return Lake(settings.lake_url, settings.home / "lake.digests.json")
-
-
-def readings(settings: Settings) -> Path:
-    """Where the last reading of each venue is kept."""
-    return settings.home / "readings"
 
 
 class Say(Protocol):
@@ -139,7 +134,9 @@ class VenueRun:
     """Every partition that this run changed, inputs and reconciliation, on whatever day."""
     outcome: Outcome | None = None
     _reading: Reading | None = None
-    _files_version: datetime | None = None
+    _source_version: object = None
+    _is_pulled: bool = False
+    _check: Callable[[], None] = lambda: None
     _by_day: dict[str, ByDay] = field(default_factory=dict)
     _stored: dict[str, set[date]] = field(default_factory=dict)
     _plans: dict[frozenset[date], dict[str, set[date]]] = field(default_factory=dict)
@@ -163,7 +160,12 @@ class VenueRun:
     @property
     def kernel(self) -> KernelSettings:
         """The kernel's settings, with the streams that the reading found."""
-        return kernel_settings(self.settings, self.venue, self._read().streams)
+        return kernel_settings(self.settings, self.venue, self._read().streams, self.source.families)
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the venue's records come from."""
+        return source_of(self.settings, self.venue, self.url)
 
     @property
     def reading(self) -> Reading:
@@ -235,7 +237,8 @@ class VenueRun:
         stored = self.lake.days("reconciliation", self.venue)
         if not stored:
             return set()
-        kernel = kernel_settings(self.settings, self.venue, stored_streams(self.lake, self.venue, stored[-1]))
+        streams = stored_streams(self.lake, self.venue, stored[-1])
+        kernel = kernel_settings(self.settings, self.venue, streams, self.source.families)
         if stale_days(self.lake, kernel, self.request.as_of_day):
             with self._lock(), between_commits() as stop:
                 record_settings(self.url, self.settings, self.venue)
@@ -266,22 +269,30 @@ class VenueRun:
         # what stands for a whole file is told of with the file
         refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in _FAULTS_OF_FILES]
         rows = tuple(f"{_place(row)}: {row['error']}: {row['reason']}" for row in refused[:_ROWS_TOLD])
-        return Faults(files, len(refused), rows)
+        unread = tuple(
+            (problem.where, f"{type(problem).__name__}: {problem.found}; next: {problem.next_step}")
+            for problem in reading.problems
+        )
+        return Faults(files, len(refused), rows, unread)
 
     def raise_for_faults(self) -> None:
         """Raise RefusedInput if anything was refused: the last step of a run, when all its rows are written."""
         if faults := self.faults():
-            told = [f"{path}: {text}" for path, text in faults.files] + list(faults.first_rows)
+            told = [f"{path}: {text}" for path, text in (*faults.files, *faults.streams)] + list(faults.first_rows)
             self._failure = RefusedInput(
                 "; ".join(
                     f"{count} {what}{'s' if count > 1 else ''} refused"
-                    for count, what in ((len(faults.files), "file"), (faults.rows, "row"))
+                    for count, what in (
+                        (len(faults.files), "file"),
+                        (len(faults.streams), "stream"),
+                        (faults.rows, "row"),
+                    )
                     if count
                 ),
                 where=("\n" + " " * len("  where:    ")).join([f"venue {self.venue}", *told]),
-                expected="every file and row of the folder as the frames describe them",
+                expected="every file, stream and row as the frames describe them",
                 next_step="mend them; the windows concerned become whole on the next run. marts.quarantined_rows and"
-                " marts.source_files tell of all",
+                " marts.source_files tell of all, recon coverage of streams",
             )
             raise self._failure
 
@@ -312,10 +323,11 @@ class VenueRun:
                     begin_run(self.url, self.run_id, self.request)
                     record_settings(self.url, self.settings, self.venue)
                     self._begun = True
-                if self._reading is not None and files_version(self.url, self.venue) != self._files_version:
-                    # Another run has read the folder between two of our steps. To go on with what we read before
-                    # would put the lake back to it.
+                if self._reading is not None and self.source.version() != self._source_version:
+                    # Another run has read the venue between two of our steps. To go on with what we read before would
+                    # put the lake back to it.
                     self._reading = None
+                self._check = stop.check
                 yield stop
         except BaseException as failure:
             self._failure = failure
@@ -333,19 +345,28 @@ class VenueRun:
 
     def _read(self) -> Reading:
         if self._reading is None:
-            self.say(f"reading the folder of {self.venue}")
-            venue = self.settings.venues[self.venue]
-            last_good = last_good_files(self.url, self.venue)
-            self._reading = read_folder(venue, self.settings.archive, last_good, kept=readings(self.settings))
-            record_files(self.url, self.venue, self._reading.files)
+            self.say(f"reading {self.venue}")
+            if not self._is_pulled:
+                self.source.pull(self._asked())
+                self._is_pulled = True
+            self._reading = self.source.read()
             record_streams(self.url, self.venue, self._reading.streams)
-            self._files_version = files_version(self.url, self.venue)
+            self._source_version = self.source.version()
             self._by_day = {frame: ByDay(frame, table) for frame, table in self._reading.frames.items()}
             self._stored.clear()
             self._plans.clear()
             self._outdated_days.clear()
             self._was_in_line = self._in_line.is_so()
         return self._reading
+
+    def _asked(self) -> Asked:
+        request = self.request
+
+        def left_over(reading: Reading) -> Residuals:
+            kernel = kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
+            return residuals(kernel, reading, request.days, request.as_of_day)
+
+        return Asked(request.days, request.as_of_day, request.accounts, self.say, self._check, left_over)
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
         """Store what the rows of the run's days consult, then of those that this makes stale, until none is."""

@@ -10,13 +10,15 @@ from functools import cached_property
 
 from recon_pipeline.config import Opening, Settings, Severities, ToleranceRule
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE
+from recon_pipeline.frames.schema import FLOW_FRAMES
 
 
 @dataclass(frozen=True)
 class KernelSettings:
     """What the kernel must know of a venue beside its frames.
 
-    `streams` are those that can move a wallet here: transfers, trades, both or none (an informational venue).
+    `streams` are those that can move a wallet here: of a venue of statements transfers, trades, both or none (an
+    informational venue); of an API its own streams, of which `families` says whom each moves.
     """
 
     venue: str
@@ -29,6 +31,21 @@ class KernelSettings:
     openings: tuple[Opening, ...] = ()
     price_sources: tuple[str, ...] = ()
     measures: tuple[str, ...] = ("balance",)
+    families: tuple[tuple[str, str], ...] = ()
+    """(stream, the part before a colon of a wallet's name that it can move); a stream of none can move every wallet."""
+
+    @property
+    def moved_by(self) -> tuple[tuple[str, str | None], ...]:
+        """Every stream with each family of wallets that it can move, None for all."""
+        named = {stream for stream, _ in self.families}
+        return (*self.families, *((stream, None) for stream in self.streams if stream not in named))
+
+    @property
+    def flow_frames(self) -> tuple[str, ...]:
+        """The frames whose partitions hold what the streams tell of; one that was never written is a hole."""
+        frames = tuple(frame.name for frame in FLOW_FRAMES)
+        named = tuple(frame for frame in frames if frame in self.streams)
+        return named if len(named) == len(self.streams) else frames
 
     @cached_property
     def digest(self) -> str:
@@ -40,7 +57,9 @@ class KernelSettings:
         return hashlib.sha256(json.dumps(entering, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def kernel_settings(settings: Settings, venue: str, streams: tuple[str, ...]) -> KernelSettings:
+def kernel_settings(
+    settings: Settings, venue: str, streams: tuple[str, ...], families: tuple[tuple[str, str], ...] = ()
+) -> KernelSettings:
     """The kernel's settings of a venue, from recon.yaml and from the streams that its reading found."""
     of_venue = settings.venues[venue]
     return KernelSettings(
@@ -54,4 +73,5 @@ def kernel_settings(settings: Settings, venue: str, streams: tuple[str, ...]) ->
         openings=tuple(opening for opening in settings.openings if opening.venue == venue),
         price_sources=of_venue.price_sources,
         measures=of_venue.measures,
+        families=tuple(sorted(families)),
     )

@@ -91,7 +91,7 @@ class Tables:
         self.db.execute(sql_of("_macros"))
         self._variables(self.db)
         settings = self.settings
-        self.table("streams", "stream VARCHAR", [(stream,) for stream in settings.streams])
+        self.table("streams", "stream VARCHAR, family VARCHAR", list(settings.moved_by))
         self.table(
             "tolerance_rules",
             "account VARCHAR, asset VARCHAR, tolerance DECIMAL(36, 18), rank INTEGER",
@@ -115,6 +115,7 @@ class Tables:
             "as_of_day": self.as_of_day,
             "due_days": settings.due_days,
             "has_streams": bool(settings.streams),
+            "has_families": bool(settings.families),
             "rolls_loan": "loan" in settings.measures,
             "rolls_interest": "interest" in settings.measures,
         }
@@ -196,7 +197,9 @@ class Tables:
         self.db.execute(f"CREATE OR REPLACE VIEW flows AS {source or _NO_FLOWS}")
         days = each(first, last) if first and last else []
         self.table("flow_partitions", "utc_day DATE", [(day,) for day in days])
-        missing = {day for stream in self.settings.streams for day in set(days) - getattr(self.inputs, stream).written}
+        missing = {
+            day for frame in self.settings.flow_frames for day in set(days) - getattr(self.inputs, frame).written
+        }
         self.table(
             "unwritten_days",
             "day_start TIMESTAMPTZ, day_end TIMESTAMPTZ",

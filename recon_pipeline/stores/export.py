@@ -10,7 +10,8 @@ from recon_pipeline.stores.models import Model
 
 
 def export_marts(url: str, folder: Path) -> dict[Path, int]:
-    """Write `<folder>/<mart>.csv` for each mart, header included, in the order of its key; rows by file.
+    """Write `<folder>/<mart>.csv` for each mart, header included, in the order of its key; rows by file. For each venue
+    that is asked over HTTP, also its four statements: daily snapshot, transfers, trades, reconciliation summary.
 
     Each file is complete or was not replaced. The files are one moment's: they come from one transaction.
     """
@@ -22,14 +23,61 @@ def export_marts(url: str, folder: Path) -> dict[Path, int]:
         opened = connected.execution_options(isolation_level="REPEATABLE READ")
         with opened.begin():
             cursor = opened.connection.cursor()
-            for model in models:
-                path = folder / f"{model.name}.csv"
+            cursor.execute("SELECT venue FROM recon.venues WHERE kind = 'binance' ORDER BY venue")
+            venues = [venue for (venue,) in cursor.fetchall()]
+            queries = {model.name: _query(model) for model in models}
+            for venue in venues:  # a venue's name is letters, digits and _
+                queries |= {f"{venue}_{name}": query.format(venue=venue) for name, query in _STATEMENTS.items()}
+            for name, query in queries.items():
+                path = folder / f"{name}.csv"
                 part = path.with_suffix(".csv.part")
                 with part.open("w", encoding="utf-8", newline="") as out:
-                    cursor.copy_expert(f"COPY ({_query(model)}) TO STDOUT WITH (FORMAT csv, HEADER)", out)
+                    cursor.copy_expert(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", out)
                 part.replace(path)
                 written[path] = cursor.rowcount
     return written
+
+
+def _plain(*columns: str) -> str:
+    """Amounts in full, without trailing zeros."""
+    return ", ".join(f"trim_scale({column}) AS {column}" for column in columns)
+
+
+_INSTANT = "to_char(datetime AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS datetime"
+_STATEMENTS = {
+    "daily_snapshot": (
+        "SELECT date, account AS email, wallet, asset, trim_scale(raw_balance) AS raw_balance,"
+        " trim_scale(coalesce(raw_loan, 0)) AS raw_loan, trim_scale(coalesce(raw_interest, 0)) AS raw_interest,"
+        " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM recon.balances"
+        " WHERE venue = '{venue}' AND retired_at IS NULL ORDER BY 1, 2, 3, 4"
+    ),
+    "transfers": (
+        f"SELECT {_INSTANT}, account AS email, txn_type, txn_subtype, wallet, asset, {_plain('amount')}, counter_party,"
+        " network, txn_hash FROM recon.transfers AS t WHERE venue = '{venue}' AND retired_at IS NULL"
+        " ORDER BY t.datetime, account, wallet, asset, source, external_id"
+    ),
+    "trades": (
+        f"SELECT {_INSTANT}, account AS email, txn_type, txn_subtype, symbol, asset, {_plain('amount', 'price')}"
+        " FROM recon.trades AS t WHERE venue = '{venue}' AND retired_at IS NULL"
+        " ORDER BY t.datetime, account, wallet, source, external_id"
+    ),
+    "reconciliation_summary": (
+        "SELECT date, account AS email, wallet, asset, "
+        + _plain(
+            "start_balance",
+            "transfers_in",
+            "transfers_out",
+            "trades_in",
+            "trades_out",
+            "fees",
+            "calculated_balance",
+            "actual_balance",
+        )
+        + ", trim_scale(variance_in_asset) AS variance FROM recon.reconciliation WHERE venue = '{venue}'"
+        " ORDER BY 1, 2, 3, 4"
+    ),
+}
+"""The statements that a person compares with the venue's own pages; instants in UTC."""
 
 
 def _query(model: Model) -> str:

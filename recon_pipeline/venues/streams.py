@@ -14,6 +14,8 @@ Call: TypeAlias = Mapping[str, str]
 """The parameters that give a record its meaning, beside the window and the page: type=MAIN_FUNDING, symbol=BTCUSDT."""
 Content: TypeAlias = Mapping[str, Any]
 """A record as the wire had it, parsed: text, int, Decimal, bool, None, lists and objects of these. Never a float."""
+EQUAL_ROWS = "equal:"
+"""How a key begins that is made of a record's content, for want of an id: equal ones are then told apart by number."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from recon_pipeline.errors import SourceFileError
 from recon_pipeline.frames.exact import connect
 from recon_pipeline.frames.schema import FLOW_FRAMES, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, Validated, validate
+from recon_pipeline.venues.reading import Reading, SourceFile
 from recon_pipeline.venues.statements.archive import Archive, fingerprint
 from recon_pipeline.venues.statements.claims import STREAMS, with_refused_claims, without_claims_on
 from recon_pipeline.venues.statements.faults import FileGone, MappingFiles, NoFiles
@@ -47,49 +47,6 @@ PERIOD_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "coverage": ("window_start", "window_end"),
     "expected": (),
 }
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file of the folder as `recon.source_files` tells of it.
-
-    `status` is read, faulty, unread (neither a glob nor a frame's name fits it) or gone (known from earlier, no longer
-    there). `error` is the fault's name and `message` its whole text. `rows` and the instants are those of the rows that
-    count, so of the stand-in where one stands in. `last_good` is the digest of the last version without a fault, which
-    would stand in for a bad one.
-    """
-
-    path: str
-    digest: str | None
-    bytes: int | None
-    rows: int | None
-    first_instant: datetime | None
-    last_instant: datetime | None
-    status: str
-    error: str | None
-    message: str | None
-    frames: tuple[str, ...]
-    last_good: str | None
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The whole folder at one moment.
-
-    `frames` holds all six inputs, good rows only, each in its Frame.arrow and order. `quarantine` holds refused rows,
-    and for each bad file that feeds balances or prices a row without a position or asset: nothing absent counts as
-    zero then, and no price is known.
-    `streams` are those that can move a wallet here. `digest` is over every byte and every setting that made the rows.
-    """
-
-    venue: str
-    frames: Mapping[str, pa.Table]
-    quarantine: pa.Table
-    files: tuple[SourceFile, ...]
-    faults: tuple[SourceFileError, ...]
-    streams: tuple[str, ...]
-    digest: str
-    counts: Mapping[str, Mapping[str, int]]
 
 
 def read_folder(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
+from recon_pipeline.api_settings import DOUBTS as API_DOUBTS
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.frames.schema import DAY, INSTANT, TEXT, Frame
 from recon_pipeline.venues.streams import AccountFacts
@@ -32,19 +32,7 @@ FAMILIES = frozenset(
 )
 """The families of wallets whose balances the venue tells."""
 
-DOUBTS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "snapshot_as_of": ("end_of_day", "as_stamped"),
-        "dust_amount": ("gross", "net"),
-        "deposit_credit": ("complete_time", "insert_time"),
-        "withdrawal_debit": ("apply_time", "complete_time"),
-        "realtime_rewards": ("position", "spot"),
-        "fiat_wallet": ("spot", "funding"),
-        "status_6_deposits": ("credited", "not_credited"),
-        "product_rewards": ("history", "dividends"),
-        "converted_interest": ("interest_history", "capital_flow"),
-    }
-)
+DOUBTS = API_DOUBTS["binance"]
 """What the venue's pages leave open, by name: the readings of it, the one that is assumed first.
 
 snapshot_as_of      whether the row stamped 23:59:59 counts the whole day, or only what came before that second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,10 @@ from recon_pipeline.venues.binance.streams.shapes import (
 )
 from recon_pipeline.venues.streams import Content, Paging, Stream, Window
 
+_GROUPS = ["SPOT", "MARGIN", "LEVERAGED", *(f"TRD_GRP_{number:03}" for number in range(2, 26))]
+_LISTED_FOR = json.dumps(_GROUPS, separators=(",", ":"))
+"""Every group of accounts that a market may be listed for (Spot API documentation, ENUM definitions): without them the
+venue leaves out markets that only some accounts may trade in."""
 KLINE = (
     "openTime",
     "open",
@@ -57,7 +62,7 @@ REFERENCE: tuple[Stream, ...] = (
         rows=under("symbols"),
         key=by("symbol"),
         instant=at(),
-        calls=once("spot", {"showPermissionSets": "false"}),
+        calls=once("spot", {"permissions": _LISTED_FOR, "showPermissionSets": "false"}),
         horizon=3,
         lag=0,
     ),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.venues.streams import AccountFacts, Call, Content, Paging, Role, Stream, Window
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Call, Content, Paging, Role, Stream, Window
 
 Rows = Callable[[Any], Sequence[Content]]
 Key = Callable[[Call, Content], str]
@@ -94,9 +94,9 @@ def _told(value: Any) -> str:
 
 
 def content_key(call: Call, content: Content) -> str:
-    """For a record without an id: the digest of what it says. Equal records of one read need their occurrence added."""
+    """For a record without an id: the digest of what it says. Equal records of one read are told apart by number."""
     told = json.dumps([dict(call), dict(content)], sort_keys=True, separators=(",", ":"), default=_told)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    return EQUAL_ROWS + hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def is_id(value: Any) -> bool:

@@ -1,0 +1,9 @@
+-- Raw records of Binance, every version: converts.
+SELECT
+    raw.fid AS id,
+    raw.account AS email,
+    raw.content AS convert_data,
+    raw.read_at AS created_at
+FROM recon.raw_records AS raw
+JOIN recon.venues AS v ON v.venue = raw.venue AND v.kind = 'binance'
+WHERE raw.stream IN ('converts', 'convert_transfers')

@@ -1,0 +1,9 @@
+-- Raw records of Binance, every version: transfers between the wallets of an account.
+SELECT
+    raw.fid AS id,
+    raw.account AS email,
+    raw.content AS transfer_data,
+    raw.read_at AS created_at
+FROM recon.raw_records AS raw
+JOIN recon.venues AS v ON v.venue = raw.venue AND v.kind = 'binance'
+WHERE raw.stream = 'wallet_transfers'

@@ -1,0 +1,122 @@
+"""What recon.yaml says of a venue that is asked over HTTP: its accounts, where it is, and how doubts are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from recon_pipeline.yaml_reader import Section, Value
+
+API_KINDS = ("binance",)
+API_KEYS = ("accounts", "sandbox", "doubts", "share_of_allowance")
+
+DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "binance": {
+        "snapshot_as_of": ("end_of_day", "as_stamped"),
+        "dust_amount": ("gross", "net"),
+        "deposit_credit": ("complete_time", "insert_time"),
+        "withdrawal_debit": ("apply_time", "complete_time"),
+        "realtime_rewards": ("position", "spot"),
+        "fiat_wallet": ("spot", "funding"),
+        "status_6_deposits": ("credited", "not_credited"),
+        "product_rewards": ("history", "dividends"),
+        "converted_interest": ("interest_history", "capital_flow"),
+    }
+}
+"""What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one
+being the default."""
+
+EXTRAS = ("isolated_symbols", "mining_users", "mining_algorithms", "option_currencies", "detail_symbols")
+"""What only the user knows of an account, and some streams need."""
+
+_ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
+_CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?")
+
+
+@dataclass(frozen=True)
+class ApiAccount:
+    """One account: its name (at Binance the e-mail), and the name under which its key stands among the secrets.
+
+    Without a key, only what the key of its main account may see of it is read.
+    """
+
+    name: str
+    credentials: str | None
+    default_wallet: str = "SPOT"
+    user_id: str | None = None
+    """Its number in the statements that a person downloads."""
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """A venue's API: accounts by name; `sandbox` is a simulated venue's URL, in place of the real hosts."""
+
+    accounts: Mapping[str, ApiAccount]
+    sandbox: str | None
+    doubts: Mapping[str, str]
+    share_of_allowance: Decimal
+
+
+def read_api(kind: str, section: Section) -> ApiSettings:
+    """The API part of a venue's section; ConfigError with the line of what is wrong."""
+    listed = section.need("accounts", "the accounts, each under its name (at Binance its e-mail)")
+    accounts = {name: _account(name, value) for name, value in listed.section()}
+    if not accounts:
+        raise listed.error("no account", expected="at least one account under its name")
+    share = section.get("share_of_allowance")
+    return ApiSettings(
+        accounts=accounts,
+        sandbox=_sandbox(section.get("sandbox")),
+        doubts=_doubts(kind, section.get("doubts")),
+        share_of_allowance=_share(share) if share else Decimal("0.5"),
+    )
+
+
+def _account(name: str, at: Value) -> ApiAccount:
+    section = at.section(_ACCOUNT_KEYS)
+    credentials, wallet = section.get("credentials"), section.get("default_wallet")
+    text = credentials.text(expected="the name of its credentials") if credentials else None
+    if credentials is not None and text is not None and not _CREDENTIALS.fullmatch(text):
+        raise credentials.error(
+            "that cannot name credentials",  # it may be the key itself: it is not repeated
+            expected="a name of lower-case letters, digits and _, such as binance_main; never the key itself",
+            next_step="store the key under that name: recon secrets set binance_main, or BINANCE_MAIN_KEY and"
+            " BINANCE_MAIN_SECRET in the environment",
+        )
+    extras = {key: tuple(item.text() for item in value.items()) for key in EXTRAS if (value := section.get(key))}
+    user_id = section.get("user_id")
+    return ApiAccount(
+        name,
+        text,
+        wallet.choice(("SPOT", "FUNDING")) if wallet else "SPOT",
+        user_id.text(expected="the User_ID of its statements") if user_id else None,
+        extras,
+    )
+
+
+def _sandbox(at: Value | None) -> str | None:
+    if at is None:
+        return None
+    url = at.text(expected="the URL that recon sandbox printed")
+    if not _LOOPBACK.fullmatch(url):
+        raise at.error("a sandbox runs on this machine", expected="a URL such as http://127.0.0.1:8790")
+    return url.rstrip("/")
+
+
+def _doubts(kind: str, at: Value | None) -> dict[str, str]:
+    known = DOUBTS[kind]
+    read = {name: values[0] for name, values in known.items()}
+    for name, value in at.section(tuple(known)) if at else ():
+        read[name] = value.choice(known[name])
+    return read
+
+
+def _share(at: Value) -> Decimal:
+    share = at.number()
+    if not 0 < share <= 1:
+        raise at.error(f"share_of_allowance is {share:f}", expected="more than 0, at most 1; 0.5 by default")
+    return share

@@ -1,0 +1,112 @@
+"""`recon venues` and `recon sandbox`: what can be read of each venue, and a simulated one to try it with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from recon_pipeline.config import VenueSettings, load_settings
+from recon_pipeline.errors import ConfigError
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument("name", required=False)
+@as_json
+def venues(name: str | None, is_json: bool) -> None:
+    """List the venues; of one venue every stream that is read, and what is not certain of it."""
+    settings = load_settings()
+    if name is not None and name not in settings.venues:
+        raise ConfigError(
+            f"'{name}' is no venue", where="recon venues", expected=", ".join(settings.venues), next_step="correct it"
+        )
+    told = _streams(settings.venues[name]) if name else [_venue(venue) for venue in settings.venues.values()]
+    if is_json:
+        click.echo(json.dumps(told, indent=2, default=str))
+        return
+    from recon_pipeline.terminal import console, rows_table
+
+    title = f"Streams of {name}" if name else "Venues"
+    console().print(rows_table(title, told, list(told[0]), most=len(told)))
+
+
+def _venue(venue: VenueSettings) -> dict[str, Any]:
+    accounts = venue.api.accounts if venue.api else {}
+    return {
+        "venue": venue.name,
+        "kind": venue.kind,
+        "start": venue.start,
+        "due_days": venue.due_days,
+        "accounts": ", ".join(accounts),
+        "without_key": ", ".join(name for name, account in accounts.items() if account.credentials is None),
+        "source": (venue.api.sandbox or "the venue itself") if venue.api else str(venue.folder),
+    }
+
+
+def _streams(venue: VenueSettings) -> list[dict[str, Any]]:
+    if venue.api is None:
+        return [{"stream": stream, "role": "flow", "endpoint": str(venue.folder)} for stream in ("transfers", "trades")]
+    from recon_pipeline.venues.binance.streams import STREAMS
+
+    return [
+        {
+            "stream": stream.name,
+            "role": stream.role,
+            "endpoint": str(stream.endpoint),
+            "wallets": ", ".join(stream.wallets),
+            "horizon_days": stream.horizon_days,
+            "shape": "documented" if stream.is_verified else "shape unverified",
+        }
+        for stream in STREAMS
+    ]
+
+
+@click.command()
+@click.option("--venue", required=True, help="A venue that is asked over HTTP.")
+@as_json
+def compare(venue: str, is_json: bool) -> int:
+    """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ."""
+    settings = load_settings()
+    of_venue = settings.venues.get(venue)
+    if of_venue is None or of_venue.api is None:
+        known = ", ".join(name for name, each in settings.venues.items() if each.api)
+        raise ConfigError(f"'{venue}' is not asked over HTTP", where="--venue", expected=known or "such a venue")
+    from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.venues.binance.comparing import compare_statements
+
+    found, read = compare_statements(of_venue, open_database(settings))
+    rows = [
+        {
+            "told_by": line.side,
+            "account": line.account,
+            "wallet": line.wallet or "",
+            "asset": line.asset,
+            "amount": format(line.amount, "f"),
+            "at": f"{line.at:%Y-%m-%d %H:%M:%S}",
+            "what": line.what,
+            "where": line.place,
+        }
+        for line in found
+    ]
+    if is_json:
+        click.echo(json.dumps({"statement_rows": read, "told_by_one_side": rows}, indent=2))
+    elif rows:
+        from recon_pipeline.terminal import console, rows_table
+
+        console().print(rows_table("Told by one side alone", rows, list(rows[0]), most=200))
+    if not rows and not is_json:
+        click.echo(f"{read} rows of statements, each told by the API too, and no other")
+    return 1 if rows else 0
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(arguments: tuple[str, ...]) -> None:
+    """Serve a simulated Binance on this machine, with accounts, keys and planted faults (--help lists its options)."""
+    from recon_pipeline.sandbox.binance.__main__ import main
+
+    sys.exit(main(list(arguments)))

@@ -1,0 +1,72 @@
+"""`python -m recon_pipeline.sandbox.binance`: a sandbox as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from recon_pipeline.sandbox.binance.home import write_home
+from recon_pipeline.sandbox.binance.server import serve
+from recon_pipeline.sandbox.binance.world import DOUBTS, FIRST_DAY, make_world
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a world, serve it, and write what a user needs to begin; runs until it is interrupted."""
+    options = _parser().parse_args(arguments)
+    world = make_world(
+        options.seed, start=options.start or _first_day(options), days=options.days, subs=options.subs,
+        doubts=dict(pair.split("=", 1) for pair in options.doubt),
+    )  # fmt: skip
+    at_us = int(options.at.timestamp() * 1_000_000) if options.at else None
+    with serve(world, clock=options.clock, at_us=at_us, port=options.port) as sandbox:
+        if options.home is not None:
+            write_home(options.home, world, sandbox.url, {"faults": []})
+        sys.stdout.write(f"{sandbox.url}\n")
+        sys.stdout.flush()
+        _wait()
+    return 0
+
+
+def _first_day(options: Any) -> date:
+    """With a live clock the world has to have happened until now: it begins so many days ago."""
+    if options.clock == "live":
+        return datetime.now(tz=UTC).date() - timedelta(days=options.days - 2)
+    return FIRST_DAY
+
+
+def _wait() -> None:
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    done.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m recon_pipeline.sandbox.binance", description=main.__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--start", type=date.fromisoformat, help="the first day (default: 2026-01-01, or so many days ago)"
+    )
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--subs", type=int, default=3, help="how many sub-accounts")
+    parser.add_argument("--port", type=int, default=8790, help="0: any that is free")
+    parser.add_argument("--clock", choices=("live", "simulated"), default="simulated")
+    parser.add_argument("--at", type=_instant, help="the simulated clock begins here (default: with the first day)")
+    parser.add_argument("--home", type=Path, help="write credentials.env, recon.yaml and manifest.json here")
+    parser.add_argument("--doubt", action="append", default=[], metavar="NAME=VALUE", help=", ".join(DOUBTS))
+    return parser
+
+
+def _instant(text: str) -> datetime:
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The sandbox over HTTP: the venue's hosts on one port of the loopback, and its own paths under /sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from recon_pipeline.sandbox.binance.accounts import Key
+from recon_pipeline.sandbox.binance.clock import Clock, LiveClock, SimulatedClock
+from recon_pipeline.sandbox.binance.gate import Asked, Gate
+from recon_pipeline.sandbox.binance.truth import truth
+from recon_pipeline.sandbox.binance.world import World
+
+ClockKind = Literal["live", "simulated"]
+_REAP_S = 0.5
+
+
+class Site:
+    """The application: the venue's API, and what the sandbox says of itself."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self.world = world
+        self.clock = clock
+        self.gate = Gate(world)
+
+    def app(self) -> Starlette:
+        """What the HTTP server runs."""
+        routes = [
+            Route("/sandbox/clock", self.tell_clock),
+            Route("/sandbox/clock/{act}", self.move_clock, methods=["POST"]),
+            Route("/sandbox/log", self.tell_log),
+            Route("/sandbox/truth", self.tell_truth),
+            Route("/sandbox/manifest", self.tell_manifest),
+            Route("/sandbox/revoke", self.revoke, methods=["POST"]),
+            Route("/{path:path}", self.tell_venue, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+        return Starlette(routes=routes, lifespan=self._living)
+
+    @contextlib.asynccontextmanager
+    async def _living(self, app: Starlette) -> AsyncIterator[None]:
+        reaper = asyncio.create_task(self._reap())
+        yield
+        reaper.cancel()
+
+    async def _reap(self) -> None:
+        while isinstance(self.clock, SimulatedClock):
+            await asyncio.sleep(_REAP_S)
+            self.clock.drop_silent()
+
+    async def tell_venue(self, request: Request) -> Response:
+        """The venue's own endpoints."""
+        self._hear(request)
+        asked = Asked(
+            request.method, request.url.path, request.url.query.encode("ascii", "replace"), await request.body(),
+            request.client.host if request.client else "", request.headers.get("x-mbx-apikey"),
+        )  # fmt: skip
+        told = self.gate.tell(asked, self.clock.now_us())
+        return Response(told.body, told.status, told.headers, told.content_type)
+
+    def _hear(self, request: Request) -> None:
+        worker = request.headers.get("x-sandbox-worker")
+        if worker and isinstance(self.clock, SimulatedClock) and worker in self.clock.workers:
+            self.clock.hear(worker)
+
+    async def tell_clock(self, request: Request) -> Response:
+        """What time it is; 404 where the machine's own clock runs."""
+        self._hear(request)
+        if not isinstance(self.clock, SimulatedClock):
+            return JSONResponse({"detail": "the clock is live"}, 404)
+        return JSONResponse({"now_us": self.clock.now_us(), "workers": self.clock.workers})
+
+    async def move_clock(self, request: Request) -> Response:
+        """Join, leave, sleep or advance."""
+        clock, act = self.clock, request.path_params["act"]
+        if not isinstance(clock, SimulatedClock):
+            return JSONResponse({"detail": "the clock is live"}, 404)
+        asked = await request.json() if await request.body() else {}
+        worker = asked.get("worker")
+        if act == "join":
+            return JSONResponse({"worker": clock.join(), "now_us": clock.now_us()})
+        if act == "leave":
+            clock.leave(str(worker))
+        elif act == "sleep":
+            await _while_listening(request, clock.sleep(int(asked["until_us"]), worker))
+        elif act == "advance" and asked.get("force"):
+            clock.force(int(asked["to_us"]))
+        elif act == "advance":
+            await _while_listening(request, clock.advance(int(asked["to_us"])))
+        else:
+            return JSONResponse({"detail": f"there is no {act}"}, 404)
+        return JSONResponse({"now_us": clock.now_us()})
+
+    async def tell_log(self, request: Request) -> Response:
+        """The requests so far; `?from=N` leaves out the first N."""
+        return JSONResponse(self.gate.log[int(request.query_params.get("from", "0")) :])
+
+    async def tell_truth(self, request: Request) -> Response:
+        """The true balances at an instant (`?at_us=`, now by default), and with `?moves=true` how they came about."""
+        at_us = int(request.query_params.get("at_us", self.clock.now_us()))
+        return JSONResponse(truth(self.world, at_us, with_moves=request.query_params.get("moves") == "true"))
+
+    async def tell_manifest(self, request: Request) -> Response:
+        """What is wrong in this world, and every row that must say so."""
+        return JSONResponse({"faults": []})
+
+    async def revoke(self, request: Request) -> Response:
+        """Take a key away, from now on: `{"key": …}`."""
+        asked = await request.json()
+        self.gate.doorman.revoked_us[asked["key"]] = self.clock.now_us()
+        return JSONResponse({"now_us": self.clock.now_us()})
+
+
+async def _while_listening(request: Request, waiting: Any) -> None:
+    """Wait, but no longer than the caller does: who hangs up has died, and is cancelled."""
+    task = asyncio.ensure_future(waiting)
+    watch = asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watch.cancel()
+        if not task.done():
+            task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that is up."""
+
+    url: str
+    world: World
+    site: Site
+
+    @property
+    def credentials(self) -> Mapping[str, Key]:
+        """The good key of every account, by e-mail."""
+        return {email: account.keys["good"] for email, account in self.world.accounts.items()}
+
+    def key(self, email: str, kind: str) -> Key:
+        """A key that is wrong in some way: revoked, wrong_ip, no_reading, trading, withdrawing."""
+        return self.world.accounts[email].keys[kind]
+
+    @property
+    def log(self) -> list[Any]:
+        """The requests so far, as /sandbox/log tells them."""
+        return list(self.site.gate.log)
+
+    def now_us(self) -> int:
+        """The sandbox's time."""
+        return self.site.clock.now_us()
+
+
+def make_clock(world: World, kind: ClockKind, at_us: int | None = None) -> Clock:
+    """The clock of a sandbox; a simulated one begins with the world's first day, unless told otherwise."""
+    if kind == "live":
+        return LiveClock()
+    return SimulatedClock(world.first_ms * 1000 if at_us is None else at_us)
+
+
+@contextlib.contextmanager
+def serve(
+    world: World, *, clock: ClockKind = "simulated", at_us: int | None = None, port: int = 0
+) -> Iterator[Sandbox]:
+    """A sandbox on the loopback, in a thread of its own, until the block ends."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    site = Site(world, make_clock(world, clock, at_us))
+    server = make_server(site)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", world, site)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+
+
+def make_server(site: Site) -> uvicorn.Server:
+    """The HTTP server of a site, quiet."""
+    config = uvicorn.Config(
+        site.app(), log_level="critical", access_log=False, lifespan="on", timeout_keep_alive=600,
+        server_header=False, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    return uvicorn.Server(config)

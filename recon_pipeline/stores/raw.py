@@ -1,0 +1,319 @@
+"""What venues told over HTTP, in PostgreSQL: records as versions, and the ledger of the days that were read.
+
+The records of a span and the ledger's days for it are stored in one transaction, so that a day is never marked as read
+while a record of it is missing; done twice it is done once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.stores.canonical import canonical_json, digest_of_json
+from recon_pipeline.stores.database import named_errors, pooled_engine
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record as one answer told it."""
+
+    key: str
+    call: Mapping[str, str]
+    content: Mapping[str, Any]
+    instant: datetime | None
+    response_id: int | None
+
+    @property
+    def digest(self) -> str:
+        """sha256 over call and content."""
+        return digest_of_json(dict(self.call), dict(self.content))
+
+
+@dataclass(frozen=True)
+class DayRead:
+    """How a UTC day of a stream was read."""
+
+    status: str
+    pages: int = 0
+    records: int = 0
+    error: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a read changed: records never told before, and keys of those that the venue has changed since."""
+
+    new: int
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SymbolAsked:
+    """Over which time a market was asked: an earlier asking is widened by it, as long as the two leave no gap."""
+
+    symbol: str
+    asked_from: datetime
+    asked_through: datetime
+    last_id: int | None
+    trades: int
+    last_trade_at: datetime | None
+    purged_after: datetime | None = None
+
+
+class RawStore:
+    """The raw records and the ledger of one venue. Thread-safe: each call takes a connection of its own."""
+
+    def __init__(self, url: str, venue: str) -> None:
+        self._url = url
+        self._venue = venue
+        self._engine = pooled_engine(url)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def keep(
+        self,
+        account: str,
+        stream: str,
+        told: Sequence[Told],
+        days: Mapping[date, DayRead],
+        read_at: datetime,
+        *,
+        covers: Sequence[str] = (),
+    ) -> Kept:
+        """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`."""
+        with self._transaction(f"storing {stream} of {account}") as opened:
+            kept = self._keep_records(opened, account, stream, told, read_at)
+            for each in covers or (account,):
+                self._mark(opened, each, stream, days, read_at)
+            return kept
+
+    def keep_symbol(
+        self, account: str, stream: str, symbol: SymbolAsked, told: Sequence[Told], read_at: datetime
+    ) -> Kept:
+        """Store what a market told of an account, and over which time it was asked, together."""
+        with self._transaction(f"storing {stream} of {account}") as opened:
+            kept = self._keep_records(opened, account, stream, told, read_at)
+            given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at, **vars(symbol)}
+            opened.execute(sa.text(_ASKED), given)
+            return kept
+
+    def asked_symbols(self, stream: str) -> list[sa.Row[Any]]:
+        """Every market that was asked: account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,
+        purged_after."""
+        with self._transaction(f"reading which markets were asked for {stream}") as opened:
+            return list(
+                opened.execute(
+                    sa.text(
+                        "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,"
+                        " purged_after"
+                        " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
+                    ),
+                    {"venue": self._venue, "stream": stream},
+                )
+            )
+
+    def mark(self, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime) -> None:
+        """Mark days without storing anything: they failed, or the stream does not apply."""
+        with self._transaction(f"recording what was read of {stream}") as opened:
+            self._mark(opened, account, stream, days, read_at)
+
+    def ledger(self, first: date | None = None, last: date | None = None) -> list[sa.Row[Any]]:
+        """The ledger's rows (account, stream, date, status, read_at, records, error, message) from first to last."""
+        with self._transaction("reading the coverage ledger") as opened:
+            return list(
+                opened.execute(
+                    sa.text(
+                        "SELECT account, stream, date, status, read_at, records, error, message FROM recon.pulls"
+                        " WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
+                        " AND coalesce(:last, 'infinity'::date) ORDER BY account, stream, date"
+                    ),
+                    {"venue": self._venue, "first": first, "last": last},
+                )
+            )
+
+    def records(self, streams: Sequence[str] | None = None) -> list[sa.Row[Any]]:
+        """Every record that counts: fid, account, stream, key, call, content, digest, is_doubted, read_at.
+
+        Numbers of the content are Decimal or int; the order is by stream, account and key.
+        """
+        query = sa.text(
+            "SELECT fid, account, stream, record_key AS key, call, content::text AS content, digest, is_doubted,"
+            " read_at, instant FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
+            " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams)) ORDER BY stream, account, record_key"
+        )
+        given = {"venue": self._venue, "streams": None if streams is None else list(streams)}
+        with self._transaction("reading raw records") as opened:
+            return list(opened.execute(query, given))
+
+    def versions(self, stream: str) -> list[sa.Row[Any]]:
+        """Every version of a stream's records, in the order in which they were read."""
+        with self._transaction(f"reading {stream}") as opened:
+            return list(
+                opened.execute(
+                    sa.text(
+                        "SELECT record_key AS key, content::text AS content, read_at FROM recon.raw_records"
+                        " WHERE venue = :venue AND stream = :stream ORDER BY fid"
+                    ),
+                    {"venue": self._venue, "stream": stream},
+                )
+            )
+
+    def decisions(self) -> dict[str, str]:
+        """The wallets that were decided for records that state none, by the record's digest."""
+        with self._transaction("reading decisions") as opened:
+            rows = opened.execute(
+                sa.text(
+                    "SELECT DISTINCT ON (record_digest) record_digest, wallet FROM recon.wallet_decisions"
+                    " WHERE venue = :venue ORDER BY record_digest, version DESC"
+                ),
+                {"venue": self._venue},
+            )
+            return {row.record_digest: row.wallet for row in rows if row.wallet is not None}
+
+    def decide(self, record_digest: str, wallet: str | None, evidence: Mapping[str, Any]) -> None:
+        """Decide in which wallet a record counts, or (None) withdraw that; a version more if it was decided before."""
+        with self._transaction("storing a decision") as opened:
+            opened.execute(
+                sa.text(
+                    "INSERT INTO recon.wallet_decisions (venue, record_digest, version, wallet, evidence)"
+                    " SELECT :venue, :digest, 1 + coalesce(max(version), 0), :wallet, CAST(:evidence AS jsonb)"
+                    " FROM recon.wallet_decisions WHERE venue = :venue AND record_digest = :digest"
+                ),
+                {
+                    "venue": self._venue,
+                    "digest": record_digest,
+                    "wallet": wallet,
+                    "evidence": canonical_json(evidence),
+                },
+            )
+
+    def version(self) -> str:
+        """Another text whenever anything that a reading rests on has changed."""
+        with self._transaction("reading what was pulled") as opened:
+            row = opened.execute(
+                sa.text(
+                    "SELECT (SELECT concat_ws(' ', max(fid), count(superseded_at), count(*) FILTER (WHERE is_doubted))"
+                    " FROM recon.raw_records WHERE venue = :venue),"
+                    " (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
+                    " stream, date)) FROM recon.pulls WHERE venue = :venue),"
+                    " (SELECT max(id) FROM recon.wallet_decisions WHERE venue = :venue)"
+                ),
+                {"venue": self._venue},
+            ).one()
+            return " ".join(map(str, row))
+
+    # -- the parts
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[sa.Connection]:
+        with named_errors(self._url, f"{doing} of {self._venue}"), self._engine.begin() as opened:
+            yield opened
+
+    def _keep_records(
+        self, opened: sa.Connection, account: str, stream: str, told: Sequence[Told], read_at: datetime
+    ) -> Kept:
+        rows = _one_version_each(told)
+        if not rows:
+            return Kept(0, ())
+        given = {
+            "venue": self._venue,
+            "account": account,
+            "stream": stream,
+            "read_at": read_at,
+            "rows": "[" + ",".join(rows) + "]",
+        }
+        changed = [row.record_key for row in opened.execute(sa.text(_SUPERSEDE), given)]
+        added = opened.execute(sa.text(_INSERT), given).rowcount
+        return Kept(added - len(set(changed)), tuple(sorted(set(changed))))
+
+    def _mark(
+        self, opened: sa.Connection, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime
+    ) -> None:
+        rows = [
+            {"date": str(day), "status": read.status, "pages": read.pages, "records": read.records,
+             "error": read.error, "message": read.message}
+            for day, read in sorted(days.items())
+        ]  # fmt: skip
+        if rows:
+            given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
+            opened.execute(sa.text(_MARK), {**given, "rows": canonical_json(rows)})
+
+
+def _one_version_each(told: Sequence[Told]) -> list[str]:
+    """The rows as JSON, one for each key: told twice in one read with different content, it is doubted."""
+    by_key: dict[str, dict[str, Told]] = {}
+    for record in told:
+        by_key.setdefault(record.key, {}).setdefault(record.digest, record)
+    rows = []
+    for key, versions in by_key.items():
+        for digest in sorted(versions)[:1]:
+            record = versions[digest]
+            row = {
+                "record_key": key,
+                "call": dict(record.call),
+                "content": dict(record.content),
+                "digest": digest if len(versions) == 1 else digest_of_json(sorted(versions)),
+                "instant": record.instant.isoformat() if record.instant else None,
+                "response_id": record.response_id,
+                "is_doubted": len(versions) > 1,
+            }
+            rows.append(canonical_json(row))
+    return rows
+
+
+_GIVEN = (
+    "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(record_key text, call jsonb, content jsonb, digest text,"
+    " instant timestamptz, response_id bigint, is_doubted boolean)"
+)
+_CURRENT = "t.venue = :venue AND t.account = :account AND t.stream = :stream AND t.record_key = given.record_key"
+_SUPERSEDE = (
+    f"UPDATE recon.raw_records AS t SET superseded_at = :read_at FROM {_GIVEN}"
+    f" WHERE {_CURRENT} AND t.superseded_at IS NULL AND t.digest <> given.digest RETURNING t.record_key"
+)
+_INSERT = (
+    "INSERT INTO recon.raw_records (venue, account, stream, record_key, version, call, content, digest, instant,"
+    " response_id, is_doubted, read_at)"
+    " SELECT :venue, :account, :stream, given.record_key, 1 + coalesce(last.version, 0), given.call, given.content,"
+    f" given.digest, given.instant, given.response_id, given.is_doubted, :read_at FROM {_GIVEN}"
+    f" LEFT JOIN LATERAL (SELECT max(t.version) AS version, bool_or(t.superseded_at IS NULL) AS stands"
+    f" FROM recon.raw_records AS t WHERE {_CURRENT}) AS last ON true WHERE last.stands IS NOT TRUE"
+)
+# What was read completely stands, whatever becomes of a later read; final stays final.
+_MARK = (
+    "INSERT INTO recon.pulls AS p (venue, account, stream, date, status, pages, records, error, message, read_at)"
+    " SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
+    " AS given(date date, status text, pages bigint, records bigint, error text, message text)"
+    " ON CONFLICT (venue, account, stream, date) DO UPDATE SET status = excluded.status, pages = excluded.pages,"
+    " records = excluded.records, error = excluded.error, message = excluded.message, read_at = excluded.read_at"
+    " WHERE NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed'))"
+    " AND NOT (p.status = 'final' AND excluded.status = 'complete')"
+)
+# What was asked before counts on only where the two spans meet; else the new one stands alone.
+_ASKED = (
+    "INSERT INTO recon.asked_symbols AS a (venue, account, stream, symbol, asked_from, asked_through, last_id, trades,"
+    " last_trade_at, purged_after, last_checked)"
+    " VALUES (:venue, :account, :stream, :symbol, :asked_from, :asked_through, :last_id, :trades, :last_trade_at,"
+    " :purged_after, :read_at)"
+    " ON CONFLICT (venue, account, stream, symbol) DO UPDATE SET"
+    " asked_from = CASE WHEN excluded.asked_from <= a.asked_through THEN least(a.asked_from, excluded.asked_from)"
+    " ELSE excluded.asked_from END,"
+    " asked_through = greatest(a.asked_through, excluded.asked_through),"
+    " last_id = greatest(a.last_id, excluded.last_id), trades = a.trades + excluded.trades,"
+    " last_trade_at = greatest(a.last_trade_at, excluded.last_trade_at), last_checked = excluded.last_checked,"
+    " purged_after = excluded.purged_after"
+)
+
+
+def exact(text: str) -> Any:
+    """JSON from the database, with numbers as int or Decimal."""
+    return json.loads(text, parse_float=Decimal)

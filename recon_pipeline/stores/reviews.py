@@ -1,0 +1,108 @@
+"""Errors of sources, kept for a person: each once while it is open, however often it comes again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.canonical import canonical_json
+from recon_pipeline.stores.database import connection
+
+
+class UnknownReview(ReconError):  # noqa: N818 - the name says what is the matter
+    """No error of that number waits for a person."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong at a venue: the error's name and texts, and where. `kind` is the venue's class of errors."""
+
+    name: str
+    found: str
+    kind: str
+    place: str = ""
+    expected: str = ""
+    next_step: str = ""
+    account: str | None = None
+    stream: str | None = None
+    symbol: str | None = None
+    raw_error: Mapping[str, Any] | None = None
+    needs_manual_review: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same problem in the same place, whenever it comes."""
+        told = (self.name, self.kind, self.account, self.stream, self.symbol, self.place)
+        return hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()
+
+
+def record_problem(url: str, venue: str, problem: Problem) -> None:
+    """Keep a problem: a new line, or one more time on the line that is open."""
+    given = {
+        "venue": venue,
+        "name": problem.name,
+        "found": problem.found,
+        "kind": problem.kind,
+        "place": problem.place,
+        "expected": problem.expected,
+        "next_step": problem.next_step,
+        "account": problem.account,
+        "stream": problem.stream,
+        "symbol": problem.symbol,
+        "raw": None if problem.raw_error is None else canonical_json(problem.raw_error),
+        "review": problem.needs_manual_review,
+        "fingerprint": problem.fingerprint,
+    }
+    with connection(url, f"recording an error of {venue}") as opened:
+        opened.execute(sa.text(_RECORD), given)
+
+
+_RECORD = (
+    "INSERT INTO recon.errors AS e (venue, name, found, kind, place, expected, next_step, account, stream, symbol,"
+    " raw_error, needs_manual_review, fingerprint)"
+    " VALUES (:venue, :name, :found, :kind, :place, :expected, :next_step, :account, :stream, :symbol,"
+    " CAST(:raw AS jsonb), :review, :fingerprint)"
+    " ON CONFLICT (venue, fingerprint) WHERE resolved_at IS NULL DO UPDATE SET seen = e.seen + 1,"
+    " last_seen_at = now(), found = excluded.found, raw_error = excluded.raw_error"
+)
+
+
+def list_problems(
+    url: str, venue: str | None = None, *, with_resolved: bool = False, for_review: bool = False
+) -> list[dict[str, Any]]:
+    """The problems that are open, the newest first; with those that were resolved, or only those that need a person."""
+    with connection(url, "reading the errors") as opened:
+        rows = opened.execute(
+            sa.text(
+                "SELECT id, venue, account, stream, symbol, kind, name, found, place, next_step, needs_manual_review,"
+                " seen, occurred_at, last_seen_at, resolved_at, resolution_notes FROM recon.errors"
+                " WHERE fingerprint IS NOT NULL AND (CAST(:venue AS text) IS NULL OR venue = :venue)"
+                " AND (:resolved OR resolved_at IS NULL) AND (NOT :review OR needs_manual_review)"
+                " ORDER BY last_seen_at DESC, id DESC"
+            ),
+            {"venue": venue, "resolved": with_resolved, "review": for_review},
+        )
+        return [dict(row._mapping) for row in rows]
+
+
+def resolve_problem(url: str, number: int, note: str) -> None:
+    """Close a problem with a note; UnknownReview if none of that number is open."""
+    with connection(url, "resolving an error") as opened:
+        done = opened.execute(
+            sa.text(
+                "UPDATE recon.errors SET resolved_at = now(), resolution_notes = :note"
+                " WHERE id = :id AND resolved_at IS NULL"
+            ),
+            {"id": number, "note": note},
+        )
+        if done.rowcount != 1:
+            raise UnknownReview(
+                f"no open error has the number {number}", next_step="recon errors list shows those that are open"
+            )

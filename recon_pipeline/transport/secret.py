@@ -1,0 +1,58 @@
+"""Secrets that do not show themselves: neither in a text, nor in a log, nor in what an object tells of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+STARS = "***"
+_LENGTH_MIN = 6
+"""What is shorter is no secret of any venue, and may be part of any word."""
+
+
+class Secret:
+    """A text that only `reveal` gives away; str, repr, format and pickle do not."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for whoever signs or encrypts."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({STARS})"
+
+    def __str__(self) -> str:
+        return STARS
+
+    def __format__(self, spec: str) -> str:
+        return STARS
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._text))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written down: hand over the name under which it stands")
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text without those secrets, in any spelling that a URL knows."""
+    return without_bytes(text.encode("utf-8", "surrogatepass"), secrets).decode("utf-8", "surrogatepass")
+
+
+def without_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
+    """The bytes without those secrets: a venue may repeat the whole question in an error page."""
+    whole = [secret for secret in secrets if len(secret) >= _LENGTH_MIN]
+    spellings = {spelt for secret in whole for spelt in (secret, quote(secret, safe=""), quote_plus(secret))}
+    for spelt in sorted(spellings, key=len, reverse=True):
+        data = data.replace(spelt.encode(), STARS.encode())
+    return data

@@ -1,0 +1,198 @@
+"""Captures: balances of which the venue tells the present alone, read twice shortly after midnight.
+
+A capture is two consecutive complete reads of equal content; it is true at the venue's time at the end of the first.
+What moves between the start of the first and the end of the second makes it doubtful, and the reading says so. It is
+kept as it was and never made anew: another day's balance is not this one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.raw import DayRead, Told, exact
+from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
+from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
+from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
+from recon_pipeline.venues.drain import Ask, Drain
+from recon_pipeline.venues.pull import ONE_DAY, midnight
+from recon_pipeline.venues.streams import AccountFacts, Call, Content, RawRecord, Stream
+
+CLOSES_UNTIL = timedelta(hours=6)
+"""Only what was captured between midnight and this hour closes the day before."""
+READS_MAX = 6
+HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
+"""Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
+
+
+class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
+    """No two consecutive reads of a wallet agreed."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Streams that make up one capture, with the parameters of one call each."""
+
+    streams: tuple[tuple[Stream, Call], ...]
+
+    @property
+    def name(self) -> str:
+        """For people and for the ledger."""
+        return "+".join(stream.name for stream, _ in self.streams)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Captures for one day, of every account and wallet that has no history."""
+
+    pull: Pull
+    context: MappingContext
+
+    def run(self) -> int:
+        """Capture what the day that closed last is still missing; how many captures were made.
+
+        Nothing outside the hours in which a capture closes a day.
+        """
+        now = self.pull.clock.now()
+        day = now.date() - ONE_DAY
+        if now - midnight(now.date()) >= CLOSES_UNTIL:
+            return 0
+        done = self._done(day)
+        made: list[str] = []
+        work = [
+            (facts, group)
+            for facts in self.context.accounts.values()
+            if self.pull.has_key(facts.email)
+            for group in groups(facts)
+            if (facts.email, _subject(group), group.name) not in done
+        ]
+
+        def take(item: tuple[AccountFacts, Group]) -> None:
+            facts, group = item
+            with self.pull.told_of(facts.email, group.name):
+                self._take(facts.email, group, day)
+                made.append(group.name)
+
+        self.pull.each(work, take)
+        return len(made)
+
+    def _done(self, day: date) -> set[tuple[str, str, str]]:
+        """(account, sub-account or nothing, name of the group) of what was captured for the day."""
+        parts: dict[tuple[str, str, str], set[str]] = {}
+        names = [stream.name for stream in STREAMS if stream.role == "capture"]
+        for row in self.pull.raw.records(names):
+            content = exact(row.content)
+            if content["date"] == day.isoformat():
+                key = (row.account, row.call.get("email", ""), content["as_of"])
+                parts.setdefault(key, set()).add(row.stream)
+        return {
+            (account, subject, "+".join(stream.name for stream in STREAMS if stream.name in streams))
+            for (account, subject, _), streams in parts.items()
+        }
+
+    def _take(self, email: str, group: Group, day: date) -> None:
+        ask = self.pull.ask_live(email)
+        before, started, ended = None, self.pull.clock.now(), self.pull.clock.now()
+        for _ in range(READS_MAX):
+            begun = self.pull.clock.now()
+            told = self._read(group, ask)
+            now = self.pull.clock.now()
+            if before is not None and self._same(email, before, told, ended, day):
+                if now - midnight(day + ONE_DAY) >= CLOSES_UNTIL:
+                    break
+                self._keep(email, before, day, (started, ended, now))
+                return
+            before, started, ended = told, begun, now
+        raise NeverAtRest(
+            f"no two consecutive reads of {group.name} agreed",
+            where=f"venue {self.pull.venue}, account {email}",
+            expected=f"two equal reads within {READS_MAX}, before {CLOSES_UNTIL} after midnight",
+            next_step="the day has no close of this wallet; the next day's window reaches over it",
+        )
+
+    def _read(self, group: Group, ask: Ask) -> list[tuple[Stream, Call, list[Told]]]:
+        """Every stream of the group, to its last page. A product that the account does not have has no rows."""
+        told = []
+        for stream, call in group.streams:
+            drain = Drain(stream, ask)
+            try:
+                drain.call(call, None)
+            except (AccountNotThere, ProductNotEnabled):
+                if len(group.streams) == 1:
+                    raise
+            told.append((stream, call, drain.told))
+        return told
+
+    def _same(self, email: str, one: Any, other: Any, as_of: datetime, day: date) -> bool:
+        """Whether two reads state the same balances; prices and rates may have moved."""
+        return self._stated(email, one, as_of, day) == self._stated(email, other, as_of, day)
+
+    def _stated(self, email: str, told: Any, as_of: datetime, day: date) -> list[tuple[Any, ...]]:
+        records = [
+            RawRecord(0, email, stream.name, "", call, capture_content(as_of, day, _rows(rows)), "", as_of)
+            for stream, call, rows in told
+        ]
+        balances = map_records(records, self.context).balances
+        names = ("account", "wallet", "asset", "raw_balance", "raw_loan", "raw_interest")
+        return sorted(tuple(str(row[name]) for name in names) for row in balances)
+
+    def _keep(self, email: str, told: Any, day: date, moments: tuple[datetime, datetime, datetime]) -> None:
+        started, as_of, ended = moments
+        for stream, call, rows in told:
+            content = capture_content(as_of, day, _rows(rows))
+            content |= {"read_from": started.isoformat(), "read_until": ended.isoformat()}
+            response_id = rows[0].response_id if rows else None
+            key = ":".join((*call.values(), as_of.isoformat()))
+            record = Told(key, call, content, as_of, response_id)
+            self.pull.raw.keep(email, stream.name, [record], {day: DayRead("final", 1, len(rows))}, ended)
+
+
+def groups(facts: AccountFacts) -> list[Group]:
+    """What is captured with the key of an account: its own wallets without history, and those of its keyless subs."""
+    found: dict[str, list[tuple[Stream, Call]]] = {}
+    together = {name: wallet for wallet, names in CAPTURED_TOGETHER.items() for name in names}
+    for stream in STREAMS:
+        if stream.role != "capture" or stream.name in HAVE_HISTORY:
+            continue
+        if stream.asked_with == "master" and facts.master is not None:
+            continue
+        for call in stream.calls(facts):
+            name = f"{together.get(stream.name, stream.name)}:{call.get('email', '')}"
+            found.setdefault(name, []).append((BY_NAME[stream.name], call))
+    return [Group(tuple(streams)) for streams in found.values()]
+
+
+def _subject(group: Group) -> str:
+    return group.streams[0][1].get("email", "")
+
+
+def _rows(told: Iterable[Told]) -> Sequence[Content]:
+    return [each.content for each in told]
+
+
+def races(
+    records: Iterable[RawRecord], flows: Iterable[Mapping[str, Any]], wallet_of: Callable[[RawRecord], str]
+) -> dict[tuple[str, str, str, str], str]:
+    """Positions of captures during which a flow moved them: (account, wallet, asset, as_of) and the flow's id."""
+    taken = [
+        (
+            record.call.get("email", record.account),
+            wallet_of(record),
+            datetime.fromisoformat(str(record.content["read_from"])),
+            datetime.fromisoformat(str(record.content["read_until"])),
+            str(record.content["as_of"]),
+        )
+        for record in records
+        if "read_from" in record.content
+    ]
+    found: dict[tuple[str, str, str, str], str] = {}
+    for flow in flows:
+        for account, family, begin, end, as_of in taken:
+            is_here = flow["account"] == account and str(flow["wallet"]).partition(":")[0] == family
+            if is_here and begin <= flow["datetime"] <= end:
+                found[account, str(flow["wallet"]), str(flow["asset"]), as_of] = str(flow["external_id"])
+    return found

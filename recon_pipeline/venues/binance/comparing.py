@@ -1,0 +1,47 @@
+"""The downloaded statements of a venue's folder against its flows in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.config import VenueSettings
+from recon_pipeline.errors import ConfigError
+from recon_pipeline.stores.database import connection
+from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statement, unmatched
+
+
+def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]:
+    """What one side tells alone, over the time that each account's statements span; and how many rows they have."""
+    api = venue.api
+    files = sorted(venue.folder.glob("*.csv")) if venue.folder.is_dir() else []
+    if api is None or not files:
+        raise ConfigError(
+            "there is no statement to compare with",
+            where=str(venue.folder),
+            expected="statements as Binance's site writes them, as .csv",
+            next_step="download them (Orders, Transaction History, Generate All Statements) and put them there",
+        )
+    accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
+    told = [line for path in files for line in read_statement(path, accounts)]
+    flows = [
+        flow
+        for account in sorted({line.account for line in told})
+        for flow in flow_lines(_flows(url, venue.name, account, [line for line in told if line.account == account]))
+    ]
+    return unmatched(told, flows), len(told)
+
+
+def _flows(url: str, venue: str, account: str, told: list[Line]) -> list[dict[str, Any]]:
+    """The account's flows of balances from its first to its last statement row."""
+    first, last = min(line.at for line in told), max(line.at for line in told)
+    columns = "account, wallet, asset, amount, datetime, txn_subtype, source, external_id, raw_id"
+    query = " UNION ALL ".join(
+        f"SELECT {columns} FROM recon.{frame} WHERE venue = :venue AND account = :account AND retired_at IS NULL"
+        " AND measure = 'balance' AND datetime BETWEEN :first AND :last"
+        for frame in ("transfers", "trades")
+    )
+    given = {"venue": venue, "account": account, "first": first - NEAR, "last": last + NEAR}
+    with connection(url, f"reading the flows of {venue}") as opened:
+        return [dict(row._mapping) for row in opened.execute(sa.text(query), given)]

@@ -1,0 +1,102 @@
+"""Which markets to ask for an account's trades: first where something is unexplained, in time every one.
+
+Binance tells trades market by market only, and lists some 3,500 of them. The reconciliation itself says where to look:
+a residual names the assets that are not explained, and only markets between two of them can explain it (BNB, in which
+fees are charged, counts as one). What remains then may have moved in any market of such an asset. A round trip leaves
+no residual: a rotation asks every other market within a week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+FEE_ASSET = "BNB"
+ROTATION_DAYS = 7
+STICKY = timedelta(days=30)
+"""A market that was traded in the last month is asked every day."""
+
+STABLECOINS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDP", "USD1", "USDE", "EURI", "AEUR", "XUSD")
+MAJORS = ("BTC", "ETH", "BNB", "SOL", "XRP", "EUR", "TRY", "BRL", "JPY")
+
+
+@dataclass(frozen=True)
+class Market:
+    """A market of the exchange: what is bought and sold, and what is paid with."""
+
+    symbol: str
+    base: str
+    quote: str
+
+
+@dataclass(frozen=True)
+class AskedMarket:
+    """Over which time an account's trades of a market were asked, and what was found."""
+
+    symbol: str
+    asked_from: datetime
+    asked_through: datetime
+    last_id: int | None
+    trades: int
+    last_trade_at: datetime | None
+
+    def covers(self, start: datetime, end: datetime) -> bool:
+        """Whether it was asked from `start` through `end`."""
+        return self.asked_from <= start and self.asked_through >= end
+
+
+Asked = Mapping[str, AskedMarket]
+
+
+def between(unexplained: Collection[str], markets: Iterable[Market]) -> list[Market]:
+    """Markets between two unexplained assets, fees included; in the order in which they are asked."""
+    assets = {*unexplained, FEE_ASSET}
+    return _ordered(m for m in markets if m.base in assets and m.quote in assets)
+
+
+def touching(unexplained: Collection[str], markets: Iterable[Market]) -> list[Market]:
+    """Markets of at least one unexplained asset; in the order in which they are asked."""
+    assets = set(unexplained)
+    return _ordered(m for m in markets if m.base in assets or m.quote in assets)
+
+
+def sticky(markets: Iterable[Market], asked: Asked, at: datetime) -> list[Market]:
+    """Markets that the account traded of late."""
+    return _ordered(
+        m
+        for m in markets
+        if (known := asked.get(m.symbol)) and known.last_trade_at is not None and at - known.last_trade_at <= STICKY
+    )
+
+
+def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
+    """A week's part of the markets, of those not asked through `end` the ones asked longest ago."""
+    open_ones = unasked(markets, asked, start, end)
+    never = datetime.min.replace(tzinfo=end.tzinfo)
+    open_ones.sort(key=lambda m: (asked[m.symbol].asked_through if m.symbol in asked else never, m.symbol))
+    return open_ones[: -(-len(markets) // ROTATION_DAYS)]
+
+
+def unasked(markets: Iterable[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
+    """Those that were not asked over all of `start` to `end`: no market is asked twice for a time that it covers."""
+    return [m for m in markets if m.symbol not in asked or not asked[m.symbol].covers(start, end)]
+
+
+def standing(
+    unexplained: Collection[str], markets: Collection[Market], asked: Asked, start: datetime, end: datetime
+) -> str:
+    """How an account's trades stand over `start` to `end`: `final` when every market was asked, `complete` when every
+    market of an unexplained asset was, else `partial`."""
+    if not unasked(markets, asked, start, end):
+        return "final"
+    return "partial" if unasked(touching(unexplained, markets), asked, start, end) else "complete"
+
+
+def _ordered(markets: Iterable[Market]) -> list[Market]:
+    """Against stablecoins first, then against the major coins, then the rest."""
+    return sorted(markets, key=lambda m: (_rank(m.quote), m.symbol))
+
+
+def _rank(quote: str) -> int:
+    return 0 if quote in STABLECOINS else 1 if quote in MAJORS else 2

@@ -1,0 +1,73 @@
+"""What a key may do. This program reads: a key that may trade, lend, move or withdraw money is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recon_pipeline.transport.client import Answer, Client
+from recon_pipeline.transport.clock import Stop, go_on
+from recon_pipeline.transport.credentials import Credentials
+from recon_pipeline.transport.endpoints import Bucket, Endpoint
+from recon_pipeline.transport.errors import ApiKeyInvalid, KeyMayDoMore, MalformedAnswer
+
+_PATH = "/sapi/v1/account/apiRestrictions"
+API_RESTRICTIONS = Endpoint("GET", _PATH, "api", 1, Bucket(_PATH, 12_000, "ip"))
+
+RIGHTS_REFUSED = {
+    "enableWithdrawals": "withdraw",
+    "enableInternalTransfer": "transfer to other accounts",
+    "permitsUniversalTransfer": "transfer between accounts and wallets",
+    "enableSpotAndMarginTrading": "trade spot and margin",
+    "enableMargin": "borrow and repay",
+    "enableFutures": "trade futures",
+    "enableVanillaOptions": "trade options",
+    "enablePortfolioMarginTrading": "trade under portfolio margin",
+    "enableFixApiTrade": "trade over FIX",
+}
+_RIGHTS_ALLOWED = frozenset({"enableReading", "enableFixReadOnly"})
+_READ_ONLY = (
+    "make a read-only key: on the venue's site under API Management create a new key, leave 'Enable Reading' as the"
+    " only permission, choose 'Restrict access to trusted IPs only' and enter this machine's public address; store it"
+    " with recon secrets set, then delete the other key"
+)
+
+
+@dataclass(frozen=True)
+class KeyRights:
+    """What a key may do, as the venue tells it."""
+
+    is_bound_to_addresses: bool
+    """Whether it works from listed addresses only."""
+    unknown: tuple[str, ...]
+    """Rights that it has and that this release does not know."""
+
+
+def check_key(client: Client, credentials: Credentials, *, stop: Stop = go_on) -> KeyRights:
+    """Ask the venue what the key may do; KeyMayDoMore if that is more than reading, ApiKeyInvalid if it is less."""
+    answer = client.ask(API_RESTRICTIONS, {}, credentials, live=True, stop=stop)
+    rights = answer.json
+    if not isinstance(rights, dict) or "enableReading" not in rights:
+        raise _error(MalformedAnswer, "the rights of the key cannot be read", client, credentials, answer)
+    granted = {name for name, told in rights.items() if told is True or str(told).lower() in ("true", "1")}
+    if too_many := [words for name, words in RIGHTS_REFUSED.items() if name in granted]:
+        raise _error(KeyMayDoMore, f"the key may {', '.join(too_many)}", client, credentials, answer)
+    if "enableReading" not in granted:
+        raise _error(ApiKeyInvalid, "the key may not read", client, credentials, answer)
+    rest = granted - _RIGHTS_ALLOWED
+    return KeyRights("ipRestrict" in granted, tuple(sorted(n for n in rest if n.startswith(("enable", "permits")))))
+
+
+def _error(
+    error: type[ApiKeyInvalid | MalformedAnswer], found: str, client: Client, credentials: Credentials, answer: Answer
+) -> ApiKeyInvalid | MalformedAnswer:
+    return error(
+        found,
+        venue=client.venue,
+        endpoint=str(API_RESTRICTIONS),
+        account=credentials.account,
+        status=answer.status,
+        expected="a key that may read and nothing else",
+        next_step="" if error is MalformedAnswer else _READ_ONLY,
+        response_id=answer.response_id,
+        digest=answer.digest,
+    )

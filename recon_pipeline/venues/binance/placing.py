@@ -1,0 +1,123 @@
+"""In which wallet a flow counts whose record states none.
+
+It is booked where the account usually has such flows, and marked. It is moved only where that closes two wallets
+exactly, to the last decimal of every coin that it moved, over windows whose feeds were complete, and where no other
+such flow would do the same. The decision is kept with its evidence, and withdrawn when the evidence no longer holds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.venues.binance.mapping import Mapped, Unplaced
+from recon_pipeline.venues.sources import Residual, Residuals
+
+CANDIDATES = ("SPOT", "FUNDING", "EARN")
+"""Wallets between which a record without one may lie."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A record's wallet (None: as it was booked), and what it rests on."""
+
+    record_digest: str
+    wallet: str | None
+    evidence: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What an unplaced record moved: amounts by coin, all on one day."""
+
+    unplaced: Unplaced
+    day: date
+    amounts: Mapping[str, Decimal]
+
+
+def place_flows(raw: RawStore, mapped: Mapped, residuals: Residuals) -> int:
+    """Store every decision that the residuals call for; how many there are."""
+    found = decisions(mapped, residuals)
+    for decision in found:
+        raw.decide(decision.record_digest, decision.wallet, decision.evidence)
+    return len(found)
+
+
+def decisions(mapped: Mapped, residuals: Residuals) -> list[Decision]:
+    """What has to be decided anew: flows to be moved, and decisions whose evidence is gone."""
+    moved = _moved(mapped)
+    withdrawn = [_withdrawal(each) for each in moved if each.unplaced.is_decided and not _still_holds(each, residuals)]
+    claims: dict[tuple[object, ...], list[tuple[_Moved, str]]] = defaultdict(list)
+    for each in moved:
+        if each.unplaced.is_decided:
+            continue
+        for wallet in CANDIDATES:
+            if wallet != each.unplaced.wallet and _closes_both(each, wallet, residuals):
+                claims[each.unplaced.account, each.day, *sorted(each.amounts)].append((each, wallet))
+    # two records, or two wallets for one record, that would explain the same: nobody can say which it was
+    return withdrawn + [_decision(*claim[0]) for claim in claims.values() if len(claim) == 1]
+
+
+def _moved(mapped: Mapped) -> list[_Moved]:
+    rows = defaultdict(list)
+    for row in (*mapped.transfers, *mapped.trades):
+        rows[row["raw_id"]].append(row)
+    moved = []
+    for unplaced in mapped.unplaced:
+        of_record = [row for row in rows[unplaced.raw_id] if row["wallet"] == unplaced.wallet]
+        days = {row["datetime"].date() for row in of_record}
+        if len(days) != 1:
+            continue
+        amounts: dict[str, Decimal] = defaultdict(Decimal)
+        for row in of_record:
+            amounts[row["asset"]] += Decimal(row["amount"])
+        moved.append(_Moved(unplaced, days.pop(), {asset: amount for asset, amount in amounts.items() if amount}))
+    return [each for each in moved if each.amounts]
+
+
+def _residual(residuals: Residuals, account: str, wallet: str, day: date, asset: str) -> Residual | None:
+    return residuals.get((account, wallet, day), {}).get(asset)
+
+
+def _closes_both(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
+    """Whether each coin is off by what was booked here, and by the same the other way round there."""
+    account, day = moved.unplaced.account, moved.day
+    for asset, amount in moved.amounts.items():
+        here = _residual(residuals, account, moved.unplaced.wallet, day, asset)
+        there = _residual(residuals, account, wallet, day, asset)
+        if here is None or there is None or not (here.is_closed and there.is_closed):
+            return False
+        if here.amount != -amount or there.amount != amount:
+            return False
+    return True
+
+
+def _still_holds(moved: _Moved, residuals: Residuals) -> bool:
+    """A decision holds as long as the wallet it names is explained in every coin that it moved."""
+    account, wallet, day = moved.unplaced.account, moved.unplaced.wallet, moved.day
+    return all(_residual(residuals, account, wallet, day, asset) is None for asset in moved.amounts)
+
+
+def _decision(moved: _Moved, wallet: str) -> Decision:
+    evidence = {
+        "account": moved.unplaced.account,
+        "stream": moved.unplaced.stream,
+        "record": moved.unplaced.key,
+        "day": moved.day.isoformat(),
+        "booked_in": moved.unplaced.wallet,
+        "amounts": _texts(moved.amounts.items()),
+    }
+    return Decision(moved.unplaced.raw_id, wallet, evidence)
+
+
+def _withdrawal(moved: _Moved) -> Decision:
+    evidence = {"day": moved.day.isoformat(), "why": "the wallet is not explained any more"}
+    return Decision(moved.unplaced.raw_id, None, evidence)
+
+
+def _texts(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    return {asset: format(amount, "f") for asset, amount in sorted(amounts)}

@@ -1,0 +1,325 @@
+"""A pull of Binance: every stream of every account that a run needs, then trades where something is unexplained.
+
+An account that fails fails alone, and a stream of it alone where the account itself is well. What cannot be had is
+marked in the ledger and kept as an error; what was read before stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.raw import DayRead, RawStore, Told
+from recon_pipeline.stores.reviews import Problem, record_problem
+from recon_pipeline.transport.client import Answer, Client
+from recon_pipeline.transport.clock import Clock
+from recon_pipeline.transport.credentials import Credentials
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.transport.errors import (
+    AccountNotThere,
+    ApiKeyInvalid,
+    NotMainAccount,
+    ProductNotEnabled,
+    VenueError,
+)
+from recon_pipeline.venues.binance import endpoints as e
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of
+from recon_pipeline.venues.binance.keycheck import check_key
+from recon_pipeline.venues.binance.streams import STREAMS
+from recon_pipeline.venues.drain import Ask, Params
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller
+from recon_pipeline.venues.sources import Asked
+from recon_pipeline.venues.streams import AccountFacts, Stream
+
+ACCOUNTS_AT_ONCE = 8
+START_DAYS = 7
+"""How far back a start is sought for a run's first day."""
+LISTED = "listed"
+"""The record that names the markets of the newest list; every market ever seen has a record of its own."""
+SUBS_ON_A_PAGE = 200
+_NO_KEY = ("NoKey", "recon.yaml names no key for it")
+
+
+class NoCredentials(ReconError):  # noqa: N818 - the name says what is the matter
+    """No key is stored under the name that recon.yaml gives for an account."""
+
+
+class AccountStopped(Exception):  # noqa: N818 - never leaves this module
+    """The key of an account is refused: nothing more may be asked with it."""
+
+
+@dataclass
+class Pull:
+    """One pull for one run. `keys` are the accounts' credentials, `asked` what the run wants.
+
+    `problems` collects what could not be had, one for each account and stream.
+    """
+
+    venue: str
+    url: str
+    api: ApiSettings
+    client: Client
+    clock: Clock
+    raw: RawStore
+    keys: Mapping[str, Credentials | ReconError]
+    asked: Asked
+    problems: list[ReconError] = field(default_factory=list)
+    refused: dict[str, ReconError] = field(default_factory=dict)
+    """Accounts whose key may not be used, and why."""
+
+    def run(self) -> dict[str, AccountFacts]:
+        """Everything but trades, which rest on what this brings; the accounts as they are."""
+        self.asked.check()
+        facts = self.look_at_accounts()
+        ledger = Ledger(self.raw)
+        wanted = [of_account for of_account in facts.values() if self._is_wanted(of_account.email)]
+        self.each(wanted, lambda of_account: self._account(of_account, ledger))
+        return facts
+
+    # -- accounts
+
+    def look_at_accounts(self) -> dict[str, AccountFacts]:
+        """The accounts as they are now; the list of markets too, if it was not read today."""
+        self._markets()
+        return self._accounts()
+
+    def _accounts(self) -> dict[str, AccountFacts]:
+        """What each key says of its account and of the sub-accounts that it may see."""
+        info: dict[str, Mapping[str, Any]] = {}
+        subs: dict[str, list[str]] = {}
+
+        def look(email: str) -> None:
+            ask = self.ask_as(email)
+            with self.told_of(email, ACCOUNT_INFO):
+                self._check_key(email)
+                info[email] = self._one(email, ACCOUNT_INFO, ask, e.ACCOUNT_INFO)
+                subs[email] = self._subs(email, ask)
+
+        self.each([name for name in self.api.accounts if self.has_key(name)], look)
+        for email, why in self.keys.items():
+            if isinstance(why, ReconError):
+                self._record(why, email, ACCOUNT_INFO)
+        return facts_of(self.api, info, subs)
+
+    def _check_key(self, email: str) -> None:
+        """Refuse a key that may do more than read: the account is not asked for anything else."""
+        credentials = self.keys[email]
+        if isinstance(credentials, Credentials):
+            try:
+                check_key(self.client, credentials, stop=self.asked.check)
+            except ApiKeyInvalid as refused:
+                self.refused[email] = refused
+                raise
+
+    def _one(self, email: str, stream: str, ask: Ask, endpoint: Endpoint) -> Mapping[str, Any]:
+        answer = ask(endpoint, [])
+        content: Mapping[str, Any] = answer.json
+        now = self.clock.now()
+        self.raw.keep(email, stream, [Told(stream, {}, content, None, answer.response_id)], {}, now)
+        return content
+
+    def _subs(self, email: str, ask: Ask) -> list[str]:
+        """The sub-accounts of a main account; none if it is one itself."""
+        told: list[Told] = []
+        try:
+            while True:
+                page: Params = [("page", str(len(told) // SUBS_ON_A_PAGE + 1)), ("limit", str(SUBS_ON_A_PAGE))]
+                answer = ask(e.SUB_ACCOUNTS, page)
+                rows = answer.json.get("subAccounts", [])
+                told += [Told(str(row["email"]), {}, row, None, answer.response_id) for row in rows]
+                if len(rows) < SUBS_ON_A_PAGE:
+                    break
+        except (NotMainAccount, ProductNotEnabled):
+            return []
+        self.raw.keep(email, SUB_ACCOUNTS, told, {}, self.clock.now())
+        return [each.key for each in told]
+
+    def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
+        """Every stream of one account."""
+        if not self.has_key(facts.email):
+            why = self.refused.get(facts.email) or self.keys.get(facts.email)
+            told = (type(why).__name__, why.found) if isinstance(why, ReconError) else _NO_KEY
+            self._cannot_ask(facts, *told)
+            return
+        ask = self.ask_as(facts.email)
+        puller = Puller(self.raw, ledger, self.clock.now, self.asked.check)
+        self.asked.say(f"pulling {facts.email}")
+        snapshots_first = sorted(_asked_by_day(facts), key=lambda stream: stream.role != "snapshot")
+        try:
+            for stream in snapshots_first:
+                first, last = self._days(stream)
+                with self.told_of(facts.email, stream.name, stream, facts):
+                    puller.pull(stream, facts, ask, first, last)
+        except AccountStopped as stopped:
+            self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _days(self, stream: Stream) -> tuple[date, date]:
+        """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and
+        of what may be credited later than the venue files it under, those that may still have been open."""
+        first, last = self.asked.days[0], self.asked.days[-1]
+        earlier = START_DAYS if stream.role == "snapshot" else max(stream.horizon_days, START_DAYS)
+        return first - timedelta(days=earlier), last
+
+    def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
+        """Every stream of an account that cannot be asked has a hole."""
+        days = dict.fromkeys(self.asked.days, DayRead("failed", error=name, message=message))
+        for stream in STREAMS:
+            if stream.role in ("flow", "snapshot") and stream.asked_with == "own":
+                self.raw.mark(facts.email, stream.name, days, self.clock.now())
+
+    # -- what belongs to nobody
+
+    def _markets(self) -> None:
+        """The list of markets, once a UTC day: every market ever seen is kept."""
+        stream = next(stream for stream in STREAMS if stream.name == "exchange_info")
+        today = self.clock.now().date()
+        ledger = Ledger(self.raw)
+        if ledger.status(EVERYBODY, stream.name, today) == "final":
+            return
+        self.asked.say("reading the list of markets")
+        with self.told_of(EVERYBODY, stream.name):
+            self.refresh_markets()
+
+    def refresh_markets(self) -> None:
+        """Ask for the list of markets now."""
+        stream = next(stream for stream in STREAMS if stream.name == "exchange_info")
+        call = stream.calls(AccountFacts("", products=frozenset({"spot"})))[0]
+        with self.clock.working():
+            answer = self.client.ask(stream.endpoint, dict(call), stop=self.asked.check)
+        rows = stream.rows(answer.json)
+        told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
+        listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
+        now = self.clock.now()
+        self.raw.keep(
+            EVERYBODY,
+            LISTED,
+            [Told(LISTED, {}, {"markets": listed, "routed": _routed(answer.json)}, None, answer.response_id)],
+            {},
+            now,
+        )
+        self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
+
+    # -- the parts
+
+    def ask_as(self, email: str) -> Ask:
+        """How to ask with the key of an account."""
+        credentials = self.keys.get(email)
+        if not isinstance(credentials, Credentials):
+            raise NoCredentials(f"no key of {email} can be used", where=f"venue {self.venue}")
+
+        def ask(endpoint: Endpoint, params: Any) -> Answer:
+            return self.client.ask(endpoint, dict(params), credentials, stop=self.asked.check)
+
+        return ask
+
+    def ask_live(self, email: str) -> Ask:
+        """How to ask for what cannot be asked later: it never waits behind a backfill."""
+        credentials = self.keys[email]
+        if isinstance(credentials, ReconError):
+            raise credentials
+
+        def ask(endpoint: Endpoint, params: Any) -> Answer:
+            return self.client.ask(endpoint, dict(params), credentials, live=True, stop=self.asked.check)
+
+        return ask
+
+    def ask_as_anybody(self, endpoint: Endpoint, params: Any) -> Answer:
+        """How to ask for what everybody may know."""
+        return self.client.ask(endpoint, dict(params), stop=self.asked.check)
+
+    def has_key(self, email: str) -> bool:
+        """Whether anything can be asked with the account's own key."""
+        return isinstance(self.keys.get(email), Credentials) and email not in self.refused
+
+    def _is_wanted(self, email: str) -> bool:
+        return self.asked.accounts is None or email in self.asked.accounts
+
+    def each(self, things: list[Any], work: Callable[[Any], None]) -> None:
+        """Several accounts at once: they wait for budgets of their own, and for each other's answers."""
+
+        def on_clock(thing: Any) -> None:
+            with self.clock.working():
+                work(thing)
+
+        with ThreadPoolExecutor(ACCOUNTS_AT_ONCE, thread_name_prefix="pull") as pool:
+            for done in [pool.submit(on_clock, thing) for thing in things]:
+                done.result()
+
+    @contextmanager
+    def told_of(
+        self,
+        email: str,
+        stream_name: str,
+        stream: Stream | None = None,
+        facts: AccountFacts | None = None,
+        symbol: str | None = None,
+    ) -> Iterator[None]:
+        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused."""
+        try:
+            yield
+        except ReconError as error:
+            if stream is not None and facts is not None and _is_not_there(error, stream, facts):
+                not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
+                first, last = self._days(stream)
+                days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
+                self.raw.mark(email, stream.name, dict.fromkeys(days, not_there), self.clock.now())
+                return
+            self._record(error, email, stream_name, symbol)
+            if getattr(error, "stops_account", False) and stream is not None:
+                raise AccountStopped(error) from None
+
+    def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
+        self.problems.append(error)
+        record_problem(self.url, self.venue, problem_of(error, email, stream, symbol))
+
+
+def _routed(answer: Mapping[str, Any]) -> list[str]:
+    """The markets whose orders may be filled by routing: such fills are told as allocations."""
+    return sorted({str(symbol) for route in answer.get("sors", ()) for symbol in route.get("symbols", ())})
+
+
+def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = None) -> Problem:
+    """An error as it is kept for a person."""
+    told = error if isinstance(error, VenueError) else None
+    raw = {"http_status": told.status, "code": told.code, "message": told.message} if told else None
+    return Problem(
+        name=type(error).__name__,
+        found=error.found,
+        kind=str(told.kind) if told else "UNKNOWN",
+        place=error.where,
+        expected=error.expected,
+        next_step=error.next_step,
+        account=email or None,
+        stream=stream,
+        symbol=symbol,
+        raw_error=raw,
+        needs_manual_review=told.needs_manual_review if told else True,
+    )
+
+
+def _asked_by_day(facts: AccountFacts) -> list[Stream]:
+    """The streams that are asked for whole days: not captures, which tell of the present, and not what is asked market
+    by market. What only a main account's key may ask is asked once, for the whole family."""
+    return [
+        stream
+        for stream in STREAMS
+        if stream.role in ("flow", "snapshot", "detail")
+        and stream.name not in BY_MARKET
+        and (stream.asked_with == "own" or facts.master is None)
+    ]
+
+
+BY_MARKET = frozenset({"spot_trades", "allocations"})
+
+
+def _is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+    """Whether the venue says that the account does not have the product at all, and its account info agrees."""
+    if isinstance(error, AccountNotThere):
+        return True
+    return isinstance(error, ProductNotEnabled) and stream.product not in facts.products

@@ -1,0 +1,232 @@
+"""What Binance has told so far, as canonical frames. It rests on the database alone: equal records, equal frames."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.config import VenueSettings
+from recon_pipeline.errors import ReconError
+from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
+from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
+from recon_pipeline.stores.canonical import digest_of_json
+from recon_pipeline.stores.raw import RawStore, exact
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
+from recon_pipeline.venues.binance.capture import races
+from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
+from recon_pipeline.venues.pull import coverage_rows
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.streams import AccountFacts, RawRecord
+
+FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
+FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
+_KNOWN = frozenset(stream.name for stream in STREAMS)
+_CAN_WAIT = ("unknown_field", "unknown_value", "not_stated")
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that was told, sorted by what it is."""
+
+    records: tuple[RawRecord, ...]
+    doubted: tuple[RawRecord, ...]
+    info: Mapping[str, Mapping[str, Any]]
+    subs: Mapping[str, tuple[str, ...]]
+    markets: Mapping[str, tuple[str, str]]
+
+
+def told_by(raw: RawStore) -> Told:
+    """The records that count."""
+    records, doubted, info = [], [], {}
+    subs: dict[str, list[str]] = defaultdict(list)
+    markets = {}
+    for row in raw.records():
+        content = exact(row.content)
+        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
+        if row.is_doubted:
+            doubted.append(record)
+        elif row.stream == ACCOUNT_INFO:
+            info[row.account] = content
+        elif row.stream == SUB_ACCOUNTS:
+            subs[row.account].append(row.key)
+        elif row.stream == "exchange_info":
+            markets[row.key] = (str(content.get("baseAsset")), str(content.get("quoteAsset")))
+        elif row.stream in _KNOWN:
+            records.append(record)
+    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets)
+
+
+def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
+    """Every record mapped and validated, with the ledger as coverage."""
+    told, mapped = mapped_by(api, raw)
+    raced = without_races(mapped, told.records)
+    fids = {record.digest: record.fid for record in told.records}
+    of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
+    coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] = {
+        "transfers": mapped.transfers,
+        "trades": mapped.trades,
+        "balances": mapped.balances,
+        "prices": mapped.prices,
+        "expected": mapped.expected,
+        "coverage": coverage,
+    }
+    allowed = {"stream": (*FLOW_STREAMS, *_KNOWN, "*")}
+    validated = {
+        name: validate(FRAMES[name], table_of(FRAMES[name], of_frame, fids), venue.name, allowed=allowed)
+        for name, of_frame in rows.items()
+    }
+    return Reading(
+        venue=venue.name,
+        frames={name: result.rows for name, result in validated.items()},
+        quarantine=_quarantine(validated, mapped, [*raced, *map(_doubted_row, told.doubted)]),
+        files=(),
+        faults=(),
+        streams=FLOW_STREAMS,
+        digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS)),
+        counts={name: result.counts for name, result in validated.items()},
+        problems=tuple(problems),
+    )
+
+
+def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
+    """The records that count, and what they mean."""
+    told = told_by(raw)
+    return told, map_records(told.records, context_of(api, told, raw.decisions()))
+
+
+def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:
+    """What the mapping has to know beside the records."""
+    facts = facts_of(api, told.info, told.subs)
+    return MappingContext(
+        accounts=facts,
+        symbols=told.markets,
+        decisions=decisions,
+        doubts=api.doubts,
+        captured={email: families(of_account) for email, of_account in facts.items()},
+        earn_assets=frozenset(
+            str(record.content["asset"])
+            for record in told.records
+            if record.stream.startswith("flexible_") and "asset" in record.content
+        ),
+    )
+
+
+def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
+    """The accounts as the venue last described them."""
+    told = told_by(raw)
+    return facts_of(api, told.info, told.subs)
+
+
+def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
+    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets while it lasted."""
+    rows: list[Mapping[str, Any]] = []
+    for asked in raw.asked_symbols("spot_trades"):
+        if asked.purged_after is None or asked.symbol not in markets:
+            continue
+        for asset in markets[asked.symbol]:
+            rows.append(
+                {
+                    "account": asked.account,
+                    "stream": "spot_trades",
+                    "asset": asset,
+                    "window_start": _before(asked.asked_through),
+                    "window_end": _before(asked.purged_after),
+                    "status": "failed",
+                    "error": "SymbolPurged",
+                }
+            )
+    return rows
+
+
+def _before(instant: datetime) -> datetime:
+    return instant - timedelta(microseconds=1)
+
+
+def table_of(frame: Frame, rows: Sequence[Mapping[str, Any]], fids: Mapping[str, int]) -> pa.Table:
+    """Rows as a table that validation takes: instants and days as they are, everything else as text."""
+    if not rows:
+        return pa.table({column.name: pa.nulls(0, TEXT) for column in frame.columns})
+    names = [column.name for column in frame.columns if any(column.name in row for row in rows)]
+    columns: dict[str, pa.Array] = {}
+    for name in names:
+        type_ = frame.arrow.field(name).type
+        values = [row.get(name) for row in rows]
+        if type_ in (INSTANT, DAY, COUNT):
+            columns[name] = pa.array(values, type_)
+        else:
+            columns[name] = pa.array([None if value is None else str(value) for value in values], TEXT)
+    if "raw_id" in columns:
+        columns[FILE] = pa.array([row.get("source") for row in rows], TEXT)
+        columns[LINE] = pa.array([fids.get(row.get("raw_id") or "") for row in rows], COUNT)
+    return pa.table(columns)
+
+
+def without_races(mapped: Mapped, records: Iterable[RawRecord]) -> list[Mapping[str, Any]]:
+    """Take out of the balances those that a flow moved while they were captured; they go to quarantine."""
+    captures = [record for record in records if BY_NAME[record.stream].role == "capture"]
+    found = races(captures, [*mapped.transfers, *mapped.trades], lambda record: BY_NAME[record.stream].wallets[0])
+    if not found:
+        return []
+    kept: list[Row] = []
+    refused: list[Mapping[str, Any]] = []
+    for row in mapped.balances:
+        flow = found.get((row["account"], row["wallet"], row["asset"], row["as_of"].isoformat()))
+        if flow is None:
+            kept.append(row)
+            continue
+        refused.append(
+            {
+                "frame": "balances",
+                "error": "CaptureRace",
+                "reason": f"{flow} moved it while it was captured; expected a wallet at rest; next: nothing, the next"
+                " day's window reaches over this day",
+                "file": row["source"],
+                "account": row["account"],
+                "wallet": row["wallet"],
+                "asset": row["asset"],
+                "instant": row["as_of"],
+                "date": row["date"],
+                "content": "{}",
+            }
+        )
+    mapped.balances[:] = kept
+    return refused
+
+
+def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """What frames refused, what the mapping could not read, and what cannot be believed for another reason."""
+    refused = [*(quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT), *besides]
+    tables = [result.quarantine for result in validated.values()]
+    tables.append(pa.Table.from_pylist(refused, schema=QUARANTINE))
+    table = pa.concat_tables(tables)
+    return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
+
+
+def _doubted_row(record: RawRecord) -> Mapping[str, Any]:
+    """What one read told in two ways: a flow may be of any wallet of the account, a balance is of its stream's."""
+    stream = BY_NAME[record.stream]
+    is_balance = stream.role in ("snapshot", "capture")
+    asset = record.content.get("coin") or record.content.get("asset")
+    instant = stream.instant(record.content)
+    return {
+        "frame": "balances" if is_balance else "transfers",
+        "error": "RecordDoubted",
+        "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
+        " expected one content; next: run the day again",
+        "file": record.stream,
+        "line": record.fid,
+        "account": record.account,
+        "wallet": stream.wallets[0] if is_balance else None,
+        "asset": asset if isinstance(asset, str) and not is_balance else None,
+        "instant": instant,
+        "date": instant.date() if instant else None,
+        "content": "{}",
+    }

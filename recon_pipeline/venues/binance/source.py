@@ -1,0 +1,127 @@
+"""Binance as a source of records: pulled over HTTP into PostgreSQL, then read from there as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+
+from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.config import Settings
+from recon_pipeline.errors import ConfigError, ReconError
+from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.transport.archive import AnswerArchive
+from recon_pipeline.transport.budgets import Budgets
+from recon_pipeline.transport.client import Client
+from recon_pipeline.transport.clock import Clock, LiveClock, SharedClock, clock_of
+from recon_pipeline.transport.credentials import Credentials, find_credentials
+from recon_pipeline.transport.secrets_file import SecretsFile
+from recon_pipeline.venues.binance.capture import Capture
+from recon_pipeline.venues.binance.dialect import BinanceDialect
+from recon_pipeline.venues.binance.endpoints import READ_LIST
+from recon_pipeline.venues.binance.placing import place_flows
+from recon_pipeline.venues.binance.prices import pull_prices
+from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
+from recon_pipeline.venues.binance.reading import FAMILIES, context_of, mapped_by, read_venue, told_by
+from recon_pipeline.venues.binance.trades import Trades
+from recon_pipeline.venues.pull import midnight
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.sources import Asked, Residuals
+
+HOSTS = {
+    "api": "https://api.binance.com",
+    "fapi": "https://fapi.binance.com",
+    "dapi": "https://dapi.binance.com",
+    "eapi": "https://eapi.binance.com",
+    "papi": "https://papi.binance.com",
+}
+
+
+class BinanceSource:
+    """One venue of kind binance."""
+
+    families = FAMILIES
+
+    def __init__(self, settings: Settings, venue: str, url: str) -> None:
+        self._settings = settings
+        self._venue = settings.venues[venue]
+        self._url = url
+        self._problems: tuple[ReconError, ...] = ()
+        if self._venue.api is None:
+            raise TypeError(f"{venue} is not asked over HTTP")
+        self._api: ApiSettings = self._venue.api
+
+    def pull(self, asked: Asked) -> None:
+        """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
+        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
+            facts = pull.run()
+
+            def left_over() -> Residuals:
+                return asked.residuals(read_venue(self._venue, self._api, raw))
+
+            Trades(pull, facts, left_over, self._since).run()
+            place_flows(raw, mapped_by(self._api, raw)[1], left_over())
+            pull_prices(pull, read_venue(self._venue, self._api, raw))
+            self._problems = tuple(pull.problems)
+
+    def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
+        """Capture what has no history and closes yesterday; how many captures were made, and what went wrong.
+
+        Needs no lock of the venue: captures are added, never changed, and may not wait for a backfill.
+        """
+        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
+            pull.look_at_accounts()
+            told = told_by(raw)
+            made = Capture(pull, context_of(self._api, told, raw.decisions())).run()
+            return made, tuple(pull.problems)
+
+    def read(self) -> Reading:
+        """Everything that was told so far."""
+        with closing(RawStore(self._url, self._venue.name)) as raw:
+            return read_venue(self._venue, self._api, raw, self._problems)
+
+    def version(self) -> object:
+        """Another text whenever a record or a day of the ledger has changed."""
+        with closing(RawStore(self._url, self._venue.name)) as raw:
+            return raw.version()
+
+    @property
+    def _since(self) -> datetime:
+        """From when on trades count: where the first window of the venue may begin."""
+        return midnight(self._venue.start - timedelta(days=START_DAYS))
+
+    @contextmanager
+    def _opened(self, raw: RawStore, asked: Asked) -> Iterator[Pull]:
+        clock = self.clock()
+        archive = AnswerArchive(self._settings.archive / "answers", self._url)
+        budgets = Budgets(self._url, clock, share=self._api.share_of_allowance)
+        hosts = dict.fromkeys(HOSTS, self._api.sandbox) if self._api.sandbox else HOSTS
+        base_urls = {name: str(url) for name, url in hosts.items()}
+        client = Client(
+            self._venue.name, base_urls, READ_LIST, BinanceDialect(), budgets=budgets, archive=archive, clock=clock
+        )
+        try:
+            yield Pull(self._venue.name, self._url, self._api, client, clock, raw, self._keys(), asked)
+        finally:
+            client.close()
+            budgets.close()
+            archive.close()
+            if isinstance(clock, SharedClock):
+                clock.close()
+
+    def clock(self) -> Clock:
+        """The machine's, set by the venue's; of a sandbox the one that it serves."""
+        return clock_of(self._api.sandbox) if self._api.sandbox else LiveClock()
+
+    def _keys(self) -> dict[str, Credentials | ReconError]:
+        """The credentials of each account that names some, or why they cannot be used."""
+        store = SecretsFile(self._settings.home)
+        keys: dict[str, Credentials | ReconError] = {}
+        for email, account in self._api.accounts.items():
+            if account.credentials is None:
+                continue
+            try:
+                keys[email] = find_credentials(email, account.credentials, store)
+            except ConfigError as error:
+                keys[email] = error
+        return keys

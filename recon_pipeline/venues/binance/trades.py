@@ -1,0 +1,262 @@
+"""Trades, which Binance tells market by market only: asked where the reconciliation says that something is unexplained.
+
+A round asks the markets that may explain what is unexplained, and what it finds changes what is; it ends when nothing
+is left to ask. Then a rotation asks a week's part of all other markets, for what left no trace in the balances.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
+from recon_pipeline.transport.errors import InvalidSymbol
+from recon_pipeline.venues.binance.discovery import (
+    AskedMarket,
+    Market,
+    between,
+    rotation,
+    standing,
+    sticky,
+    touching,
+    unasked,
+)
+from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.drain import Ask, PageRepeated
+from recon_pipeline.venues.pull import ONE_DAY, midnight
+from recon_pipeline.venues.sources import Residuals
+from recon_pipeline.venues.streams import AccountFacts, Stream
+
+TRADES = BY_NAME["spot_trades"]
+ALLOCATIONS = BY_NAME["allocations"]
+_ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
+WALLET = "SPOT"
+ROUNDS_MAX = 8
+LAG = timedelta(minutes=TRADES.lag_minutes)
+
+Unexplained = Mapping[str, set[str]]
+"""Assets with a residual in SPOT on any of the run's days, by account."""
+
+
+@dataclass
+class Trades:
+    """The trades of all accounts for one run. `left_over` says what is unexplained with what is known by now."""
+
+    pull: Pull
+    facts: Mapping[str, AccountFacts]
+    left_over: Callable[[], Residuals]
+    since: datetime
+    """From when on trades count: the beginning of the first window."""
+
+    def run(self) -> None:
+        """Ask until nothing is left to ask, then mark the days."""
+        accounts = [email for email in self.facts if self._can_ask(email)]
+        found = self.left_over()
+        for round_ in range(ROUNDS_MAX):
+            asked = self._round(accounts, unexplained(found), is_first=round_ == 0)
+            if not asked:
+                break
+            found = self.left_over()
+        self._rotate(accounts)
+        self._note_purged(accounts)
+        self._mark(accounts, found)
+        self._allocations(accounts)
+
+    def _can_ask(self, email: str) -> bool:
+        wanted = self.pull.asked.accounts
+        is_wanted = wanted is None or email in wanted
+        return is_wanted and self.pull.has_key(email)
+
+    # -- rounds
+
+    def _round(self, accounts: Iterable[str], assets: Unexplained, *, is_first: bool) -> int:
+        """One round for every account; how many markets were asked."""
+        known = self._asked()
+        markets = self._markets()
+        plan: dict[str, list[Market]] = {}
+        for email in accounts:
+            asked = known[email]
+            of_account = assets.get(email, set())
+            wanted = between(of_account, markets) if of_account else []
+            if is_first:
+                wanted += sticky(markets, asked, self.pull.clock.now())
+            wanted = unasked(_once(wanted), asked, self.since, self._end)
+            if not wanted and of_account:
+                wanted = unasked(touching(of_account, markets), asked, self.since, self._end)
+            if wanted:
+                plan[email] = wanted
+        self._ask_all(plan)
+        return sum(map(len, plan.values()))
+
+    def _rotate(self, accounts: Iterable[str]) -> None:
+        known, markets = self._asked(), self._markets()
+        self._ask_all({email: rotation(markets, known[email], self.since, self._end) for email in accounts})
+
+    def _ask_all(self, plan: Mapping[str, list[Market]]) -> None:
+        known = self._asked()
+
+        def ask_account(item: tuple[str, list[Market]]) -> None:
+            email, markets = item
+            ask = self.pull.ask_as(email)
+            for market in markets:
+                self.pull.asked.check()
+                try:
+                    self._ask(TRADES, email, ask, market, known[email].get(market.symbol))
+                except AccountStopped:
+                    return
+
+        self.pull.asked.say("asking for trades")
+        self.pull.each(list(plan.items()), ask_account)
+
+    @property
+    def _end(self) -> datetime:
+        """The end of the run's last day: what a market has to be asked through."""
+        return midnight(self.pull.asked.days[-1] + ONE_DAY)
+
+    # -- one market
+
+    def _ask(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+        with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
+            try:
+                self._drain(stream, email, ask, market, known)
+            except InvalidSymbol:
+                self.pull.refresh_markets()
+                if market.symbol in {other.symbol for other in self._markets()}:
+                    self._drain(stream, email, ask, market, known)
+
+    def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+        """Everything from where the last asking ended, or from the beginning; to the newest trade."""
+        by_id, size = str(stream.paging.page_param), stream.paging.size
+        frozen_at = self.pull.clock.now()
+        call = {"symbol": market.symbol}
+        goes_on = known is not None and known.asked_from <= self.since
+        begin = known.asked_through if known is not None and goes_on else self.since
+        told: list[Told] = []
+        next_id = known.last_id + 1 if known is not None and goes_on and known.last_id is not None else None
+        while True:
+            place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
+            answer = ask(stream.endpoint, [*call.items(), place, ("limit", str(size))])
+            rows = stream.rows(answer.json)
+            told += [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
+            ids = [int(row[_ID[stream.name]]) for row in rows]
+            if len(rows) < size:
+                break
+            if next_id is not None and max(ids) < next_id:
+                raise PageRepeated("a page of trades went back", where=f"{stream.endpoint}, {market.symbol}")
+            next_id = max(ids) + 1
+        instants = [each.instant for each in told if each.instant is not None]
+        ids = [int(each.content[_ID[stream.name]]) for each in told]
+        asked = SymbolAsked(
+            market.symbol,
+            asked_from=begin if goes_on else self.since,
+            asked_through=max(begin, frozen_at - LAG),
+            last_id=max(ids, default=None),
+            trades=len(ids),
+            last_trade_at=max(instants, default=None),
+        )
+        self.pull.raw.keep_symbol(email, stream.name, asked, told, frozen_at)
+
+    def _allocations(self, accounts: Iterable[str]) -> None:
+        """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
+        now, days = self.pull.clock.now(), self.pull.asked.days
+        routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in exact(row.content)["routed"]}
+        markets = [market for market in self._markets() if market.symbol in routed]
+        known = self._asked(ALLOCATIONS)
+
+        def ask_account(email: str) -> None:
+            ask = self.pull.ask_as(email)
+            for market in unasked(markets, known[email], self.since, self._end):
+                self.pull.asked.check()
+                try:
+                    self._ask(ALLOCATIONS, email, ask, market, known[email].get(market.symbol))
+                except AccountStopped:
+                    return
+
+        self.pull.each(list(accounts) if markets else [], ask_account)
+        known = self._asked(ALLOCATIONS)
+        for email in accounts:
+            marks = {}
+            for day in days:
+                is_whole = not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
+                marks[day] = DayRead(("final" if markets else "not_applicable") if is_whole else "partial")
+            self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
+
+    def _note_purged(self, accounts: Iterable[str]) -> None:
+        """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
+        without it."""
+        known = self._asked()
+        for symbol, gone_at in purged_markets(self.pull.raw).items():
+            for email in accounts:
+                asked = known[email].get(symbol)
+                begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
+                gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
+                self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
+
+    # -- days
+
+    def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
+        """How the trades of each day stand now."""
+        known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
+        days = self.pull.asked.days
+        stored = {(row.account, row.date): row.status for row in self.pull.raw.ledger() if row.stream == TRADES.name}
+        for email in accounts:
+            marks: dict[date, DayRead] = {}
+            for day in sorted({*days, *(d for a, d in stored if a == email and stored[a, d] != "final")}):
+                assets = set(found.get((email, WALLET, day), {}))
+                status = standing(assets, markets, known[email], self.since, midnight(day + ONE_DAY))
+                if day in days or status == "final":
+                    marks[day] = DayRead(status)
+            self.pull.raw.mark(email, TRADES.name, marks, now)
+
+    # -- what is known
+
+    def _asked(self, stream: Stream = TRADES) -> Mapping[str, dict[str, AskedMarket]]:
+        known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
+        for row in self.pull.raw.asked_symbols(stream.name):
+            last_id = None if row.last_id is None else int(row.last_id)
+            known[row.account][row.symbol] = AskedMarket(
+                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at
+            )
+        return known
+
+    def _markets(self) -> list[Market]:
+        """The markets that the venue lists now: those of the last list that was read."""
+        return listed_markets(self.pull.raw)
+
+
+def listed_markets(raw: RawStore) -> list[Market]:
+    """The markets of the newest list, in order."""
+    rows = raw.records([LISTED])
+    return [Market(*market) for row in rows for market in exact(row.content)["markets"]]
+
+
+def purged_markets(raw: RawStore) -> dict[str, datetime]:
+    """The markets that stood in an earlier list and do not in the newest, with when the first list without came."""
+    gone: dict[str, datetime] = {}
+    before: set[str] = set()
+    for row in raw.versions(LISTED):
+        listed = {market[0] for market in exact(row.content)["markets"]}
+        gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
+        gone |= dict.fromkeys(before - listed, row.read_at)
+        before = listed
+    return gone
+
+
+def unexplained(found: Residuals) -> Unexplained:
+    """The assets of SPOT that are not explained, by account."""
+    assets: dict[str, set[str]] = defaultdict(set)
+    for (email, wallet, _), of_day in found.items():
+        if wallet == WALLET:
+            assets[email] |= set(of_day)
+    return assets
+
+
+def _once(markets: Iterable[Market]) -> list[Market]:
+    return list(dict.fromkeys(markets))
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=instant.tzinfo)) // timedelta(milliseconds=1)

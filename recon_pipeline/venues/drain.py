@@ -1,0 +1,137 @@
+"""One stream over one span of time, read to its last record by whatever paging the venue has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.raw import Told
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.venues.streams import Call, Content, Stream, Window
+
+ONE_MS = timedelta(milliseconds=1)
+PAGES_MAX = 10_000
+ASKED_AGAIN_MAX = 3
+
+Params = list[tuple[str, str]]
+Between = tuple[datetime, datetime] | None
+"""The first and the last millisecond, both inclusive; None for a stream that is not asked by time."""
+
+
+class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
+    """The venue gave the page before once more: what stands on this one is not known."""
+
+
+class WindowTooFull(ReconError):  # noqa: N818 - as above
+    """So many records at one instant that the venue cannot tell them all."""
+
+
+class Answer(Protocol):
+    """What the transport brings back."""
+
+    @property
+    def json(self) -> Any:
+        """The body, numbers exact."""
+
+    @property
+    def response_id(self) -> int | None:
+        """The row of recon.raw_responses that points to the bytes."""
+
+
+Ask = Callable[[Endpoint, Sequence[tuple[str, str]]], Answer]
+"""Ask the venue with the credentials of one account."""
+
+
+class Drain:
+    """Collects what a stream tells, call after call. `told` is in the order in which it came."""
+
+    def __init__(self, stream: Stream, ask: Ask) -> None:
+        self.told: list[Told] = []
+        self.pages = 0
+        self._stream = stream
+        self._ask = ask
+
+    def call(self, call: Call, between: Between) -> None:
+        """Everything that one parameter set tells of a span. May raise PageRepeated or WindowTooFull."""
+        if self._stream.window is None or between is None:
+            self._pages(call, [])
+        elif self._stream.paging.kind == "bisect":
+            self._bisect(call, *between)
+        else:
+            self._pages(call, times(self._stream.window, *between))
+
+    def _pages(self, call: Call, asked: Params) -> None:
+        paging = self._stream.paging
+        known: set[str] = set()
+        for number in range(PAGES_MAX):
+            place: Params = []
+            if paging.page_param:
+                place = [(paging.page_param, str(number + 1 if paging.kind == "page" else number * paging.size))]
+            rows = self._page(call, [*asked, *place], known)
+            if paging.kind == "none" or len(rows) < paging.size:
+                return
+        raise WindowTooFull(
+            f"more than {PAGES_MAX} pages of {self._stream.name}",
+            where=str(self._stream.endpoint),
+            next_step="run fewer days at a time",
+        )
+
+    def _page(self, call: Call, params: Params, known: set[str]) -> Sequence[Content]:
+        """One page. A full one that tells nothing new is the page before once more, and is asked for again."""
+        for _ in range(ASKED_AGAIN_MAX):
+            rows, told = self._answer(call, params)
+            keys = {each.key for each in told}
+            if len(rows) < self._stream.paging.size or keys - known:
+                self.told.extend(told)
+                known |= keys
+                return rows
+        raise PageRepeated(
+            f"a page of {self._stream.name} told nothing that the pages before had not",
+            where=str(self._stream.endpoint),
+            expected=f"{self._stream.paging.size} further records, or fewer on the last page",
+            next_step="run the day again; until then it counts as not read",
+        )
+
+    def _bisect(self, call: Call, first: datetime, last: datetime) -> None:
+        """A list without pages: where an answer is full, each half of its span is asked for by itself."""
+        window = self._stream.window
+        rows, told = self._answer(call, times(window, first, last) if window else [])
+        if len(rows) < self._stream.paging.size:
+            self.told.extend(told)
+            return
+        if last - first < ONE_MS:
+            raise WindowTooFull(
+                f"{len(rows)} records of {self._stream.name} in one millisecond fill a whole answer",
+                where=f"{self._stream.endpoint}, {first.isoformat()}",
+                expected=f"fewer than {self._stream.paging.size}",
+                next_step="the day counts as not read; compare it with the venue's own statement",
+            )
+        middle = first + (last - first) // 2
+        middle -= timedelta(microseconds=middle.microsecond % 1000)
+        self._bisect(call, first, middle)
+        self._bisect(call, middle + ONE_MS, last)
+
+    def _answer(self, call: Call, params: Params) -> tuple[Sequence[Content], list[Told]]:
+        paging = self._stream.paging
+        size = [(paging.size_param, str(paging.size))] if paging.size_param else []
+        answer = self._ask(self._stream.endpoint, [*call.items(), *params, *size])
+        self.pages += 1
+        rows = self._stream.rows(answer.json)
+        return rows, [
+            Told(self._stream.key(call, row), call, row, self._stream.instant(row), answer.response_id) for row in rows
+        ]
+
+
+def times(window: Window, first: datetime, last: datetime) -> Params:
+    """The parameters for the milliseconds first to last, both inclusive."""
+    end = last + ONE_MS if window.is_end_exclusive else last
+    return [(window.start, _instant(window, first)), (window.end, _instant(window, end))]
+
+
+def _instant(window: Window, instant: datetime) -> str:
+    if window.unit == "text":
+        return instant.strftime("%Y-%m-%d")
+    ms = (instant - datetime(1970, 1, 1, tzinfo=UTC)) // ONE_MS
+    return str(ms if window.unit == "ms" else ms // 1000)

@@ -1,0 +1,202 @@
+"""Streams of a venue's API, read without a hole: a span is frozen, drained, and only then marked as read.
+
+Nothing here knows a venue: what a stream is stands in `Stream`, how a request is made in the transport.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.raw import DayRead, RawStore, Told
+from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
+
+ONE_DAY = timedelta(days=1)
+
+
+class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
+    """The venue no longer tells of that day."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Whole UTC days, both inclusive."""
+
+    first: date
+    last: date
+
+    @property
+    def start(self) -> datetime:
+        """Its first instant."""
+        return midnight(self.first)
+
+    @property
+    def end(self) -> datetime:
+        """The midnight that ends it, exclusive."""
+        return midnight(self.last + ONE_DAY)
+
+    @property
+    def days(self) -> list[date]:
+        """Its days in order."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+
+def midnight(day: date) -> datetime:
+    """The beginning of a UTC day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def spans(days: Iterable[date], longest: timedelta) -> Iterator[Span]:
+    """Days as spans without gaps, none longer than the endpoint allows."""
+    most = max(longest // ONE_DAY, 1)
+    ordered = sorted(set(days))
+    first = before = None
+    for day in ordered:
+        if first is None or before is None:
+            first = day
+        elif day - before > ONE_DAY or (day - first).days >= most:
+            yield Span(first, before)
+            first = day
+        before = day
+    if first is not None and before is not None:
+        yield Span(first, before)
+
+
+def numbered(told: Sequence[Told]) -> list[Told]:
+    """Records whose key is their content get their number among equals, in the order in which they came."""
+    seen: Counter[str] = Counter()
+    out = []
+    for each in told:
+        if each.key.startswith(EQUAL_ROWS):
+            seen[each.key] += 1
+            out.append(Told(f"{each.key}:{seen[each.key]}", each.call, each.content, each.instant, each.response_id))
+        else:
+            out.append(each)
+    return out
+
+
+class Ledger:
+    """Which days of which streams have been read, as it stood when the pull began."""
+
+    def __init__(self, raw: RawStore) -> None:
+        self._status: dict[tuple[str, str, date], str] = {
+            (row.account, row.stream, row.date): row.status for row in raw.ledger()
+        }
+
+    def to_ask(self, account: str, stream: str, first: date, last: date) -> list[date]:
+        """The days from first to last that are not final, and every earlier one that was read and is not final."""
+        earlier = [
+            day
+            for (of_account, of_stream, day), status in self._status.items()
+            if (of_account, of_stream) == (account, stream)
+            and day < first
+            and status not in ("final", "not_applicable")
+        ]
+        begin = min(earlier, default=first)
+        days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
+        return [day for day in days if self._status.get((account, stream, day)) != "final"]
+
+    def status(self, account: str, stream: str, day: date) -> str | None:
+        """How a day stands; None if it was never read."""
+        return self._status.get((account, stream, day))
+
+
+class Puller:
+    """Reads the streams of one account into the raw store, span by span."""
+
+    def __init__(self, raw: RawStore, ledger: Ledger, now: Callable[[], datetime], check: Callable[[], None]) -> None:
+        self._raw = raw
+        self._ledger = ledger
+        self._now = now
+        self._check = check
+
+    def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
+        """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
+        and its days are then marked as failed; the spans before it stand."""
+        days = self._ledger.to_ask(facts.email, stream.name, first, last)
+        covers = self._covers(stream, facts)
+        now = self._now()
+        if not stream.calls(facts):
+            self._raw.mark(facts.email, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
+            return 0
+        new = 0
+        days = self._within_retention(stream, covers, days, now)
+        if stream.window is None:
+            return self._pull_span(stream, facts, ask, Span(first, last)) if days else 0
+        for span in spans(days, stream.window.longest):
+            self._check()
+            new += self._pull_span(stream, facts, ask, span)
+        return new
+
+    def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
+        frozen_at = self._now()
+        asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
+        covers = self._covers(stream, facts)
+        drain = Drain(stream, ask)
+        try:
+            for call in stream.calls(facts):
+                self._check()
+                drain.call(call, asked)
+        except ReconError as error:
+            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found)
+            for each in covers:
+                self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
+            raise
+        told = numbered(drain.told)
+        days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
+        return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers).new
+
+    def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
+        """What can be said of a day once its span is drained."""
+        end = midnight(day + ONE_DAY)
+        of_day = [each for each in told if each.instant is not None and midnight(day) <= each.instant < end]
+        if frozen_at < end + timedelta(minutes=stream.lag_minutes):
+            return DayRead("partial", pages, len(of_day), "NotOver", "read before the venue had told the whole day")
+        if stream.role == "snapshot" and not of_day:
+            return DayRead("partial", pages, 0, "NotTold", "the venue has no snapshot of the day yet")
+        is_settled = not any(stream.is_pending(each.content) for each in of_day)
+        is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
+        return DayRead("final" if is_final else "complete", pages, len(of_day))
+
+    def _within_retention(self, stream: Stream, covers: Sequence[str], days: list[date], now: datetime) -> list[date]:
+        """The days of which the venue still tells; the others are marked as failed."""
+        if stream.window is None or stream.window.retention is None:
+            return days
+        oldest = (now - stream.window.retention + ONE_DAY).date()
+        lost = DayRead("failed", 0, 0, BeyondRetention.__name__, f"the venue tells no more of days before {oldest}")
+        gone = [day for day in days if day < oldest]
+        for account in covers:
+            self._raw.mark(account, stream.name, dict.fromkeys(gone, lost), now)
+        return [day for day in days if day >= oldest]
+
+    @staticmethod
+    def _covers(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
+        return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
+
+
+_NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
+
+
+def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:
+    """The ledger as rows of the frame `coverage`: one for each account, stream and day, its instants (start, end].
+
+    A venue's instants are milliseconds, so that a day ends one microsecond before midnight.
+    """
+    micro = timedelta(microseconds=1)
+    return [
+        {
+            "account": row.account,
+            "stream": row.stream,
+            "window_start": midnight(row.date) - micro,
+            "window_end": midnight(row.date + ONE_DAY) - micro,
+            "status": row.status,
+            "rows": row.records if row.status in ("complete", "final") else None,
+            "error": row.error,
+        }
+        for row in ledger
+    ]

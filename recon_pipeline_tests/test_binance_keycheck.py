@@ -1,0 +1,68 @@
+"""A key that may do more than read is refused, and its owner is told how to make another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.transport.client import Client
+from recon_pipeline.transport.clock import SharedClock
+from recon_pipeline.transport.endpoints import ReadList
+from recon_pipeline.transport.errors import ApiKeyInvalid, KeyMayDoMore, MalformedAnswer
+from recon_pipeline.venues.binance.keycheck import API_RESTRICTIONS, RIGHTS_REFUSED, check_key
+from recon_pipeline_tests.clock_server import clock_server
+from recon_pipeline_tests.transport_venue import KEY, MAIN, SECRET, ScriptedVenue, client_of, scripted_venue, told
+
+pytestmark = pytest.mark.postgres
+
+READ_ONLY = {"ipRestrict": True, "createTime": 1767225600000, "enableReading": True, "enableFixReadOnly": True}
+READ_ONLY |= dict.fromkeys(RIGHTS_REFUSED, False)
+
+
+@pytest.fixture
+def asked(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ScriptedVenue, Client]]:
+    monkeypatch.setattr("recon_pipeline_tests.transport_venue.READ_LIST", ReadList("binance", [API_RESTRICTIONS]))
+    with ExitStack() as stack:
+        url, _ = stack.enter_context(clock_server())
+        venue = stack.enter_context(scripted_venue())
+        clock = SharedClock(url)
+        stack.callback(clock.close)
+        client, _ = stack.enter_context(client_of(venue, database, tmp_path, clock))
+        yield venue, client
+
+
+def test_a_key_that_only_reads_passes(asked: tuple[ScriptedVenue, Client]) -> None:
+    venue, client = asked
+    venue.plan(told(READ_ONLY), told(READ_ONLY | {"ipRestrict": False, "enableTeleport": True, "permitsNothing": 0}))
+    assert check_key(client, MAIN).is_bound_to_addresses
+    rights = check_key(client, MAIN)
+    assert (rights.is_bound_to_addresses, rights.unknown) == (False, ("enableTeleport",))
+
+
+@pytest.mark.parametrize("right", sorted(RIGHTS_REFUSED))
+@pytest.mark.parametrize("granted", [True, "true", 1])
+def test_every_right_to_do_more_is_refused(asked: tuple[ScriptedVenue, Client], right: str, granted: object) -> None:
+    venue, client = asked
+    venue.plan(told(READ_ONLY | {right: granted}))
+    with pytest.raises(KeyMayDoMore) as refused:
+        check_key(client, MAIN)
+    text = str(refused.value)
+    for part in (RIGHTS_REFUSED[right], "main@example.com", "Enable Reading", "trusted IPs", "recon secrets set"):
+        assert part in text
+    assert refused.value.stops_account
+    assert refused.value.exit_code == 4
+    assert KEY not in text
+    assert SECRET not in text
+
+
+def test_a_key_that_may_not_read_is_of_no_use(asked: tuple[ScriptedVenue, Client]) -> None:
+    venue, client = asked
+    venue.plan(told(READ_ONLY | {"enableReading": False}), told({"enableWithdrawals": False}), told([]))
+    with pytest.raises(ApiKeyInvalid, match="may not read"):
+        check_key(client, MAIN)
+    for _ in range(2):
+        with pytest.raises(MalformedAnswer):
+            check_key(client, MAIN)

@@ -1,0 +1,147 @@
+"""A list of a venue, read to its last record whatever its paging, and the days of it that may then be called read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recon_pipeline.transport.endpoints import Bucket, Endpoint
+from recon_pipeline.venues.drain import Drain, PageRepeated, WindowTooFull
+from recon_pipeline.venues.pull import midnight, numbered, spans
+from recon_pipeline.venues.streams import EQUAL_ROWS, Call, Content, Paging, Stream, Window
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+END = datetime(2026, 3, 31, tzinfo=UTC) - timedelta(milliseconds=1)
+ENDPOINT = Endpoint("GET", "/list", "api", 1, Bucket("/list", 100, "ip"))
+
+
+def instant(row: Content) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=row["time"])
+
+
+def rows_of(answer: Any) -> Sequence[Content]:
+    rows: Sequence[Content] = answer["rows"]
+    return rows
+
+
+def a_stream(paging: Paging) -> Stream:
+    return Stream(
+        name="moves", endpoint=ENDPOINT, role="flow", wallets=(), calls=lambda _: ({},),
+        window=Window("startTime", "endTime", timedelta(days=30)), paging=paging, rows=rows_of,
+        key=lambda _, row: str(row["id"]), instant=instant, horizon_days=14,
+    )  # fmt: skip
+
+
+PAGED = a_stream(Paging("page", 5, "size", "current"))
+OFFSET = a_stream(Paging("offset", 5, "limit", "offset"))
+BISECTED = a_stream(Paging("bisect", 5, "limit"))
+
+
+@dataclass
+class Reply:
+    json: Any
+    response_id: int | None
+
+
+class Venue:
+    """A list that a venue keeps, told as Binance tells it: newest first, so many at a time, both ends inclusive."""
+
+    def __init__(self, rows: Sequence[Content], repeats: int = 0) -> None:
+        self.rows = sorted(rows, key=lambda row: (-row["time"], row["id"]))
+        self.asked: list[dict[str, str]] = []
+        self.repeats = repeats
+
+    def ask(self, _endpoint: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        given_params = dict(params)
+        self.asked.append(given_params)
+        size = int(given_params.get("size") or given_params["limit"])
+        first, last = int(given_params["startTime"]), int(given_params["endTime"])
+        found = [row for row in self.rows if first <= row["time"] <= last]
+        skip = int(given_params.get("offset", 0)) or (int(given_params.get("current", 1)) - 1) * size
+        if skip and self.repeats:
+            self.repeats -= 1
+            skip -= size
+        return Reply({"rows": found[skip : skip + size]}, len(self.asked))
+
+
+def at(day: int, hour: int = 12, ms: int = 0) -> int:
+    return int(datetime(2026, 3, day, hour, tzinfo=UTC).timestamp() * 1000) + ms
+
+
+def drained(stream: Stream, venue: Venue, call: Call | None = None) -> list[str]:
+    drain = Drain(stream, venue.ask)
+    drain.call(call or {}, (START, END))
+    return sorted(told.key for told in drain.told)
+
+
+LISTS = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 23), st.integers(0, 3)), max_size=23)
+
+
+@given(moments=LISTS)
+@pytest.mark.parametrize("stream", [PAGED, OFFSET], ids=["page", "offset"])
+def test_every_record_of_a_paged_list_comes_once(stream: Stream, moments: list[tuple[int, int, int]]) -> None:
+    rows = [{"id": number, "time": at(*moment)} for number, moment in enumerate(moments)]
+    assert drained(stream, Venue(rows)) == sorted(str(row["id"]) for row in rows)
+
+
+@given(moments=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 23), st.integers(0, 999)), unique=True))
+def test_a_list_without_pages_is_halved_until_every_answer_has_room(moments: list[tuple[int, int, int]]) -> None:
+    rows = [{"id": number, "time": at(*moment)} for number, moment in enumerate(moments)]
+    venue = Venue(rows)
+    assert drained(BISECTED, venue) == sorted(str(row["id"]) for row in rows)
+    for asked in venue.asked:
+        assert int(asked["startTime"]) <= int(asked["endTime"])
+
+
+def test_records_at_both_edges_of_the_span_belong_to_it() -> None:
+    edges = [{"id": 1, "time": at(1, 0)}, {"id": 2, "time": at(31, 0, -1)}, {"id": 3, "time": at(31, 0)}]
+    assert drained(PAGED, Venue(edges)) == ["1", "2"]
+
+
+def test_a_page_that_comes_twice_is_asked_for_again() -> None:
+    rows = [{"id": number, "time": at(5, 12, number)} for number in range(17)]
+    assert drained(PAGED, Venue(rows, repeats=2)) == sorted(str(row["id"]) for row in rows)
+
+
+def test_a_page_that_never_comes_is_an_error_and_not_an_end() -> None:
+    rows = [{"id": number, "time": at(5, 12, number)} for number in range(17)]
+    with pytest.raises(PageRepeated, match="told nothing that the pages before had not"):
+        drained(PAGED, Venue(rows, repeats=99))
+
+
+def test_more_records_in_a_millisecond_than_an_answer_holds_are_refused() -> None:
+    rows = [{"id": number, "time": at(5)} for number in range(6)]
+    with pytest.raises(WindowTooFull, match="in one millisecond fill a whole answer"):
+        drained(BISECTED, Venue(rows))
+
+
+def test_an_end_that_the_venue_excludes_is_asked_one_millisecond_later() -> None:
+    window = Window("startTime", "endTime", timedelta(days=30), is_end_exclusive=True)
+    venue = Venue([])
+    drained(replace(PAGED, window=window), venue)
+    assert venue.asked[0]["endTime"] == str(at(31, 0))
+
+
+def test_records_without_an_id_are_told_apart_by_number() -> None:
+    stream = replace(PAGED, key=lambda _, row: EQUAL_ROWS + str(row["time"]))
+    venue = Venue([{"id": 1, "time": at(5)}, {"id": 2, "time": at(5)}, {"id": 3, "time": at(6)}])
+    drain = Drain(stream, venue.ask)
+    drain.call({}, (START, END))
+    keys = sorted(told.key for told in numbered(drain.told))
+    assert keys == [f"{EQUAL_ROWS}{at(5)}:1", f"{EQUAL_ROWS}{at(5)}:2", f"{EQUAL_ROWS}{at(6)}:1"]
+
+
+@given(days=st.sets(st.integers(0, 120)), longest=st.integers(1, 90))
+def test_spans_hold_the_days_and_nothing_else_and_are_never_too_long(days: set[int], longest: int) -> None:
+    given_days = [date(2026, 1, 1) + timedelta(days=n) for n in days]
+    made = list(spans(given_days, timedelta(days=longest)))
+    assert [day for span in made for day in span.days] == sorted(given_days)
+    assert all(len(span.days) <= longest for span in made)
+    assert all(span.end - span.start == timedelta(days=len(span.days)) for span in made)
+    assert all(span.start == midnight(span.first) for span in made)

@@ -1,0 +1,59 @@
+"""A flow whose record states no wallet: moved only where that explains two wallets exactly, and nothing else would."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from recon_pipeline.venues.binance.mapping import Mapped, Unplaced
+from recon_pipeline.venues.binance.placing import decisions
+from recon_pipeline.venues.sources import Residual, Residuals
+
+MAIN = "main@example.com"
+DAY = date(2026, 3, 1)
+
+
+def booked(*records: str, wallet: str = "SPOT", is_decided: bool = False, amount: str = "5") -> Mapped:
+    """Records of one convert each: BTC sold for `amount` of USDT."""
+    mapped = Mapped()
+    for record in records:
+        mapped.unplaced.append(Unplaced(MAIN, "converts", record, record, wallet, is_decided))
+        for asset, value in (("BTC", "-0.1"), ("USDT", amount)):
+            at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+            row = {"account": MAIN, "wallet": wallet, "asset": asset, "amount": value, "datetime": at, "raw_id": record}
+            mapped.trades.append(row)
+    return mapped
+
+
+def off(wallet: str, btc: str, usdt: str, *, is_closed: bool = True) -> Residuals:
+    found = {"BTC": Residual(Decimal(btc), is_closed), "USDT": Residual(Decimal(usdt), is_closed)}
+    return {(MAIN, wallet, DAY): {asset: residual for asset, residual in found.items() if residual.amount}}
+
+
+BOTH = {**off("SPOT", "0.1", "-5"), **off("FUNDING", "-0.1", "5")}
+
+
+def test_it_is_moved_where_both_wallets_close_in_every_coin() -> None:
+    (decision,) = decisions(booked("c1"), BOTH)
+    assert (decision.record_digest, decision.wallet) == ("c1", "FUNDING")
+    assert decision.evidence["amounts"] == {"BTC": "-0.1", "USDT": "5"}
+
+
+def test_it_stays_where_one_coin_would_not_close() -> None:
+    assert decisions(booked("c1"), {**off("SPOT", "0.1", "-5"), **off("FUNDING", "-0.1", "5.00000001")}) == []
+    assert decisions(booked("c1"), off("SPOT", "0.1", "-5")) == []
+
+
+def test_it_stays_where_a_feed_of_either_window_has_a_hole() -> None:
+    assert decisions(booked("c1"), {**off("SPOT", "0.1", "-5"), **off("FUNDING", "-0.1", "5", is_closed=False)}) == []
+
+
+def test_it_stays_where_another_flow_would_explain_the_same() -> None:
+    assert decisions(booked("c1", "c2"), BOTH) == []
+
+
+def test_a_decision_is_kept_while_its_wallet_is_explained_and_withdrawn_when_it_is_not() -> None:
+    moved = booked("c1", wallet="FUNDING", is_decided=True)
+    assert decisions(moved, {}) == []
+    (withdrawn,) = decisions(moved, off("FUNDING", "0.1", "-5"))
+    assert (withdrawn.record_digest, withdrawn.wallet) == ("c1", None)

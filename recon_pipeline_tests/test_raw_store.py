@@ -1,0 +1,122 @@
+"""Raw records as versions, and the ledger of days: once or twice, in any order, nothing lost and nothing doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from recon_pipeline.stores.canonical import canonical_json
+from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
+
+pytestmark = pytest.mark.postgres
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+MAIN = "main@example.com"
+
+
+@pytest.fixture
+def raw(database: str) -> Iterator[RawStore]:
+    store = RawStore(database, "binance")
+    yield store
+    store.close()
+
+
+def told(key: str, amount: Any = "1.5", status: int = 1) -> Told:
+    content = {"id": key, "amount": amount, "status": status}
+    return Told(key, {"type": "MAIN_FUNDING"}, content, NOON, None)
+
+
+def contents(raw: RawStore) -> dict[str, Any]:
+    return {row.key: exact(row.content) for row in raw.records()}
+
+
+def complete(records: int = 1) -> dict[date, DayRead]:
+    return {DAY: DayRead("complete", 1, records)}
+
+
+def test_a_record_read_twice_is_one_row_and_keeps_its_number(raw: RawStore) -> None:
+    assert raw.keep(MAIN, "deposits", [told("a"), told("b")], complete(2), NOON).new == 2
+    before = {row.key: row.fid for row in raw.records()}
+    again = raw.keep(MAIN, "deposits", [told("b"), told("a"), told("a")], complete(2), NOON + timedelta(hours=1))
+    assert (again.new, again.changed) == (0, ())
+    assert {row.key: row.fid for row in raw.records()} == before
+
+
+def test_a_record_that_the_venue_changed_is_kept_in_both_versions(raw: RawStore, database: str) -> None:
+    raw.keep(MAIN, "deposits", [told("a", status=0)], complete(), NOON)
+    changed = raw.keep(MAIN, "deposits", [told("a", status=1), told("b")], complete(2), NOON + timedelta(hours=1))
+    assert (changed.new, changed.changed) == (1, ("a",))
+    assert contents(raw)["a"]["status"] == 1
+    with connection(database, "asking") as opened:
+        versions = opened.execute(
+            sa.text("SELECT version, content ->> 'status' FROM recon.raw_records WHERE record_key = 'a' ORDER BY 1")
+        ).all()
+    assert [tuple(row) for row in versions] == [(1, "0"), (2, "1")]
+
+
+def test_one_read_that_tells_two_stories_is_not_believed_until_a_later_one_tells_one(raw: RawStore) -> None:
+    raw.keep(MAIN, "deposits", [told("a", "1.5"), told("a", "15")], complete(), NOON)
+    assert [row.is_doubted for row in raw.records()] == [True]
+    raw.keep(MAIN, "deposits", [told("a", "1.5")], complete(), NOON + timedelta(hours=1))
+    assert [(row.is_doubted, exact(row.content)["amount"]) for row in raw.records()] == [(False, "1.5")]
+
+
+def test_numbers_keep_every_digit_on_their_way_through_the_database(raw: RawStore) -> None:
+    numbers = {
+        "fine": Decimal("0.000000000000000000123456789"),
+        "trailing": Decimal("1.10"),
+        "id": 9007199254740993,
+        "tiny": Decimal("6.75E-7"),
+    }
+    raw.keep(MAIN, "deposits", [Told("a", {}, numbers, None, None)], complete(), NOON)
+    found = contents(raw)["a"]
+    assert {name: str(value) for name, value in found.items()} == {
+        "fine": "1.23456789E-19",
+        "trailing": "1.10",
+        "id": "9007199254740993",
+        "tiny": "6.75E-7",
+    }
+
+
+def test_a_float_has_lost_digits_already_and_is_refused() -> None:
+    with pytest.raises(TypeError, match="float is not exact JSON"):
+        canonical_json({"amount": 1.1})
+
+
+def test_what_was_read_to_the_end_stands_whatever_becomes_of_a_later_read(raw: RawStore) -> None:
+    raw.mark(MAIN, "deposits", {DAY: DayRead("complete", 1, 3)}, NOON)
+    raw.mark(MAIN, "deposits", {DAY: DayRead("failed", 0, 0, "NetworkError", "broke off")}, NOON)
+    assert [(row.status, row.records) for row in raw.ledger()] == [("complete", 3)]
+    raw.mark(MAIN, "deposits", {DAY: DayRead("final", 1, 3)}, NOON)
+    raw.mark(MAIN, "deposits", {DAY: DayRead("complete", 1, 3)}, NOON)
+    assert [row.status for row in raw.ledger()] == ["final"]
+
+
+def test_a_failed_day_is_mended_by_a_read_that_succeeds(raw: RawStore) -> None:
+    raw.mark(MAIN, "deposits", {DAY: DayRead("failed", 0, 0, "NetworkError", "broke off")}, NOON)
+    raw.keep(MAIN, "deposits", [told("a")], complete(), NOON)
+    assert [(row.status, row.error) for row in raw.ledger()] == [("complete", None)]
+
+
+def test_the_main_account_s_read_covers_the_family(raw: RawStore) -> None:
+    raw.keep(MAIN, "universal_transfers", [told("a")], complete(), NOON, covers=(MAIN, "desk-1_virtual@example.com"))
+    assert [row.account for row in raw.ledger()] == ["desk-1_virtual@example.com", MAIN]
+
+
+def test_the_version_moves_with_whatever_a_reading_rests_on(raw: RawStore) -> None:
+    versions = [raw.version()]
+    raw.keep(MAIN, "deposits", [told("a", status=0)], complete(), NOON)
+    versions.append(raw.version())
+    raw.keep(MAIN, "deposits", [told("a", status=1)], complete(), NOON)
+    versions.append(raw.version())
+    raw.mark(MAIN, "deposits", {DAY + timedelta(days=1): DayRead("failed")}, NOON)
+    versions.append(raw.version())
+    assert len(set(versions)) == 4
+    raw.keep(MAIN, "deposits", [told("a", status=1)], complete(), NOON + timedelta(days=1))
+    assert raw.version() == versions[-1]

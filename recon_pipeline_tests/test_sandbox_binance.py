@@ -1,0 +1,270 @@
+"""The simulated Binance over real HTTP: who is let in, what is counted, what is refused, and how time moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from recon_pipeline.sandbox.binance import Sandbox, World, make_world, serve
+from recon_pipeline.sandbox.binance.accounts import MAIN, Key, sub_email
+from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline_tests.sandbox_client import Asker, signed_query
+
+DAY_US = DAY_MS * 1000
+TRADES, DEPOSITS = "/api/v3/myTrades", "/sapi/v1/capital/deposit/hisrec"
+SNAPSHOT, WITHDRAWALS = "/sapi/v1/accountSnapshot", "/sapi/v1/capital/withdraw/history"
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(1)
+
+
+@pytest.fixture
+def sandbox(world: World) -> Iterator[Sandbox]:
+    with serve(world, at_us=(world.end_ms + DAY_MS) * 1000) as up:
+        yield up
+
+
+@pytest.fixture
+def main(sandbox: Sandbox) -> Iterator[Asker]:
+    with httpx.Client(base_url=sandbox.url) as http:
+        yield Asker(http, sandbox.credentials[MAIN])
+
+
+def as_key(main: Asker, key: Key) -> Asker:
+    return Asker(main.http, key)
+
+
+def test_one_seed_makes_one_world(world: World) -> None:
+    again, other = make_world(1), make_world(2)
+    assert again.ledger.moves == world.ledger.moves
+    assert other.ledger.moves != world.ledger.moves
+    assert len(world.market.symbols) >= 3000
+    assert sum(symbol.status != "TRADING" for symbol in world.market.symbols.values()) > 1000
+
+
+def test_each_account_trades_forty_symbols_and_a_third_of_them_once(world: World) -> None:
+    lists: Counter[str] = Counter()
+    for account, name, records in world.archive.lists():
+        if name.startswith(TRADES):
+            lists[account] += 1
+            lists[f"{account} once"] += len(records) == 1
+    for email in world.accounts:
+        assert lists[email] >= 40
+        assert lists[f"{email} once"] * 3 >= 40
+
+
+def test_balances_are_never_negative_and_nothing_happens_while_captures_are_due(world: World) -> None:
+    for move in world.ledger.moves:
+        within = move.at_us // 1000 % DAY_MS
+        assert within < 1000 or within >= 6 * 3_600_000, move
+        assert world.ledger.at(move.at_us, move.account, move.wallet)[move.asset] >= 0 or move.measure != "balance"
+
+
+@pytest.mark.parametrize(
+    ("kind", "refusal"), [("revoked", (401, -2015)), ("wrong_ip", (401, -2015)), ("no_reading", (401, -2015))]
+)
+def test_a_key_that_is_wrong_opens_nothing(sandbox: Sandbox, main: Asker, kind: str, refusal: tuple[int, int]) -> None:
+    assert as_key(main, sandbox.key(MAIN, kind)).refusal(DEPOSITS) == refusal
+
+
+def test_what_is_not_a_key_is_refused_by_its_form(main: Asker) -> None:
+    assert as_key(main, Key(MAIN, "short", "secret")).refusal(DEPOSITS) == (401, -2014)
+    assert as_key(main, Key(MAIN, "a" * 64, "secret")).refusal(DEPOSITS) == (401, -2008)
+
+
+def test_keys_say_what_they_may_do(sandbox: Sandbox, main: Asker) -> None:
+    path = "/sapi/v1/account/apiRestrictions"
+    assert main.get(path)["enableWithdrawals"] is False
+    assert as_key(main, sandbox.key(MAIN, "withdrawing")).get(path)["enableWithdrawals"] is True
+    assert as_key(main, sandbox.key(MAIN, "trading")).get(path)["enableSpotAndMarginTrading"] is True
+
+
+def test_a_revoked_key_stops_opening(sandbox: Sandbox, main: Asker) -> None:
+    assert main.ask(DEPOSITS).status_code == 200
+    main.http.post("/sandbox/revoke", json={"key": main.key.key})
+    assert main.refusal(DEPOSITS) == (401, -2015)
+
+
+def test_the_signature_covers_the_bytes_that_were_sent(main: Asker) -> None:
+    headers = {"X-MBX-APIKEY": main.key.key}
+    query = signed_query(main.key, main.now_us(), coin="USDT")
+    assert main.http.get(f"{DEPOSITS}?{query}", headers=headers).status_code == 200
+    forged = query.replace("coin=USDT", "coin=BTC")
+    assert main.http.get(f"{DEPOSITS}?{forged}", headers=headers).json()["code"] == -1022
+    upper = query[:-64] + query[-64:].upper()
+    assert main.http.get(f"{DEPOSITS}?{upper}", headers=headers).status_code == 200
+    assert main.http.get(f"{DEPOSITS}?{query}&coin=BTC", headers=headers).json()["code"] in (-1101, -1102)
+
+
+def test_a_body_is_signed_behind_the_query(main: Asker) -> None:
+    body = signed_query(main.key, main.now_us(), asset="USDT")
+    headers = {"X-MBX-APIKEY": main.key.key, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = main.http.post("/sapi/v1/asset/get-funding-asset", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("shift_ms", "window", "code"), [(1001, 5000, -1021), (-5001, 5000, -1021), (0, 60_001, -1131)]
+)
+def test_time_outside_the_window_is_refused(main: Asker, shift_ms: int, window: int, code: int) -> None:
+    query = signed_query(main.key, main.now_us() + shift_ms * 1000, recvWindow=window)
+    answer = main.http.get(f"{DEPOSITS}?{query}", headers={"X-MBX-APIKEY": main.key.key})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "code"),
+    [
+        (TRADES, {}, -1102),
+        (TRADES, {"symbol": "NOTHING"}, -1121),
+        (TRADES, {"symbol": "BTCUSDT", "fromId": 0, "startTime": 1}, -1128),
+        (TRADES, {"symbol": "BTCUSDT", "startTime": 1, "endTime": 86_400_002}, -1127),
+        (TRADES, {"symbol": "BTCUSDT", "startTime": "yesterday"}, -1100),
+        (TRADES, {"symbol": "BTCUSDT", "stranger": 1}, -1104),
+        (DEPOSITS, {"startTime": 0, "endTime": 91 * DAY_MS}, -4047),
+        (DEPOSITS, {"limit": 1001}, -1102),
+        (SNAPSHOT, {}, -1102),
+        (SNAPSHOT, {"type": "SPOT", "limit": 31}, -1130),
+        (SNAPSHOT, {"type": "SPOT", "startTime": 0, "endTime": 30 * DAY_MS}, -1127),
+    ],
+)
+def test_what_the_venue_would_refuse_is_refused(main: Asker, path: str, params: dict[str, Any], code: int) -> None:
+    assert main.refusal(path, **params) == (400, code)
+
+
+def test_a_sub_account_may_not_ask_what_the_main_one_may(sandbox: Sandbox, main: Asker) -> None:
+    sub = as_key(main, sandbox.credentials[sub_email(1)])
+    assert sub.refusal("/sapi/v1/sub-account/list") == (400, -4006)
+    listed = main.get("/sapi/v1/sub-account/list", limit=200)["subAccounts"]
+    assert [row["email"] for row in listed] == [sub_email(number) for number in (1, 2, 3)]
+    assert len(main.get("/sapi/v1/sub-account/list")["subAccounts"]) == 1
+
+
+def test_weights_are_counted_and_told(main: Asker) -> None:
+    assert main.ask(TRADES, symbol="BTCUSDT").headers["X-MBX-USED-WEIGHT-1M"] == "20"
+    assert main.ask(TRADES, symbol="BTCUSDT", orderId=1).headers["X-MBX-USED-WEIGHT-1M"] == "25"
+    assert main.ask(SNAPSHOT, type="SPOT").headers["X-SAPI-USED-IP-WEIGHT-1M"] == "2400"
+    assert main.ask(WITHDRAWALS).headers["X-SAPI-USED-UID-WEIGHT-1M"] == "18000"
+
+
+def test_the_careless_draw_429_at_exactly_the_limit_and_a_ban_on_api(sandbox: Sandbox, main: Asker) -> None:
+    assert [main.ask(SNAPSHOT, type="SPOT").status_code for _ in range(6)] == [200] * 5 + [429]
+    assert [main.ask(WITHDRAWALS).status_code for _ in range(11)] == [200] * 10 + [429]
+    sub = as_key(main, sandbox.credentials[sub_email(1)])
+    assert sub.ask(WITHDRAWALS).status_code == 200  # another account, another allowance
+    assert sub.ask(SNAPSHOT, type="SPOT").status_code == 429  # the same address
+    answers = [main.ask(TRADES, symbol="BTCUSDT") for _ in range(312)]
+    assert [a.status_code for a in answers] == [200] * 300 + [429] * 11 + [418]
+    assert (answers[300].headers["Retry-After"], answers[311].headers["Retry-After"]) == ("60", "120")
+    assert main.http.get("/api/v3/time").status_code == 418
+    main.http.post("/sandbox/clock/advance", json={"to_us": main.now_us() + 120_000_000})
+    assert main.ask(TRADES, symbol="BTCUSDT").status_code == 200
+
+
+def test_trades_are_told_by_id_and_by_time(world: World, main: Asker) -> None:
+    busy = next(
+        account
+        for account, name, records in world.archive.lists()
+        if name == f"{TRADES} DOGEUSDT" and len(records) > 1000
+    )
+    asker = as_key(main, world.accounts[busy].keys["good"])
+    first = asker.get(TRADES, symbol="DOGEUSDT", fromId=0, limit=1000)
+    rest = asker.get(TRADES, symbol="DOGEUSDT", fromId=first[-1]["id"] + 1, limit=1000)
+    every = world.archive.all(busy, f"{TRADES} DOGEUSDT")
+    assert [row["id"] for row in first + rest] == [record.order for record in every]
+    assert len({row["time"] for row in first}) < len(first)
+    latest = asker.get(TRADES, symbol="DOGEUSDT", limit=10)
+    assert latest == (first + rest)[-10:]
+    since = asker.get(TRADES, symbol="DOGEUSDT", startTime=first[5]["time"], limit=1)
+    assert since[0]["time"] == first[5]["time"]
+
+
+def test_snapshots_are_published_late_and_state_the_close(world: World) -> None:
+    day = world.days[3]
+    end_us = (world.first_ms + 4 * DAY_MS) * 1000
+    with serve(world, at_us=end_us) as sandbox, httpx.Client(base_url=sandbox.url) as http:
+        main = Asker(http, sandbox.credentials[MAIN])
+        assert main.get(SNAPSHOT, type="SPOT")["snapshotVos"][-1]["updateTime"] < end_us // 1000 - DAY_MS
+        http.post("/sandbox/clock/advance", json={"to_us": world.snapshot_ms(MAIN, "SPOT", day) * 1000})
+        last = main.get(SNAPSHOT, type="SPOT", limit=30)["snapshotVos"][-1]
+    assert last["updateTime"] == end_us // 1000 - 1000
+    told = {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in last["data"]["balances"]}
+    true = world.ledger.at(end_us - 1, MAIN, "SPOT")
+    assert {asset: told[asset] for asset in true} == true
+
+
+def test_deposits_and_withdrawals_come_in_all_their_states(sandbox: Sandbox, main: Asker) -> None:
+    askers = [as_key(main, key) for key in sandbox.credentials.values()]
+    withdrawals = [row for asker in askers for row in asker.get(WITHDRAWALS, limit=1000)]
+    deposits = [row for asker in askers for row in asker.get(DEPOSITS, limit=1000)]
+    assert {row["status"] for row in withdrawals} >= {1, 5, 6}
+    assert {row["status"] for row in deposits} >= {1, 6}
+    assert {row["walletType"] for row in deposits} == {row["transferType"] for row in deposits} == {0, 1}
+    assert any(row["status"] == 1 and row["completeTime"] > row["insertTime"] + DAY_MS / 3 for row in deposits)
+
+
+def test_time_stands_still_while_anyone_works_and_jumps_when_all_wait(sandbox: Sandbox, main: Asker) -> None:
+    start = sandbox.now_us()
+    order: list[tuple[int, str]] = []
+
+    def work(name: str, steps: list[int]) -> None:
+        with httpx.Client(base_url=sandbox.url, timeout=30) as http:
+            worker = http.post("/sandbox/clock/join").json()["worker"]
+            ready.wait()
+            for step in steps:
+                until = start + step * 1_000_000
+                told = http.post("/sandbox/clock/sleep", json={"worker": worker, "until_us": until}).json()["now_us"]
+                assert told == until
+                order.append((step, name))
+                time.sleep(0.01)
+            http.post("/sandbox/clock/leave", json={"worker": worker})
+
+    ready = threading.Barrier(3)
+    plans = {"a": [10, 30, 50], "b": [20, 25, 60], "c": [15, 40]}
+    threads = [threading.Thread(target=work, args=item) for item in plans.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert order == sorted(order)
+    assert len(order) == 8
+    assert sandbox.now_us() == start + 60_000_000
+
+
+def test_who_hangs_up_or_falls_silent_holds_nobody_up(sandbox: Sandbox, main: Asker) -> None:
+    start = sandbox.now_us()
+    gone = main.http.post("/sandbox/clock/join").json()["worker"]
+    with httpx.Client(base_url=sandbox.url, timeout=0.3) as http, pytest.raises(httpx.ReadTimeout):
+        main.http.post("/sandbox/clock/join")  # awake, and will never be heard of again
+        http.post("/sandbox/clock/sleep", json={"worker": gone, "until_us": start + 10_000_000})
+    deadline = time.monotonic() + 5
+    while gone in main.http.get("/sandbox/clock").json()["workers"]:
+        assert time.monotonic() < deadline
+    clock: Any = sandbox.site.clock
+    clock._patience_s = 0.2
+    told = main.http.post("/sandbox/clock/advance", json={"to_us": start + 60_000_000}, timeout=20).json()
+    assert told["now_us"] == start + 60_000_000
+
+
+def test_a_live_clock_serves_no_clock(world: World) -> None:
+    with serve(world, clock="live") as sandbox:
+        assert httpx.get(f"{sandbox.url}/sandbox/clock").status_code == 404
+        assert abs(httpx.get(f"{sandbox.url}/api/v3/time").json()["serverTime"] - time.time() * 1000) < 5000
+
+
+def test_the_log_tells_what_was_counted(sandbox: Sandbox, main: Asker) -> None:
+    main.ask(TRADES, symbol="BTCUSDT")
+    main.ask("/nothing")
+    trades, nothing = main.http.get("/sandbox/log").json()
+    assert (trades["path"], trades["weight"], trades["bucket"], trades["account"]) == (TRADES, 20, "/api", MAIN)
+    assert trades["params"] == {"symbol": "BTCUSDT"}
+    assert nothing["status"] == 404
