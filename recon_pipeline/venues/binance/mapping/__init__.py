@@ -25,6 +25,7 @@ from recon_pipeline.venues.binance.mapping.balances import (
     CAPTURE_STREAMS,
     CAPTURED_TOGETHER,
     MARKER_ASSET,
+    SNAPSHOT_STREAMS,
     capture_content,
     map_captures,
     map_snapshots,
@@ -47,6 +48,7 @@ from recon_pipeline.venues.streams import RawRecord
 __all__ = [
     "CAPTURED_TOGETHER",
     "DOUBTS",
+    "MAPPED_STREAMS",
     "MARKER_ASSET",
     "Mapped",
     "MappingContext",
@@ -92,7 +94,7 @@ def map_records(records: Iterable[RawRecord], context: MappingContext) -> Mapped
 
 def _balances(book: Book, records: Records) -> None:
     ld_tokens = _ld_tokens(book, records)
-    for stream in ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots"):
+    for stream in SNAPSHOT_STREAMS:
         map_snapshots(book, records.get(stream, ()), ld_tokens)
     map_captures(book, [record for stream in CAPTURE_STREAMS for record in records.get(stream, ())], ld_tokens)
 
@@ -121,3 +123,17 @@ _TOGETHER: Sequence[Callable[[Book, Records], None]] = (
     _balances,
     partial(_alone, map_prices, "klines"),
 )
+
+MAPPED_STREAMS: frozenset[str] = frozenset(
+    {
+        *READERS,
+        *own_transfers.SOURCES,
+        *CAPTURE_STREAMS,
+        *SNAPSHOT_STREAMS,
+        "deposits",
+        "sub_deposits",
+        "prevented_matches",
+        "klines",
+    }
+)
+"""The streams whose records the mapping reads; those of all others are kept raw."""

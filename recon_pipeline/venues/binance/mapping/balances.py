@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book
+from recon_pipeline.venues.binance.mapping.book import Book, account_of
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
 from recon_pipeline.venues.binance.mapping.model import Problem, Row
@@ -146,6 +146,7 @@ _SNAPSHOTS: Mapping[str, tuple[str, str, Holdings]] = {
     "margin": ("MARGIN", "userAssets", _margin),
     "futures": ("FUTURES", "assets", _futures_snapshot),
 }
+SNAPSHOT_STREAMS = ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots")
 
 
 def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens) -> None:
@@ -155,7 +156,7 @@ def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens)
         content = record.content
         told = instant_of(content.get("updateTime"))
         entry = _SNAPSHOTS.get(str(content.get("type", record.call.get("type"))).lower())
-        account = record.call.get("email", record.account)
+        account = account_of(record)
         as_of = told
         if told is not None and book.context.assumes("snapshot_as_of", "end_of_day"):
             as_of = datetime.combine(told.date(), _DAY_END)
@@ -212,7 +213,7 @@ def map_captures(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens) 
     """Each capture: the rows of its streams, together."""
     captures: dict[tuple[str, str, str], list[RawRecord]] = {}
     for record in records:
-        account = record.call.get("email", record.account)
+        account = account_of(record)
         wallet = _CAPTURES[record.stream][0]
         source = wallet if wallet in CAPTURED_TOGETHER else record.stream
         captures.setdefault((account, source, str(record.content.get("as_of"))), []).append(record)

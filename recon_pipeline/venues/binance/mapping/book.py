@@ -126,7 +126,8 @@ class Book:
 
     def tell(self, kind: Kind, record: RawRecord, text: str) -> None:
         """Something that did not stop the mapping."""
-        self.mapped.problems.append(Problem(kind, record.account, record.stream, record.key, text, record.digest))
+        account = account_of(record)
+        self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest))
 
     def known(self, record: RawRecord, subtype: str, *, is_known: bool, what: str) -> str:
         """The subtype, or `unknown` with a word to a person where the record says something new."""
@@ -152,14 +153,16 @@ class Book:
             self.tell("unknown_field", record, f"the field {name} is new, in {count} record{'s' * (count != 1)}")
         return self.mapped
 
-    def quarantine(self, record: RawRecord, text: str, places: Iterable[Place], at: datetime | None) -> None:
+    def quarantine(
+        self, record: RawRecord, text: str, places: Iterable[Place], at: datetime | None, *, account: str | None = None
+    ) -> None:
         """A record that cannot be believed, for each position that it may have moved."""
         told = json.dumps(dict(record.content), default=str, ensure_ascii=False, sort_keys=True)
         for frame, wallet, asset in places:
             self.mapped.problems.append(
                 Problem(
                     "malformed",
-                    record.account,
+                    account or account_of(record),
                     record.stream,
                     record.key,
                     text,
@@ -216,6 +219,11 @@ def read_each(book: Book, records: Iterable[RawRecord], reader: Reader) -> None:
             book.quarantine(record, str(malformed), reader.places(book, record), instant_told(record))
         if not record.content.keys() <= stream.known:
             book.note_fields(record, stream.known)
+
+
+def account_of(record: RawRecord) -> str:
+    """Whose the record is: the sub-account's that a master's key was asked about, else the account's that asked."""
+    return record.call.get("email", record.account)
 
 
 def instant_told(record: RawRecord) -> datetime | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
@@ -145,9 +144,8 @@ def _dust_places(_: Book, record: RawRecord) -> Sequence[Place]:
     details = record.content.get("userAssetDribbletDetails")
     if not isinstance(details, list) or not all(isinstance(detail, Mapping) for detail in details):
         return [("trades", "SPOT", None)]
-    told: list[Any] = [detail.get("fromAsset") for detail in details]
-    told += [detail.get("targetAsset", "BNB") for detail in details]
-    assets: list[str | None] = [name if isinstance(name, str) else None for name in dict.fromkeys(told)]
+    told = [detail.get("fromAsset") for detail in details] + [detail.get("targetAsset", "BNB") for detail in details]
+    assets = dict.fromkeys(name if isinstance(name, str) else None for name in told)
     return [("trades", "SPOT", asset) for asset in assets]
 
 

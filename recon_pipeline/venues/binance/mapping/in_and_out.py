@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, naming, read_each
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, account_of, naming, read_each
 from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import RawRecord
 
@@ -33,12 +33,8 @@ def map_deposits(book: Book, records: Mapping[str, Sequence[RawRecord]]) -> None
     own = records.get("deposits", ())
     read_each(book, own, DEPOSIT)
     told = {(record.account, str(record.content.get("id"))) for record in own}
-    of_subs = [r for r in records.get("sub_deposits", ()) if (_email(r), str(r.content.get("id"))) not in told]
+    of_subs = [r for r in records.get("sub_deposits", ()) if (account_of(r), str(r.content.get("id"))) not in told]
     read_each(book, of_subs, DEPOSIT)
-
-
-def _email(record: RawRecord) -> str:
-    return record.call.get("email", record.account)
 
 
 def _deposit(book: Book, record: RawRecord) -> None:
@@ -54,7 +50,7 @@ def _deposit(book: Book, record: RawRecord) -> None:
     book.transfer(
         record,
         cells.name_of(content, "id"),
-        account=_email(record),
+        account=account_of(record),
         source="deposits",
         wallet=_wallet(book, record),
         asset=cells.name_of(content, "coin"),

@@ -17,6 +17,21 @@ from recon_pipeline.venues.streams import AccountFacts
 Row: TypeAlias = dict[str, Any]
 Kind = Literal["unknown_field", "unknown_value", "malformed", "conflict", "not_stated"]
 
+FAMILIES = frozenset(
+    {
+        "SPOT",
+        "FUNDING",
+        "MARGIN",
+        "ISOLATED_MARGIN",
+        "FUTURES",
+        "FUTURES_COIN",
+        "OPTION",
+        "EARN",
+        "PORTFOLIO_MARGIN",
+    }
+)
+"""The families of wallets whose balances the venue tells."""
+
 DOUBTS = API_DOUBTS["binance"]
 """What the venue's pages leave open, by name: the readings of it, the one that is assumed first.
 
@@ -115,8 +130,8 @@ class MappingContext:
 
     def has_wallet(self, account: str, wallet: str) -> bool:
         """Whether the account is ours and the balance of the wallet is read."""
-        families = self.captured.get(account)
-        return account in self.accounts and (families is None or wallet.partition(":")[0] in families)
+        families = self.captured.get(account, FAMILIES)
+        return account in self.accounts and wallet.partition(":")[0] in families
 
 
 def quarantine_row(problem: Problem) -> Row:

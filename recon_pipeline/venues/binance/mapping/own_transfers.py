@@ -109,7 +109,7 @@ def _end(account: str | None, code: str, symbol: str | None) -> End:
 
 def _status(record: RawRecord) -> tuple[bool, bool]:
     """Whether the transfer is booked, and whether its status is known. No status at all means that it is done."""
-    told = record.content.get("status", "SUCCESS")
+    told = str(record.content.get("status", "SUCCESS"))
     return told not in _NOT_DONE, told in _DONE
 
 
@@ -151,9 +151,18 @@ def _wallet(record: RawRecord, _: _Family) -> tuple[End, End]:
     told = cells.note(content, "type") or record.call.get("type", "")
     codes = codes_of_type(told)
     if codes is None:
-        codes = ("MAIN", told) if told.startswith("MAIN_") else (told, "MAIN") if told.endswith("_MAIN") else (told, "")
+        codes = _half_known(told)
     symbols = [cells.note(content, name) or record.call.get(name) for name in ("fromSymbol", "toSymbol")]
     return _end(record.account, codes[0], symbols[0]), _end(record.account, codes[1], symbols[1])
+
+
+def _half_known(told: str) -> tuple[str, str]:
+    """The ends of a type that is not known as a whole: SPOT's, where the type names it."""
+    if told.startswith("MAIN_"):
+        return "MAIN", told.removeprefix("MAIN_")
+    if told.endswith("_MAIN"):
+        return told.removesuffix("_MAIN"), "MAIN"
+    return told, told
 
 
 def _isolated(record: RawRecord, _: _Family) -> tuple[End, End]:
@@ -165,7 +174,6 @@ def _isolated(record: RawRecord, _: _Family) -> tuple[End, End]:
 
 @dataclass(frozen=True)
 class _Source:
-    rank: int
     ends: Callable[[RawRecord, _Family], tuple[End, End]]
     name: str = "tranId"
     amount: str = "amount"
@@ -173,21 +181,23 @@ class _Source:
 
 
 SOURCES: Mapping[str, _Source] = {
-    "universal_transfers": _Source(0, _universal, at="createTimeStamp"),
-    "sub_user_transfers": _Source(1, _sub_user, amount="qty"),
-    "sub_transfers": _Source(2, _sub, amount="qty"),
-    "managed_transfers": _Source(3, _universal, at="createTime"),
-    "wallet_transfers": _Source(4, _wallet, at="timestamp"),
-    "margin_transfers": _Source(5, _isolated, name="txId", at="timestamp"),
+    "universal_transfers": _Source(_universal, at="createTimeStamp"),
+    "sub_user_transfers": _Source(_sub_user, amount="qty"),
+    "sub_transfers": _Source(_sub, amount="qty"),
+    "managed_transfers": _Source(_universal, at="createTime"),
+    "managed_trader_transfers": _Source(_universal, at="createTime"),
+    "managed_own_transfers": _Source(_universal, at="createTime"),
+    "wallet_transfers": _Source(_wallet, at="timestamp"),
+    "margin_transfers": _Source(_isolated, name="txId", at="timestamp"),
 }
-"""The streams that tell of own transfers; of one transfer the lowest rank counts."""
+"""The streams that tell of own transfers; of one transfer the first of these counts."""
 
 
 def _is_told_here(record: RawRecord) -> bool:
     """Of the margin transfers only those between SPOT and isolated margin, which no other stream tells of."""
     if record.stream != "margin_transfers":
         return True
-    ends = {record.content.get("transFrom"), record.content.get("transTo")}
+    ends = {str(record.content.get("transFrom")), str(record.content.get("transTo"))}
     return "ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"})
 
 
@@ -232,8 +242,9 @@ def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Mo
             is_known,
         )
     except Malformed as malformed:
-        asset = cells.note(content, "asset")
-        book.quarantine(record, str(malformed), [("transfers", None, asset)], instant_told(record))
+        place = ("transfers", None, cells.note(content, "asset"))
+        for account in _touched(book, record, family):
+            book.quarantine(record, str(malformed), [place], instant_told(record), account=account)
         return None
     for end in ends:
         if end.wallet is None:
@@ -241,6 +252,14 @@ def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Mo
     if not is_known:
         book.tell("unknown_value", record, f"status {content.get('status')} is not known")
     return move
+
+
+def _touched(book: Book, record: RawRecord, family: _Family) -> Sequence[str]:
+    """Our accounts that a record which cannot be believed names; the one that asked if it names none."""
+    named = [record.content.get(name) for name in ("fromEmail", "toEmail", "from", "to")]
+    emails = [family.email(name, record) for name in named if isinstance(name, str)]
+    ours = [email for email in emails if email in book.context.accounts]
+    return [str(email) for email in dict.fromkeys(ours)] or [record.account]
 
 
 def _agreed(book: Book, moves: Sequence[Move]) -> Move:

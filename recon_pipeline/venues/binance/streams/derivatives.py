@@ -41,7 +41,7 @@ def _income(
         wallet,
         _INCOME,
         rows=bare,
-        key=by("incomeType", "tranId", "asset", "symbol"),
+        key=by("incomeType", "tranId", "asset", or_blank="symbol"),
         instant=at("time"),
         product=product,
         window=span(days, reach=reach),

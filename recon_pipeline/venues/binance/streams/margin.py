@@ -132,7 +132,7 @@ MARGIN: tuple[Stream, ...] = (
         "",
         TRADE,
         rows=bare,
-        key=by("isIsolated", "symbol", "id"),
+        key=by("symbol", "id", or_blank="isIsolated"),
         instant=at("time"),
         product="margin",
         calls=as_asked,

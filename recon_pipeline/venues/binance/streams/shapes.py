@@ -20,7 +20,7 @@ Calls = Callable[[AccountFacts], Sequence[Call]]
 Pending = Callable[[Content], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SUCCESS_CODES = frozenset({0, 200, "0", "200", "000000", "000000000"})
+_SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
 
 
 class UnexpectedAnswer(ReconError):  # noqa: N818 - the name says what is the matter
@@ -43,7 +43,7 @@ def refuse_failure(answer: Any) -> None:
     if not isinstance(answer, Mapping):
         return
     code = answer.get("code", 0)
-    if answer.get("success") is False or (code not in _SUCCESS_CODES and str(code) not in _SUCCESS_CODES):
+    if answer.get("success") is False or str(code) not in _SUCCESS_CODES:
         raise _unexpected(f"the body states the error {code!r}", "a body that states success")
 
 
@@ -104,12 +104,18 @@ def is_id(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.strip() != "")
 
 
-def by(*names: str) -> Key:
-    """The fields that name the record, joined by a colon; its digest if one of them is not there."""
+def by(*names: str, or_blank: str | None = None) -> Key:
+    """The fields that name the record, joined by a colon; its digest if one of them is not there.
+
+    `or_blank` is one more field, which may be blank.
+    """
 
     def key(call: Call, content: Content) -> str:
         values = [content.get(name, call.get(name)) for name in names]
-        return ":".join(str(v) for v in values) if all(is_id(v) for v in values) else content_key(call, content)
+        if not all(is_id(value) for value in values):
+            return content_key(call, content)
+        last = [] if or_blank is None else [content.get(or_blank, call.get(or_blank)) or ""]
+        return ":".join(str(value) for value in [*values, *last])
 
     return key
 

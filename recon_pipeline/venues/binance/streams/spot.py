@@ -195,7 +195,8 @@ TRADES: tuple[Stream, ...] = (
         "SPOT",
         "symbol orderId orderListId clientOrderId price origQty executedQty cummulativeQuoteQty status timeInForce "
         "type side stopPrice icebergQty time updateTime isWorking workingTime origQuoteOrderQty "
-        "selfTradePreventionMode preventedMatchId preventedQuantity",
+        "selfTradePreventionMode preventedMatchId preventedQuantity pegPriceType pegOffsetType pegOffsetValue "
+        "peggedPrice strategyId strategyType trailingDelta trailingTime usedSor workingFloor expiryReason",
         rows=bare,
         key=by("symbol", "orderId"),
         instant=at("time"),

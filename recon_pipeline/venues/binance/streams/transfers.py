@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
+    Calls,
     as_asked,
     at,
     bare,
@@ -73,6 +75,30 @@ def _sub_alone(facts: AccountFacts) -> Sequence[Call]:
 
 def _futures_of_subs(facts: AccountFacts) -> Sequence[Call]:
     return [{"email": email, "futuresType": kind} for email in facts.subs for kind in ("1", "2")]
+
+
+def _if_managed(facts: AccountFacts) -> Sequence[Call]:
+    """A sub-account that trades for somebody else asks for itself."""
+    return ({},) if facts.email in facts.extras.get("managed_accounts", ()) else ()
+
+
+def _managed(name: str, endpoint: Endpoint, calls: Calls, *, by_master: bool) -> Stream:
+    """The log of a managed sub-account, as its investor, its trader's master or itself is told."""
+    return stream(
+        name,
+        endpoint,
+        "flow",
+        "SPOT",
+        "fromEmail fromAccountType toEmail toAccountType asset amount scheduledData createTime status tranId",
+        rows=under("managerSubTransferHistoryVos"),
+        key=by("tranId"),
+        instant=at("createTime"),
+        calls=calls,
+        by_master=by_master,
+        window=span(180),
+        paging=pages(500, "page", "limit"),
+        pending=while_in("status", "PROCESS"),
+    )
 
 
 TRANSFERS: tuple[Stream, ...] = (
@@ -149,21 +175,14 @@ TRANSFERS: tuple[Stream, ...] = (
         window=span(30, reach=30),
         paging=pages(500, "page", "limit"),
     ),
-    stream(
-        "managed_transfers",
-        e.MANAGED_TRANSFERS,
-        "flow",
-        "SPOT",
-        "fromEmail fromAccountType toEmail toAccountType asset amount scheduledData createTime status tranId",
-        rows=under("managerSubTransferHistoryVos"),
-        key=by("tranId"),
-        instant=at("createTime"),
-        calls=for_each("managed_subs", "email", "spot"),
+    _managed("managed_transfers", e.MANAGED_TRANSFERS, for_each("managed_subs", "email", "spot"), by_master=True),
+    _managed(
+        "managed_trader_transfers",
+        e.MANAGED_TRADER_TRANSFERS,
+        for_each("managed_trader_subs", "email", "spot"),
         by_master=True,
-        window=span(180),
-        paging=pages(500, "page", "limit"),
-        pending=while_in("status", "PROCESS"),
     ),
+    _managed("managed_own_transfers", e.MANAGED_OWN_TRANSFERS, _if_managed, by_master=False),
     stream(
         "custody_transfers",
         e.CUSTODY_TRANSFERS,

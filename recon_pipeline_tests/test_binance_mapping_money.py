@@ -1,0 +1,344 @@
+"""Conversions, payments and income at Binance: wire rows in, canonical rows out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, record, told, utc
+from recon_pipeline_tests.binance_samples import LATER, T, sample
+
+AT, THEN = utc("2026-11-02T08:00:00.250"), utc("2026-11-04T08:00:00.250")
+
+# --- converts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_convert_is_two_legs_without_a_fee_in_the_default_wallet_and_is_marked() -> None:
+    found = mapped(sample("converts"))
+    assert told(found.trades, "external_id", "asset", "amount", "txn_subtype", "wallet", "agg_id") == [
+        ("940000000000000001:from", "USDT", "-20", "convert_sell", "SPOT", "940000000000000001"),
+        ("940000000000000001:to", "BNB", "0.03", "convert_buy", "SPOT", "940000000000000001"),
+    ]
+    assert [(u.wallet, u.is_decided) for u in found.unplaced] == [("SPOT", False)]
+
+
+def test_a_decision_moves_a_convert_to_another_wallet() -> None:
+    convert = sample("converts")
+    decided = MappingContext(FACTS, SYMBOLS, decisions={convert.digest: "FUNDING"})
+    found = mapped(convert, context=decided)
+    assert {row["wallet"] for row in found.trades} == {"FUNDING"}
+    assert [(u.wallet, u.is_decided, u.raw_id) for u in found.unplaced] == [("FUNDING", True, convert.digest)]
+
+
+@pytest.mark.parametrize("status", ["PROCESS", "ACCEPT_SUCCESS", "FAIL"])
+def test_a_convert_that_did_not_succeed_moves_nothing(status: str) -> None:
+    found = mapped(sample("converts", orderStatus=status))
+    assert (found.trades, found.unplaced, found.problems) == ([], [], [])
+
+
+def test_a_convert_of_an_unknown_state_moves_the_balance_and_is_reported() -> None:
+    found = mapped(sample("converts", orderStatus="MELTED"))
+    assert told(found.trades, "amount", "txn_subtype") == [("-20", "unknown"), ("0.03", "unknown")]
+    assert kinds(found) == ["unknown_value"]
+
+
+def test_a_convert_that_cannot_be_believed_spoils_both_assets_in_whatever_wallet() -> None:
+    found = mapped(sample("converts", toAmount=Decimal("0.03")))
+    assert (found.trades, found.unplaced) == ([], [])
+    assert [(p.frame, p.wallet, p.asset, p.instant) for p in found.problems] == [
+        ("trades", None, "USDT", AT),
+        ("trades", None, "BNB", AT),
+    ]
+
+
+def test_stable_coins_that_the_venue_converts_by_itself_are_trades() -> None:
+    content = {
+        "tranId": 118,
+        "type": 244,
+        "time": T,
+        "deductedAsset": "BUSD",
+        "deductedAmount": "1",
+        "targetAsset": "FDUSD",
+        "targetAmount": "1",
+        "status": "S",
+        "accountType": "MAIN",
+    }
+    found = mapped(record("convert_transfers", content))
+    assert told(found.trades, "external_id", "asset", "amount") == [
+        ("118:from", "BUSD", "-1"),
+        ("118:to", "FDUSD", "1"),
+    ]
+    assert mapped(record("convert_transfers", content | {"accountType": "CARD"})).trades == []
+
+
+def test_auto_invest_takes_the_source_and_the_fee_and_gives_the_target() -> None:
+    content = {
+        "id": 12,
+        "targetAsset": "BTC",
+        "planType": "SINGLE",
+        "transactionDateTime": T,
+        "transactionStatus": "SUCCESS",
+        "sourceAsset": "USDT",
+        "sourceAssetAmount": "50",
+        "targetAssetAmount": "0.0008",
+        "sourceWallet": "SPOT_WALLET",
+        "transactionFee": "0.1",
+        "transactionFeeUnit": "USDT",
+    }
+    found = mapped(record("auto_invest", content))
+    assert told(found.trades, "external_id", "asset", "amount", "txn_subtype") == [
+        ("12:fee", "USDT", "-0.1", "convert_fee"),
+        ("12:from", "USDT", "-50", "convert_sell"),
+        ("12:to", "BTC", "0.0008", "convert_buy"),
+    ]
+
+
+# --- dust -------------------------------------------------------------------------------------------------------------
+
+
+def test_dust_gives_what_it_was_converted_into_less_the_fee() -> None:
+    found = mapped(sample("dust"))
+    assert told(found.trades, "external_id", "asset", "amount", "txn_subtype") == [
+        ("45000000001:XRP:fee", "BNB", "-0.00004", "dust_fee"),
+        ("45000000001:XRP:from", "XRP", "-1.2", "dust_sell"),
+        ("45000000001:XRP:to", "BNB", "0.002", "dust_buy"),
+    ]
+
+
+def test_dust_may_be_stated_as_what_arrives() -> None:
+    found = mapped(sample("dust"), dust_amount="net")
+    into_bnb = [Decimal(row["amount"]) for row in found.trades if row["asset"] == "BNB"]
+    assert sum(into_bnb) == Decimal("0.002")
+
+
+def test_dust_of_margin_is_told_by_the_ledger() -> None:
+    assert mapped(sample("margin_dust")).trades == []
+
+
+def test_dust_that_cannot_be_believed_spoils_every_asset_in_it() -> None:
+    bad = {"transId": 1, "amount": "1", "transferedAmount": 2, "fromAsset": "XRP", "operateTime": T}
+    found = mapped(sample("dust", userAssetDribbletDetails=[bad]))
+    assert found.trades == []
+    assert [(p.wallet, p.asset) for p in found.problems] == [("SPOT", "XRP"), ("SPOT", "BNB")]
+    nothing = mapped(sample("dust", userAssetDribbletDetails=None))
+    assert [(p.wallet, p.asset) for p in nothing.problems] == [("SPOT", None)]
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+
+def test_money_withdrawn_leaves_with_its_fee_when_the_order_is_made() -> None:
+    found = mapped(sample("fiat_orders"))
+    assert told(found.transfers, "external_id", "amount", "txn_type", "txn_subtype", "datetime") == [
+        ("f-1:amt", "-28.50", "transfer_out", "fiat_withdrawal", AT),
+        ("f-1:fee", "-1.50", "txn_fee", "withdrawal_fee", AT),
+    ]
+
+
+def test_money_deposited_counts_once_it_is_credited_and_without_the_fee() -> None:
+    found = mapped(sample("fiat_orders", {"transactionType": "0"}))
+    assert told(found.transfers, "external_id", "amount", "wallet", "txn_subtype", "datetime") == [
+        ("f-1", "28.50", "SPOT", "fiat_deposit", THEN)
+    ]
+    assert told(mapped(sample("fiat_orders", {"transactionType": "0"}), fiat_wallet="funding").transfers, "wallet") == [
+        "FUNDING"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "amounts"),
+    [
+        ("0", "Processing", []),
+        ("0", "Failed", []),
+        ("0", "Refunded", []),
+        ("0", "Finished", ["28.50"]),
+        ("1", "Processing", ["-1.50", "-28.50"]),
+        ("1", "Failed", []),
+        ("1", "Expired", []),
+        ("1", "Refunding", ["-1.50", "-28.50"]),
+        ("1", "Refund Failed", ["-1.50", "-28.50"]),
+        ("1", "Refunded", ["-1.50", "-28.50", "1.50", "28.50"]),
+    ],
+)
+def test_what_a_state_of_a_bank_transfer_moves(kind: str, status: str, amounts: list[str]) -> None:
+    found = mapped(sample("fiat_orders", {"transactionType": kind}, status=status))
+    assert told(found.transfers, "amount") == amounts
+    assert found.problems == []
+
+
+def test_money_credited_in_part_is_not_booked_but_named() -> None:
+    found = mapped(sample("fiat_orders", {"transactionType": "0"}, status="Order Partial credit Stopped"))
+    assert (found.transfers, kinds(found)) == ([], ["not_stated"])
+
+
+def test_a_purchase_from_the_balance_takes_money_coins_come_and_the_fee_is_in_the_price() -> None:
+    found = mapped(sample("fiat_payments"))
+    assert told(found.trades, "external_id", "asset", "amount", "txn_subtype") == [
+        ("p-1:fee", "EUR", "-0.5", "convert_fee"),
+        ("p-1:from", "EUR", "-49.5", "fiat_sell"),
+        ("p-1:to", "ETH", "0.016", "fiat_buy"),
+    ]
+
+
+def test_a_purchase_by_card_only_brings_coins() -> None:
+    found = mapped(sample("fiat_payments", paymentMethod="Credit Card"))
+    assert told(found.trades, "asset", "amount") == [("ETH", "0.016")]
+
+
+def test_a_sale_for_money_gives_coins() -> None:
+    sold = sample(
+        "fiat_payments", {"transactionType": "1"}, sourceAmount="0.016", obtainAmount="49", paymentMethod=None
+    )
+    assert told(mapped(sold).trades, "asset", "amount") == [("ETH", "-0.016"), ("EUR", "49")]
+
+
+@pytest.mark.parametrize("status", ["Processing", "Failed", "Refunded"])
+def test_a_payment_that_was_not_completed_moves_nothing(status: str) -> None:
+    assert mapped(sample("fiat_payments", status=status)).trades == []
+
+
+# --- payments between persons -----------------------------------------------------------------------------------------
+
+
+def test_a_payment_comes_out_of_the_wallets_that_its_details_name() -> None:
+    found = mapped(sample("pay"))
+    assert told(found.transfers, "wallet", "asset", "amount", "txn_subtype", "counter_party") == [
+        ("FUNDING", "USDT", "-10", "pay_out", "A shop"),
+        ("SPOT", "USDT", "-2.5", "pay_out", "A shop"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wallets"),
+    [(1, ["FUNDING"]), (2, ["SPOT"]), (3, ["SPOT"]), (4, []), (5, ["EARN"]), (6, []), (99, ["SPOT"])],
+)
+def test_a_payment_without_details_is_of_the_wallet_that_it_names(kind: int, wallets: list[str]) -> None:
+    found = mapped(sample("pay", walletType=kind, fundsDetail=[], amount="3"))
+    assert told(found.transfers, "wallet") == wallets
+    assert told(found.transfers, "amount", "counter_party") == [("3", "We") for _ in wallets]
+    assert kinds(found) == (["unknown_value"] if kind == 99 else [])
+
+
+def test_a_kind_of_payment_that_is_not_known_moves_the_balance() -> None:
+    found = mapped(sample("pay", orderType="GIFT"))
+    assert {row["txn_subtype"] for row in found.transfers} == {"unknown"}
+    assert kinds(found) == ["unknown_value"]
+
+
+def test_a_sale_to_a_person_takes_coins_and_the_fee_of_the_side_we_were_on() -> None:
+    found = mapped(sample("c2c"))
+    assert told(found.transfers, "external_id", "amount", "wallet", "txn_subtype") == [
+        ("60000000000000000001:amt", "-200.00", "FUNDING", "p2p_out"),
+        ("60000000000000000001:fee", "-0.1", "FUNDING", "p2p_fee"),
+    ]
+    bought = mapped(sample("c2c", tradeType="BUY", advertisementRole="MAKER", commission="0.2"))
+    assert told(bought.transfers, "amount") == ["-0.2", "200.00"]
+    assert mapped(sample("c2c", orderStatus="CANCELLED")).transfers == []
+
+
+# --- income -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "subtype"),
+    [
+        ("SOLV Megadrop", "airdrop"),
+        ("Launchpool Airdrop", "airdrop"),
+        ("Flexible", "interest_income"),
+        ("STAKING", "reward"),
+        ("BNB Vault", "interest_income"),
+        ("Referral Kickback", "rebate"),
+        ("A new thing", "dividend"),
+        (None, "dividend"),
+    ],
+)
+def test_a_dividend_is_named_by_the_words_for_it(text: str | None, subtype: str) -> None:
+    found = mapped(sample("dividends", enInfo=text))
+    assert told(found.transfers, "external_id", "amount", "txn_subtype") == [(f"16001:SOLV:{T}", "7.5", subtype)]
+
+
+def test_a_dividend_of_the_other_direction_goes_out() -> None:
+    assert told(mapped(sample("dividends", direction=0)).transfers, "amount", "txn_type") == [("-7.5", "transfer_out")]
+
+
+def test_rewards_that_the_dividends_tell_of_are_not_booked_again() -> None:
+    for name in ("locked_rewards", "onchain_rewards", "soft_staking_rewards"):
+        assert mapped(sample(name)).transfers == []
+
+
+def test_rebates_mining_and_clouds() -> None:
+    found = mapped(
+        sample("rebates"),
+        sample("mining_earnings"),
+        sample("mining_bonuses"),
+        sample("mining_account_earnings"),
+        sample("cloud_mining"),
+        sample("cloud_mining", type=249, tranId=2),
+    )
+    assert told(found.transfers, "source", "wallet", "asset", "amount", "txn_subtype") == [
+        ("cloud_mining", "SPOT", "USDT", "-25.5", "cloud_mining"),
+        ("cloud_mining", "SPOT", "USDT", "25.5", "cloud_mining"),
+        ("mining_account_earnings", "FUNDING", "BTC", "0.0918", "reward"),
+        ("mining_bonuses", "FUNDING", "BTC", "0.0011", "reward"),
+        ("mining_earnings", "FUNDING", "BTC", "0.00012345", "reward"),
+        ("rebates", "SPOT", "USDT", "0.004", "rebate"),
+    ]
+    assert len(found.unplaced) == 2
+    assert mapped(sample("mining_earnings", status=1)).transfers == []
+
+
+def test_a_rebate_of_an_unknown_type_moves_the_balance() -> None:
+    found = mapped(sample("rebates", type=7))
+    assert (told(found.transfers, "txn_subtype"), kinds(found)) == (["unknown"], ["unknown_value"])
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trade_in_shares_moves_the_money_and_its_fee_and_a_token_when_it_is_made() -> None:
+    found = mapped(sample("equity_trades"), sample("equity_orders"), sample("equity_tokens"))
+    assert told(found.trades, "external_id", "asset", "amount", "txn_subtype") == [
+        ("mint-1:token", "MSFTB", "1.000000000", "equity_buy"),
+        ("o-1:fee", "USDC", "-0.20", "equity_fee"),
+        ("x-1:quote", "USDC", "-399.50", "equity_sell"),
+    ]
+    sold = mapped(sample("equity_trades", side="SELL"), sample("equity_tokens", convertType="REDEEM"))
+    assert told(sold.trades, "amount") == ["-1.000000000", "399.50"]
+
+
+# --- STP --------------------------------------------------------------------------------------------------------------
+
+
+def transferred(**changes: Any) -> dict[str, Any]:
+    return {"selfTradePreventionMode": "TRANSFER", "makerPreventedQuantity": "0.2", "price": "0.25"} | changes
+
+
+def test_a_prevented_fill_that_is_transferred_moves_both_assets_by_the_side_of_the_order() -> None:
+    match, order = sample("prevented_matches", **transferred()), sample("spot_orders", orderId=72, side="BUY")
+    found = mapped(match, order)
+    assert told(found.transfers, "external_id", "asset", "amount") == [
+        ("BTCUSDT:P7:base", "BTC", "0.2"),
+        ("BTCUSDT:P7:quote", "USDT", "-0.050"),
+    ]
+    other = mapped(sample("prevented_matches", account=DESK, **transferred()), sample("spot_orders", account=DESK))
+    assert told(other.transfers, "account", "asset", "amount") == [(DESK, "BTC", "-0.2"), (DESK, "USDT", "0.050")]
+
+
+def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -> None:
+    alone = mapped(sample("prevented_matches", **transferred()))
+    assert (alone.transfers, kinds(alone)) == ([], ["not_stated"])
+    assert mapped(sample("prevented_matches")).problems == []
+
+
+def test_nothing_here_depends_on_the_account_that_asks() -> None:
+    ours = mapped(sample("converts")).trades
+    theirs = mapped(sample("converts", account=DESK)).trades
+    assert [row | {"account": None, "raw_id": None} for row in ours] == [
+        row | {"account": None, "raw_id": None} for row in theirs
+    ]
+    assert {row["account"] for row in theirs} == {DESK}
+    assert {row["account"] for row in ours} == {MAIN}
+    assert LATER > T

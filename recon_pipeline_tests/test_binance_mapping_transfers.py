@@ -1,0 +1,212 @@
+"""Own transfers of Binance: told by many streams, booked once, and never by two for one wallet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
+
+T = ms("2026-11-02T08:00:00.250")
+
+
+def wallet_transfer(kind: str, **changes: Any) -> RawRecord:
+    content = {"asset": "USDT", "amount": "40", "type": kind, "status": "CONFIRMED", "tranId": 77, "timestamp": T}
+    return record("wallet_transfers", content | changes, {"type": kind})
+
+
+def universal(**changes: Any) -> RawRecord:
+    content = {
+        "tranId": 99,
+        "fromEmail": MAIN,
+        "toEmail": DESK,
+        "asset": "BNB",
+        "amount": "0.5",
+        "createTimeStamp": T,
+        "fromAccountType": "SPOT",
+        "toAccountType": "SPOT",
+        "status": "SUCCESS",
+        "clientTranId": "",
+    } | changes
+    return record("universal_transfers", content, {"fromEmail": str(content["fromEmail"])})
+
+
+def sub_user(**changes: Any) -> RawRecord:
+    content = {
+        "counterParty": "master",
+        "email": "MAIN@example.com",
+        "type": 1,
+        "asset": "BNB",
+        "qty": "0.50",
+        "fromAccountType": "SPOT",
+        "toAccountType": "SPOT",
+        "status": "SUCCESS",
+        "tranId": 99,
+        "time": T + 400,
+    } | changes
+    return record("sub_user_transfers", content, {"type": "1"}, DESK)
+
+
+def sub(**changes: Any) -> RawRecord:
+    content = {"from": MAIN, "to": DESK, "asset": "BNB", "qty": "0.5", "status": "SUCCESS", "tranId": 99, "time": T}
+    return record("sub_transfers", content | changes, {"fromEmail": MAIN})
+
+
+LEGS = ("account", "wallet", "external_id", "amount", "counter_party", "txn_hash")
+BOTH = [
+    (DESK, "SPOT", "99:in", "0.5", f"{MAIN}/SPOT", "99"),
+    (MAIN, "SPOT", "99:out", "-0.5", f"{DESK}/SPOT", "99"),
+]
+
+
+def test_a_move_between_wallets_of_one_account_is_two_legs_with_one_name() -> None:
+    found = mapped(wallet_transfer("MAIN_FUNDING"))
+    assert told(found.transfers, *LEGS) == [
+        (MAIN, "FUNDING", "77:in", "40", "SPOT", "77"),
+        (MAIN, "SPOT", "77:out", "-40", "FUNDING", "77"),
+    ]
+    assert told(found.transfers, "txn_subtype") == ["internal_in", "internal_out"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        ("MAIN_UMFUTURE", "FUTURES"),
+        ("MAIN_CMFUTURE", "FUTURES_COIN"),
+        ("MAIN_MARGIN", "MARGIN"),
+        ("MAIN_OPTION", "OPTION"),
+    ],
+)
+def test_a_wallet_with_a_ledger_of_its_own_books_its_leg_itself(kind: str, other: str) -> None:
+    found = mapped(wallet_transfer(kind))
+    assert told(found.transfers, "wallet", "amount", "counter_party") == [("SPOT", "-40", other)]
+
+
+def test_a_wallet_that_is_not_read_is_only_the_other_side() -> None:
+    found = mapped(wallet_transfer("MINING_MAIN"), universal(toAccountType="ALPHA", tranId=100))
+    assert told(found.transfers, *LEGS) == [
+        (MAIN, "SPOT", "100:out", "-0.5", f"{DESK}/ALPHA", "100"),
+        (MAIN, "SPOT", "77:in", "40", "MINING", "77"),
+    ]
+    without_funding = MappingContext(FACTS, SYMBOLS, captured={MAIN: frozenset({"SPOT"})})
+    found = mapped(wallet_transfer("MAIN_FUNDING"), context=without_funding)
+    assert told(found.transfers, "wallet", "counter_party") == [("SPOT", "FUNDING")]
+
+
+@pytest.mark.parametrize("status", ["PENDING", "FAILED"])
+def test_a_transfer_that_is_not_done_moves_nothing(status: str) -> None:
+    assert mapped(wallet_transfer("MAIN_FUNDING", status=status)).transfers == []
+
+
+def test_a_transfer_is_booked_once_however_many_streams_tell_of_it() -> None:
+    for records in ([universal()], [universal(), sub_user()], [sub_user(), sub(), universal()]):
+        found = mapped(*records)
+        assert told(found.transfers, *LEGS) == BOTH
+        assert found.problems == []
+        assert {row["source"] for row in found.transfers} == {"sub_account_transfers"}
+
+
+def test_the_first_stream_that_has_it_gives_the_fields_and_the_key_stays() -> None:
+    alone, with_master = mapped(sub_user()), mapped(sub_user(), universal())
+    assert told(alone.transfers, "account", "external_id", "txn_hash") == told(
+        with_master.transfers, "account", "external_id", "txn_hash"
+    )
+    assert told(alone.transfers, "amount") == ["-0.50", "0.50"]
+    assert told(with_master.transfers, "amount") == ["-0.5", "0.5"]
+
+
+def test_both_directions_of_one_question_are_one_transfer() -> None:
+    content = dict(universal().content)
+    again = record("universal_transfers", content, {"toEmail": DESK})
+    assert told(mapped(universal(), again).transfers, *LEGS) == BOTH
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [({"qty": "0.6"}, "amount"), ({"asset": "BTC"}, "asset"), ({"to": MAIN, "from": DESK}, "sender")],
+)
+def test_another_asset_amount_or_account_is_a_conflict(changes: dict[str, Any], what: str) -> None:
+    found = mapped(universal(), sub(**changes))
+    assert told(found.transfers, *LEGS) == BOTH
+    (problem,) = found.problems
+    assert problem.kind == "conflict"
+    assert what in problem.text
+
+
+def test_another_instant_is_none() -> None:
+    assert mapped(universal(), sub(time=T + 9_000)).problems == []
+
+
+def test_what_a_sub_account_sent_goes_the_other_way() -> None:
+    found = mapped(sub_user(type=2))
+    assert told(found.transfers, "account", "amount") == [(DESK, "-0.50"), (MAIN, "0.50")]
+
+
+def test_a_move_within_a_sub_account_that_the_master_made_is_one_with_its_own_record() -> None:
+    within = universal(fromEmail=DESK, toEmail=DESK, tranId=77, asset="USDT", amount="40", toAccountType="USDT_FUTURE")
+    own = record("wallet_transfers", dict(wallet_transfer("MAIN_UMFUTURE").content), {"type": "MAIN_UMFUTURE"}, DESK)
+    found = mapped(within, own)
+    assert told(found.transfers, "account", "source", "external_id", "wallet", "counter_party") == [
+        (DESK, "wallet_transfers", "77:out", "SPOT", "FUTURES")
+    ]
+    assert found.problems == []
+
+
+def test_an_account_that_is_not_ours_has_no_leg() -> None:
+    found = mapped(universal(toEmail="gone@example.com"))
+    assert told(found.transfers, "account", "counter_party") == [(MAIN, "gone@example.com/SPOT")]
+
+
+def test_a_type_that_is_not_known_moves_the_leg_that_it_names() -> None:
+    found = mapped(wallet_transfer("MAIN_LUNARBASE"), wallet_transfer("LUNARBASE_MAIN", tranId=78))
+    assert told(found.transfers, "wallet", "amount", "txn_subtype", "counter_party") == [
+        ("SPOT", "-40", "unknown", "LUNARBASE"),
+        ("SPOT", "40", "unknown", "LUNARBASE"),
+    ]
+    assert kinds(found) == ["unknown_value", "unknown_value"]
+    nowhere = mapped(wallet_transfer("MARS_VENUS"))
+    assert (nowhere.transfers, kinds(nowhere)) == ([], ["unknown_value", "unknown_value"])
+
+
+def test_a_status_that_is_not_known_moves_the_balance_and_is_reported() -> None:
+    found = mapped(universal(status="ODD"))
+    assert told(found.transfers, "txn_subtype") == ["unknown", "unknown"]
+    assert kinds(found) == ["unknown_value"]
+
+
+def test_spot_and_isolated_margin_are_told_by_the_margin_transfers_alone() -> None:
+    content = {
+        "amount": "0.1",
+        "asset": "BNB",
+        "status": "CONFIRMED",
+        "timestamp": T // 1_000,
+        "txId": 52,
+        "type": "ROLL_IN",
+        "transFrom": "SPOT",
+        "transTo": "ISOLATED_MARGIN",
+        "fromSymbol": "",
+        "toSymbol": "BNBUSDT",
+    }
+    cross = content | {"txId": 53, "transTo": "CROSS_MARGIN"}
+    found = mapped(record("margin_transfers", content), record("margin_transfers", cross))
+    assert told(found.transfers, "external_id", "wallet", "amount", "counter_party") == [
+        ("52:out", "SPOT", "-0.1", "ISOLATED_MARGIN:BNBUSDT")
+    ]
+
+
+def test_a_transfer_that_cannot_be_believed_spoils_both_accounts() -> None:
+    found = mapped(universal(amount=0.5))
+    assert found.transfers == []
+    assert [(p.kind, p.account, p.asset) for p in found.problems] == [
+        ("malformed", MAIN, "BNB"),
+        ("malformed", DESK, "BNB"),
+    ]
+
+
+def test_the_master_of_futures_is_told_by_the_ledger_and_not_by_its_history_of_transfers() -> None:
+    content = {"from": MAIN, "to": DESK, "asset": "USDT", "qty": "1", "tranId": 5, "time": T}
+    found = mapped(record("sub_futures_transfers", content, {"email": DESK, "futuresType": "1"}))
+    assert (found.transfers, found.problems) == ([], [])
