@@ -22,6 +22,7 @@ from recon_pipeline.reconcile.kernel import Outcome
 from recon_pipeline.reconcile.pipeline import INPUTS, Request, VenueRun
 from recon_pipeline.sandbox.binance import Sandbox, World, serve
 from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.marts import deploy, mart_models
 from recon_pipeline.venues.sources import capture_now
 
 VENUE = "binance"
@@ -125,6 +126,7 @@ def binance_home(
         config = folder / "recon.yaml"
         config.write_text(yaml.safe_dump({"start": start, "venues": {VENUE: venue}}), encoding="utf-8")
         settings = load_settings(config, {"RECON_HOME": str(folder / "home"), "RECON_DATABASE_URL": database})
+        deploy(database, mart_models())
         yield BinanceHome(sandbox, settings, database)
 
 

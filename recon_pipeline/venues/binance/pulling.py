@@ -15,7 +15,7 @@ from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, Told
+from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
 from recon_pipeline.stores.reviews import Problem, record_problem
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
@@ -29,7 +29,14 @@ from recon_pipeline.transport.errors import (
     VenueError,
 )
 from recon_pipeline.venues.binance import endpoints as e
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of
+from recon_pipeline.venues.binance.accounts import (
+    ACCOUNT_INFO,
+    EVERYBODY,
+    ISOLATED,
+    SUB_ACCOUNTS,
+    facts_of,
+    isolated_symbols,
+)
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.drain import Ask, Params
@@ -105,7 +112,10 @@ class Pull:
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
-        return facts_of(self.api, info, subs)
+        isolated: dict[str, set[str]] = {}
+        for row in self.raw.records([ISOLATED]):
+            isolated.setdefault(row.account, set()).update(isolated_symbols(exact(row.content)))
+        return facts_of(self.api, info, subs, isolated)
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
@@ -269,7 +279,7 @@ class Pull:
         try:
             yield
         except ReconError as error:
-            if stream is not None and facts is not None and _is_not_there(error, stream, facts):
+            if stream is not None and facts is not None and is_not_there(error, stream, facts):
                 not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
                 first, last = self._days(stream)
                 days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
@@ -336,8 +346,12 @@ def _asked_by_day(facts: AccountFacts) -> list[Stream]:
 BY_MARKET = frozenset({"spot_trades", "allocations"})
 
 
-def _is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
-    """Whether the venue says that the account does not have the product at all, and its account info agrees."""
+def is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+    """Whether the venue says that the account does not have the product at all, and its account info agrees.
+
+    The account info tells of futures as of one product; those margined in coins may not be opened for all that.
+    """
     if isinstance(error, AccountNotThere):
         return True
-    return isinstance(error, ProductNotEnabled) and stream.product not in facts.products
+    is_certain = stream.product in facts.products and stream.product != "futures_coin"
+    return isinstance(error, ProductNotEnabled) and not is_certain

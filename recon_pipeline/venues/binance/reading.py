@@ -17,7 +17,15 @@ from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import RawStore, exact
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
+from recon_pipeline.venues.binance.accounts import (
+    ACCOUNT_INFO,
+    EVERYBODY,
+    ISOLATED,
+    SUB_ACCOUNTS,
+    facts_of,
+    families,
+    isolated_symbols,
+)
 from recon_pipeline.venues.binance.capture import races
 from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
@@ -40,6 +48,7 @@ class Told:
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
     markets: Mapping[str, tuple[str, str]]
+    isolated: Mapping[str, set[str]]
 
 
 def told_by(raw: RawStore) -> Told:
@@ -47,6 +56,7 @@ def told_by(raw: RawStore) -> Told:
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     markets = {}
+    isolated: dict[str, set[str]] = defaultdict(set)
     for row in raw.records():
         content = exact(row.content)
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
@@ -60,7 +70,9 @@ def told_by(raw: RawStore) -> Told:
             markets[row.key] = (str(content.get("baseAsset")), str(content.get("quoteAsset")))
         elif row.stream in _KNOWN:
             records.append(record)
-    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets)
+            if row.stream == ISOLATED:
+                isolated[row.account] |= isolated_symbols(content)
+    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, isolated)
 
 
 def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
@@ -104,7 +116,7 @@ def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:
     """What the mapping has to know beside the records."""
-    facts = facts_of(api, told.info, told.subs)
+    facts = facts_of(api, told.info, told.subs, told.isolated)
     return MappingContext(
         accounts=facts,
         symbols=told.markets,
@@ -122,7 +134,7 @@ def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> Ma
 def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
     """The accounts as the venue last described them."""
     told = told_by(raw)
-    return facts_of(api, told.info, told.subs)
+    return facts_of(api, told.info, told.subs, told.isolated)
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
