@@ -366,7 +366,7 @@ class VenueRun:
             kernel = kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
             return residuals(kernel, reading, request.days, request.as_of_day)
 
-        return Asked(request.days, request.as_of_day, request.accounts, self.say, self._check, left_over)
+        return Asked(request.days, request.as_of_day, request.accounts, self.say, self._check, left_over, self.run_id)
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
         """Store what the rows of the run's days consult, then of those that this makes stale, until none is."""

@@ -39,6 +39,8 @@ class Breaker:
         self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._failures = 0
+        self._failing: set[str | None] = set()
+        """What failed since the last success: endpoints that answered, None where nothing did."""
         self._pause = self._limits.pause
         self._open_since: datetime | None = None
         self._open_until: datetime | None = None
@@ -69,17 +71,24 @@ class Breaker:
         """An answer came."""
         with self._lock:
             self._failures, self._pause = 0, self._limits.pause
+            self._failing.clear()
             self._open_since = self._open_until = None
             self._is_probed = False
 
-    def failed(self, now: datetime) -> None:
-        """No answer came, or one that says that the host is not well."""
+    def failed(self, now: datetime, answered_by: str | None = None) -> None:
+        """No answer came, or one that says that the host is not well.
+
+        An endpoint that answers so for itself alone, while nothing else was asked, says nothing of the host: it takes
+        two of them.
+        """
         with self._lock:
+            self._failing.add(answered_by)
             self._failures += 1
             was_open = self._open_since is not None
             if was_open and not self._is_probed:
                 return  # one of those that were under way when it opened
-            if was_open or self._failures >= self._limits.failures:
+            is_the_host = None in self._failing or len(self._failing) > 1
+            if was_open or (is_the_host and self._failures >= self._limits.failures):
                 self._open_since = self._open_since or now
                 self._open_until = now + self._pause
                 self._pause = min(self._pause * 2, self._limits.pause_max)

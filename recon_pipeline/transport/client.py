@@ -224,7 +224,7 @@ class Client:
             breaker.given_up()
             raise
         if found is not None and found.remedy is Remedy.TRY_AGAIN:
-            breaker.failed(self.clock.now())
+            breaker.failed(self.clock.now(), str(asked.endpoint))
         else:
             breaker.succeeded()
         return (answer, exchange) if found is None else _Failed(self._error(asked, found, answer, raw), found)

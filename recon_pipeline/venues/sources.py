@@ -43,6 +43,7 @@ class Asked:
     """Called between requests; raises if the run is to stop."""
     residuals: Callable[[Reading], Residuals]
     """What a reading leaves unexplained on the run's days, as the kernel computes it."""
+    run_id: str | None = None
 
 
 class Source(Protocol):

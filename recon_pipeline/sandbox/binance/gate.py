@@ -9,7 +9,8 @@ from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.api import refusals
 from recon_pipeline.sandbox.binance.api.call import SIGNING, Call
 from recon_pipeline.sandbox.binance.api.keys import Doorman, read_params
-from recon_pipeline.sandbox.binance.api.table import ENDPOINTS, Served
+from recon_pipeline.sandbox.binance.api.served import Served
+from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
 from recon_pipeline.sandbox.binance.limits import Meter
 from recon_pipeline.sandbox.binance.wire import encode
 from recon_pipeline.sandbox.binance.world import World

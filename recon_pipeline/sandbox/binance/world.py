@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 
 from recon_pipeline.sandbox.binance.accounts import Account, make_accounts
 from recon_pipeline.sandbox.binance.book import Archive, Ledger
 from recon_pipeline.sandbox.binance.chance import Dice
-from recon_pipeline.sandbox.binance.life import capital, spot
+from recon_pipeline.sandbox.binance.life import (
+    capital,
+    conversion,
+    derivatives,
+    earn,
+    fiat,
+    income,
+    loans,
+    margin,
+    orders,
+    spot,
+    staking,
+    transfers,
+)
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.market import Market
-from recon_pipeline.sandbox.binance.moments import HOUR_MS, MINUTE_MS, day_ms
+from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, MINUTE_MS, day_ms
+from recon_pipeline.sandbox.binance.money import ZERO, floor8
 
 DOUBTS = {
     "snapshot_as_of": ("end_of_day", "as_stamped"),
@@ -25,6 +41,11 @@ DOUBTS = {
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)
+BUSINESS = {
+    "spot": spot, "capital": capital, "transfers": transfers, "income": income, "conversion": conversion, "earn": earn,
+    "staking": staking, "fiat": fiat, "loans": loans, "margin": margin, "derivatives": derivatives, "orders": orders,
+}  # fmt: skip
+"""What happens in a world, kind by kind; any of it can be left out."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,7 @@ class World:
     ledger: Ledger
     archive: Archive
     dice: Dice = field(repr=False)
+    _volumes: dict[str, dict[int, Decimal]] = field(default_factory=dict, repr=False)
 
     @property
     def first_ms(self) -> int:
@@ -49,6 +71,20 @@ class World:
     def end_ms(self) -> int:
         """The end of the last day."""
         return day_ms(self.days[-1] + timedelta(days=1))
+
+    def volume(self, email: str, day: int) -> Decimal:
+        """What an account traded on spot on a day (counted from the epoch), in BTC."""
+        if email not in self._volumes:
+            self._volumes[email] = self._count_volumes(email)
+        return self._volumes[email].get(day, ZERO)
+
+    def _count_volumes(self, email: str) -> dict[int, Decimal]:
+        volumes: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for symbol in self.market.symbols.values():
+            for record in self.archive.all(email, f"{spot.PATH} {symbol.name}"):
+                worth = Decimal((record.versions[0][1] or {})["quoteQty"]) * self.market.usd(symbol.quote, record.at_ms)
+                volumes[record.at_ms // DAY_MS] += floor8(worth / self.market.usd("BTC", record.at_ms))
+        return volumes
 
     def snapshot_ms(self, email: str, kind: str, day: date) -> int:
         """When the account's snapshot of a day is published: within hours, now and then most of a day later."""
@@ -63,8 +99,12 @@ def make_world(
     days: int = 30,
     subs: int = 3,
     doubts: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> World:
-    """The world of a seed: the same arguments give the same world, to the last byte of every answer."""
+    """The world of a seed: the same arguments give the same world, to the last byte of every answer.
+
+    `without` leaves out kinds of business (BUSINESS names them): a world of spot alone shows a difference sooner.
+    """
     dice = Dice("world", seed)
     dates = tuple(start + timedelta(days=number) for number in range(days))
     accounts = make_accounts(seed, subs, day_ms(start))
@@ -72,9 +112,10 @@ def make_world(
     chosen = {name: choices[0] for name, choices in DOUBTS.items()} | dict(doubts or {})
     scene = Scene(dice, accounts, market, dates, chosen)
     scene.now_ms = spot.opening_ms(scene)
-    for business in (spot,):
+    for business in (spot, transfers, earn, fiat, derivatives):
         business.open_wallet(scene)
-    for plan in (spot.plan, capital.plan):
-        plan(scene)
+    for name, business in BUSINESS.items():
+        if name not in without:
+            business.plan(scene)
     scene.run()
     return World(seed, dates, chosen, accounts, market, scene.ledger, scene.archive, dice)

@@ -112,10 +112,15 @@ class Pull:
         credentials = self.keys[email]
         if isinstance(credentials, Credentials):
             try:
-                check_key(self.client, credentials, stop=self.asked.check)
+                rights = check_key(self.client, credentials, stop=self.asked.check)
             except ApiKeyInvalid as refused:
                 self.refused[email] = refused
                 raise
+            warnings = [f"the key may {name}, which this release does not know" for name in rights.unknown]
+            if not rights.is_bound_to_addresses:
+                warnings.append("the key works from any address")
+            for found in warnings:
+                record_problem(self.url, self.venue, _key_warning(found, email))
 
     def _one(self, email: str, stream: str, ask: Ask, endpoint: Endpoint) -> Mapping[str, Any]:
         answer = ask(endpoint, [])
@@ -277,6 +282,19 @@ class Pull:
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
         record_problem(self.url, self.venue, problem_of(error, email, stream, symbol))
+
+
+def _key_warning(found: str, email: str) -> Problem:
+    return Problem(
+        "KeyWarning",
+        found,
+        "API_KEY_INVALID",
+        place=f"account {email}",
+        expected="a key that may read and nothing else, from this machine's address alone",
+        next_step="restrict it under API Management on the venue's site",
+        account=email,
+        stream=ACCOUNT_INFO,
+    )
 
 
 def _routed(answer: Mapping[str, Any]) -> list[str]:

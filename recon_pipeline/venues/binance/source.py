@@ -98,7 +98,14 @@ class BinanceSource:
         hosts = dict.fromkeys(HOSTS, self._api.sandbox) if self._api.sandbox else HOSTS
         base_urls = {name: str(url) for name, url in hosts.items()}
         client = Client(
-            self._venue.name, base_urls, READ_LIST, BinanceDialect(), budgets=budgets, archive=archive, clock=clock
+            self._venue.name,
+            base_urls,
+            READ_LIST,
+            BinanceDialect(),
+            budgets=budgets,
+            archive=archive,
+            clock=clock,
+            run_id=asked.run_id,
         )
         try:
             yield Pull(self._venue.name, self._url, self._api, client, clock, raw, self._keys(), asked)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.api import refusals
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
 from recon_pipeline.sandbox.binance.book import Content
+from recon_pipeline.sandbox.binance.life.transfers import ISOLATED_SYMBOLS
+from recon_pipeline.sandbox.binance.money import ZERO, plain
 
 
 def restrictions(call: Call) -> Answer:
@@ -57,3 +61,33 @@ def _described(account: Account) -> Content:
         "subUserId": account.uid, "email": account.email, "remark": account.name, "isFreeze": False,
         "createTime": account.created_ms, "isManagedSubAccount": False, "isAssetManagementSubAccount": False,
     }  # fmt: skip
+
+
+def sub_statuses(call: Call) -> Answer:
+    """`/sapi/v1/sub-account/status`."""
+    subs = [account for account in call.world.accounts.values() if not account.is_main]
+    return [
+        {"email": sub.email, "isSubUserEnabled": True, "isUserActive": True, "insertTime": sub.created_ms,
+         "isMarginEnabled": "margin" in sub.products, "isFutureEnabled": "futures" in sub.products, "mobile": 0}
+        for sub in subs if call.text("email", sub.email) == sub.email
+    ]  # fmt: skip
+
+
+def token(name: str, asset: str) -> Callable[[Call], Answer]:
+    """`/sapi/v1/bfusd/account` and its like: how much of the token is held in the spot wallet."""
+
+    def answer(call: Call) -> Answer:
+        held = call.world.ledger.at(call.now_us, call.account.email, "SPOT").get(asset, ZERO)
+        return {f"{name}Amount": plain(held), "totalProfit": "0"}
+
+    return answer
+
+
+def isolated_limit(call: Call) -> Answer:
+    """`/sapi/v1/margin/isolated/accountLimit`."""
+    return {"enabledAccount": len(ISOLATED_SYMBOLS) if "isolated" in call.account.products else 0, "maxAccount": 20}
+
+
+def bnb_burn(call: Call) -> Answer:
+    """`/sapi/v1/bnbBurn`: whether fees and interest are paid in BNB."""
+    return {"spotBNBBurn": call.account.pays_in_bnb, "interestBNBBurn": call.account.pays_in_bnb}

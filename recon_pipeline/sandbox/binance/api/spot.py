@@ -1,11 +1,13 @@
-"""The spot endpoints whose lists are kept by symbol: trades."""
+"""The spot endpoints whose lists are kept by symbol: trades, allocations, prevented matches, orders."""
 
 from __future__ import annotations
 
 from recon_pipeline.sandbox.binance.api import refusals
+from recon_pipeline.sandbox.binance.api.books import all_orders
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
 from recon_pipeline.sandbox.binance.api.listing import hours_apart
 from recon_pipeline.sandbox.binance.book import Record
+from recon_pipeline.sandbox.binance.life import orders
 
 _EVER = 1 << 62
 
@@ -46,6 +48,36 @@ def _is_wanted(record: Record, first: int | None) -> bool:
 def my_trades(call: Call) -> Answer:
     """`/api/v3/myTrades`."""
     return by_symbol(call, f"{call.path} {check_symbol(call)}", from_id="fromId")
+
+
+def my_allocations(call: Call) -> Answer:
+    """`/api/v3/myAllocations`."""
+    return by_symbol(call, f"{orders.ALLOCATIONS} {check_symbol(call)}", from_id="fromAllocationId")
+
+
+def my_prevented_matches(call: Call) -> Answer:
+    """`/api/v3/myPreventedMatches`: one by its id, or those of an order."""
+    name = f"{orders.PREVENTED} {check_symbol(call)}"
+    number, order_id, first = (call.number(p) for p in ("preventedMatchId", "orderId", "fromPreventedMatchId"))
+    if (number is None) == (order_id is None):
+        raise refusals.bad_combination()
+    records = call.world.archive.all(call.account.email, name)
+    rows = [row for record in records if (row := record.at(call.now_us)) is not None]
+    if number is not None:
+        return [row for row in rows if row["preventedMatchId"] == number]
+    rows = [row for row in rows if order_id in (row["takerOrderId"], row["makerOrderId"])]
+    return [row for row in rows if row["preventedMatchId"] >= (first or 0)][: call.number("limit", 500)]
+
+
+def my_prevented_matches_weight(params: dict[str, str]) -> int:
+    """2 for one of them, 20 for those of an order."""
+    return 20 if params.get("orderId") else 2
+
+
+def my_orders(call: Call) -> Answer:
+    """`/api/v3/allOrders`."""
+    symbol = check_symbol(call)
+    return all_orders(call, f"{orders.ORDERS} {symbol}", f"/api/v3/myTrades {symbol}")
 
 
 def my_trades_weight(params: dict[str, str]) -> int:

@@ -52,7 +52,7 @@ def _published(call: Call, kind: str, day: date) -> Content | None:
         return None
     end_ms = day_ms(day) + DAY_MS
     as_of_us = (end_ms * 1000 - 1) if world.doubts["snapshot_as_of"] == "end_of_day" else (end_ms - 1000) * 1000
-    data = {"SPOT": spot_data}[kind](world, account, as_of_us)
+    data = {"SPOT": spot_data, "MARGIN": margin_data, "FUTURES": futures_data}[kind](world, account, as_of_us)
     return {"data": data, "type": kind.lower(), "updateTime": end_ms - 1000}
 
 
@@ -70,6 +70,55 @@ def spot_rows(world: World, account: Account, at_us: int) -> Iterator[Content]:
         yield {"asset": asset, "free": text8(free), "locked": text8(locked)}
     for asset, amount in flexible(world, account, at_us).items():
         yield {"asset": _LD_NAMES.get(asset, f"LD{asset}"), "free": text8(amount), "locked": text8(ZERO)}
+
+
+def margin_data(world: World, account: Account, at_us: int) -> Content:
+    """A cross margin snapshot: what is there, and what is owed."""
+    zero = text8(ZERO)
+    return {
+        "marginLevel": "2748.02909813", "totalAssetOfBtc": zero, "totalLiabilityOfBtc": zero,
+        "totalNetAssetOfBtc": zero, "userAssets": margin_rows(world, account, "MARGIN", at_us),
+    }  # fmt: skip
+
+
+def margin_rows(world: World, account: Account, wallet: str, at_us: int) -> list[Content]:
+    """A margin wallet by asset: net is what is there less what is owed."""
+    held = world.ledger.at(at_us, account.email, wallet)
+    loans = world.ledger.at(at_us, account.email, wallet, "loan")
+    owed = world.ledger.at(at_us, account.email, wallet, "interest")
+    rows = []
+    for asset in sorted({*held, *loans, *owed}):
+        amount, loan, interest = (part.get(asset, ZERO) for part in (held, loans, owed))
+        free, locked = split(world, account, f"{wallet} {asset}", amount, at_us)
+        rows.append({
+            "asset": asset, "borrowed": text8(loan), "free": text8(free), "interest": text8(interest),
+            "locked": text8(locked), "netAsset": text8(amount - loan - interest),
+        })  # fmt: skip
+    return rows
+
+
+def futures_data(world: World, account: Account, at_us: int) -> Content:
+    """A futures snapshot: the margin balance counts what is not yet realised."""
+    positions = positions_of(world, account, at_us)
+    unrealised = sum((Decimal(row["unRealizedProfit"]) for row in positions), ZERO)
+    assets = []
+    for asset, amount in world.ledger.at(at_us, account.email, "FUTURES").items():
+        margin = amount + unrealised if asset == "USDT" else amount
+        assets.append({"asset": asset, "marginBalance": text8(margin), "walletBalance": text8(amount)})
+    return {"assets": assets, "position": positions}
+
+
+def positions_of(world: World, account: Account, at_us: int) -> list[Content]:
+    """The USDⓈ-M positions, each at its mark."""
+    held, entries = (world.ledger.at(at_us, account.email, "FUTURES", name) for name in ("position", "entry"))
+    rows = []
+    for symbol, quantity in held.items():
+        mark = world.market.price(world.market.symbols[symbol], at_us // 1000)
+        rows.append({
+            "entryPrice": text8(entries[symbol]), "markPrice": text8(mark), "positionAmt": text8(quantity),
+            "symbol": symbol, "unRealizedProfit": text8(floor8(quantity * (mark - entries[symbol]))),
+        })  # fmt: skip
+    return rows
 
 
 def flexible(world: World, account: Account, at_us: int) -> dict[str, Decimal]:
