@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
 from recon_pipeline.venues.streams import RawRecord
 from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
 
@@ -131,9 +131,10 @@ def test_both_directions_of_one_question_are_one_transfer() -> None:
 def test_another_asset_amount_or_account_is_a_conflict(changes: dict[str, Any], what: str) -> None:
     found = mapped(universal(), sub(**changes))
     assert told(found.transfers, *LEGS) == BOTH
-    (problem,) = found.problems
-    assert problem.kind == "conflict"
-    assert what in problem.text
+    assert {(p.kind, p.wallet, what in p.text) for p in found.problems} == {("conflict", "SPOT", True)}
+    assert {p.account for p in found.problems} == {MAIN, DESK}
+    assert {row["error"] for row in map(quarantine_row, found.problems)} == {"RecordConflicting"}
+    assert all(p.instant is not None for p in found.problems)
 
 
 def test_another_instant_is_none() -> None:

@@ -10,9 +10,9 @@ import pytest
 from recon_pipeline.transport.endpoints import NotOnReadList
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.mapping import DOUBTS, MAPPED_STREAMS, capture_content
-from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, WITHOUT_ID, UnexpectedAnswer, instant_of
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, UnexpectedAnswer, instant_of
 from recon_pipeline.venues.binance.streams.page import PAGE, with_table
-from recon_pipeline.venues.streams import AccountFacts, RawRecord, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, RawRecord, Stream
 from recon_pipeline_tests.binance_records import ALL_PRODUCTS, DESK, MAIN, READ_AT, mapped, record
 from recon_pipeline_tests.binance_samples import SAMPLES
 
@@ -27,6 +27,41 @@ FAMILIES = {
     "EARN",
     "PORTFOLIO_MARGIN",
 }
+WITHOUT_ID = frozenset(
+    {
+        "rebates",
+        "mining_earnings",
+        "mining_bonuses",
+        "mining_account_earnings",
+        "flexible_rewards",
+        "locked_rewards",
+        "onchain_rewards",
+        "soft_staking_rewards",
+        "bfusd_subscriptions",
+        "bfusd_redemptions",
+        "bfusd_rewards",
+        "rwusd_subscriptions",
+        "rwusd_redemptions",
+        "rwusd_rewards",
+        "eth_staking",
+        "eth_redemptions",
+        "eth_wraps",
+        "eth_unwraps",
+        "eth_rewards",
+        "sol_staking",
+        "sol_redemptions",
+        "sol_rewards",
+        "sol_boost_rewards",
+        "flexible_loan_borrows",
+        "flexible_loan_repayments",
+        "flexible_loan_adjustments",
+        "flexible_loan_liquidations",
+        "margin_small_liabilities",
+        "futures_position_margin",
+        "pm_pro_loans",
+    }
+)
+"""Streams whose records have no id: their key is what they say, less what may change, and a number among equals."""
 MASTER = AccountFacts(MAIN, subs=(DESK,), products=ALL_PRODUCTS)
 VERIFIED = [stream for stream in STREAMS if stream.is_verified]
 each = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -169,7 +204,19 @@ def test_what_only_the_user_knows_is_asked_for_when_it_is_configured() -> None:
     assert calls("sub_deposits", knowing) == [{"email": DESK}]
     assert calls("sub_futures_account", knowing) == [{"email": DESK, "futuresType": "1"}]
     assert calls("pm_loans", knowing) == [{"asset": "BNB"}]
+    assert calls("margin_trades", knowing) == [{"symbol": "BTCUSDT", "isIsolated": "TRUE"}]
+    assert calls("option_bills", knowing) == [{"currency": "USDT"}]
     assert calls("dust", knowing) == [{"accountType": "SPOT"}]
+
+
+def test_detail_is_asked_for_the_symbols_that_are_named_for_its_product() -> None:
+    named = {"detail_symbols": ["futures:BTCUSDT", "futures_coin:BTCUSD_PERP", "margin:ETHUSDT", "spot:BNBUSDT"]}
+    knowing = AccountFacts(MAIN, products=ALL_PRODUCTS, extras=named)
+    assert calls("futures_trades", knowing) == [{"symbol": "BTCUSDT"}]
+    assert calls("futures_coin_trades", knowing) == [{"symbol": "BTCUSD_PERP"}]
+    assert calls("margin_trades", knowing) == [{"symbol": "ETHUSDT", "isIsolated": "FALSE"}]
+    assert calls("spot_orders", knowing) == [{"symbol": "BNBUSDT"}]
+    assert calls("option_trades", knowing) == []
 
 
 def test_fills_are_asked_a_symbol_at_a_time_from_a_start_alone() -> None:
@@ -229,6 +276,13 @@ def test_a_key_rests_on_what_names_the_record_and_not_on_all_that_it_says(stream
     call, answer = SAMPLES[stream.name]
     for row in stream.rows(answer):
         assert stream.key(call, row) == stream.key(call, {**row, "something": "new"})
+
+
+def test_only_keys_that_rest_on_no_id_are_told_apart_by_number() -> None:
+    for name, (call, answer) in SAMPLES.items():
+        if BY_NAME[name].role != "capture":
+            keys = [BY_NAME[name].key(call, row) for row in BY_NAME[name].rows(answer)]
+            assert all(key.startswith(EQUAL_ROWS) == (name in WITHOUT_ID) for key in keys), name
 
 
 def test_keys_of_one_transfer_differ_by_the_side_that_was_asked() -> None:

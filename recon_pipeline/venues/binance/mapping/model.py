@@ -51,8 +51,9 @@ converted_interest  whether margin interest paid in BNB is told by the interest 
 class Problem:
     """Something in a record that the mapping does not know or cannot believe; a person decides.
 
-    A `malformed` one becomes a row of quarantine for the position, as far as it can be told: `quarantine_row` makes it.
-    A `conflict` is told by two streams in two ways; `not_stated` is an amount that no response states.
+    A `malformed` one and a `conflict`, which two streams tell in two ways, become rows of quarantine for the positions
+    that they may have moved, as far as these can be told: `quarantine_row` makes them. `not_stated` is an amount that
+    no response states.
     """
 
     kind: Kind
@@ -135,10 +136,10 @@ class MappingContext:
 
 
 def quarantine_row(problem: Problem) -> Row:
-    """The row of recon_pipeline.frames.schema.QUARANTINE for a malformed record."""
+    """The row of recon_pipeline.frames.schema.QUARANTINE for a malformed record, or for one that others contradict."""
     return {
         "frame": problem.frame or "transfers",
-        "error": "RecordMalformed",
+        "error": "RecordConflicting" if problem.kind == "conflict" else "RecordMalformed",
         "reason": f"{problem.stream} {problem.key}: {problem.text}",
         "file": None,
         "line": None,

@@ -8,6 +8,7 @@ options) is booked by that ledger alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, instant_told
 from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import Problem
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 
@@ -277,9 +279,40 @@ def _agreed(book: Book, moves: Sequence[Move]) -> Move:
             if one != two
         ]
         if differences:
-            what = ", ".join(differences)
-            book.tell("conflict", other.record, f"another {what} than {first.record.stream} tells; that one counts")
+            _conflict(book, first, other, ", ".join(differences))
     return first
+
+
+def _conflict(book: Book, first: Move, other: Move, what: str) -> None:
+    """Told for each position that the transfer may have moved, for its windows cannot be believed."""
+    told = json.dumps(dict(other.record.content), default=str, ensure_ascii=False, sort_keys=True)
+    text = f"another {what} than {first.record.stream} tells; that one counts"
+    ends = [(end, move.asset) for move in (first, other) for end in (move.source, move.target)]
+    places = {(end.account, end.wallet, asset): None for end, asset in ends if _is_booked_here(book, end)}
+    for account, wallet, asset in places:
+        record = other.record
+        book.mapped.problems.append(
+            Problem(
+                "conflict",
+                str(account),
+                record.stream,
+                record.key,
+                text,
+                record.digest,
+                frame="transfers",
+                wallet=wallet,
+                asset=asset,
+                instant=first.at,
+                content=told,
+            )
+        )
+
+
+def _is_booked_here(book: Book, end: End) -> bool:
+    """Whether the leg is ours to book: of an account and a wallet that are read, and of no ledger of its own."""
+    if end.account is None or end.wallet is None or end.wallet.partition(":")[0] in WITH_LEDGER:
+        return False
+    return book.context.has_wallet(end.account, end.wallet)
 
 
 def _book(book: Book, move: Move) -> None:
@@ -288,17 +321,15 @@ def _book(book: Book, move: Move) -> None:
         ("out", move.source, move.target, cells.negative(move.amount), "internal_out"),
         ("in", move.target, move.source, move.amount, "internal_in"),
     ):
-        if end.account is None or end.wallet is None or end.wallet.partition(":")[0] in WITH_LEDGER:
-            continue
-        if not book.context.has_wallet(end.account, end.wallet):
+        if not _is_booked_here(book, end):
             continue
         is_known = move.is_known and (other.wallet is not None or not is_within)
         book.transfer(
             move.record,
             f"{move.name}:{leg}",
-            account=end.account,
+            account=end.account or "",
             source=WITHIN_ACCOUNT if is_within else BETWEEN_ACCOUNTS,
-            wallet=end.wallet,
+            wallet=end.wallet or "",
             asset=move.asset,
             amount=amount,
             at=move.at,

@@ -21,7 +21,6 @@ from recon_pipeline.venues.streams import Call, Stream
 __all__ = [
     "BY_NAME",
     "STREAMS",
-    "WITHOUT_ID",
     "UnexpectedAnswer",
     "content_key",
     "instant_of",
@@ -40,44 +39,6 @@ STREAMS: tuple[Stream, ...] = (
     *REFERENCE,
 )
 BY_NAME: MappingProxyType[str, Stream] = MappingProxyType({stream.name: stream for stream in STREAMS})
-WITHOUT_ID: frozenset[str] = frozenset(
-    {
-        "rebates",
-        "mining_earnings",
-        "mining_bonuses",
-        "mining_account_earnings",
-        "flexible_rewards",
-        "locked_rewards",
-        "onchain_rewards",
-        "soft_staking_rewards",
-        "bfusd_subscriptions",
-        "bfusd_redemptions",
-        "bfusd_rewards",
-        "rwusd_subscriptions",
-        "rwusd_redemptions",
-        "rwusd_rewards",
-        "eth_staking",
-        "eth_redemptions",
-        "eth_wraps",
-        "eth_unwraps",
-        "eth_rewards",
-        "sol_staking",
-        "sol_redemptions",
-        "sol_rewards",
-        "sol_boost_rewards",
-        "flexible_loan_borrows",
-        "flexible_loan_repayments",
-        "flexible_loan_adjustments",
-        "flexible_loan_liquidations",
-        "margin_small_liabilities",
-        "futures_position_margin",
-        "pm_pro_loans",
-    }
-)
-"""Streams whose records have no id of their own: their key is what they say, less what may change.
-
-Of equal keys within one drained window the second needs `#2`, the third `#3`, in the order in which they came.
-"""
 
 
 def symbol_call(symbol: str, **others: str) -> Call:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
-    as_asked,
     at,
     bare,
     by,
     content_key,
+    details_of,
     for_each,
     halves,
-    once,
     pages,
     span,
     stream,
     under,
     while_in,
 )
-from recon_pipeline.venues.streams import Paging, Stream
+from recon_pipeline.venues.streams import AccountFacts, Call, Stream
 
 _INCOME = "symbol incomeType income asset info time tranId tradeId"
 _FUTURES_TRADE = (
@@ -63,9 +64,9 @@ FUTURES: tuple[Stream, ...] = (
         key=by("symbol", "id", "positionSide"),
         instant=at("time"),
         product="futures",
-        calls=as_asked,
+        calls=details_of("futures"),
         window=span(7, reach=180),
-        paging=Paging("from_id", 1_000, "limit", "fromId"),
+        paging=halves(1_000),
         horizon=7,
     ),
     stream(
@@ -78,7 +79,7 @@ FUTURES: tuple[Stream, ...] = (
         key=content_key,
         instant=at("time"),
         product="futures",
-        calls=as_asked,
+        calls=details_of("futures"),
         window=span(29, reach=30),
         paging=halves(500),
     ),
@@ -92,12 +93,20 @@ FUTURES: tuple[Stream, ...] = (
         key=by("symbol", "id", "positionSide"),
         instant=at("time"),
         product="futures_coin",
-        calls=as_asked,
+        calls=details_of("futures_coin"),
         window=span(7),
-        paging=Paging("from_id", 1_000, "limit", "fromId"),
+        paging=halves(1_000),
         horizon=7,
     ),
 )
+
+
+def _currencies(facts: AccountFacts) -> Sequence[Call]:
+    """The venue wants one in each question, and knows USDT alone so far."""
+    if "option" not in facts.products:
+        return ()
+    return [{"currency": currency} for currency in facts.extras.get("option_currencies") or ("USDT",)]
+
 
 OPTIONS: tuple[Stream, ...] = (
     stream(
@@ -110,7 +119,7 @@ OPTIONS: tuple[Stream, ...] = (
         key=by("id"),
         instant=at("createDate"),
         product="option",
-        calls=once("option", {"currency": "USDT"}),
+        calls=_currencies,
         window=span(30, reach=89),
         paging=halves(1_000),
         horizon=3,
@@ -140,9 +149,9 @@ OPTIONS: tuple[Stream, ...] = (
         key=by("symbol", "tradeId", "orderId"),
         instant=at("time"),
         product="option",
-        calls=as_asked,
+        calls=details_of("option"),
         window=span(7),
-        paging=Paging("from_id", 1_000, "limit", "fromId"),
+        paging=halves(1_000),
         horizon=7,
     ),
 )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
-    as_asked,
     at,
     bare,
     by,
     content_key,
+    details_of,
     for_each,
     halves,
     once,
@@ -21,7 +21,7 @@ from recon_pipeline.venues.binance.streams.shapes import (
     while_in,
 )
 from recon_pipeline.venues.binance.streams.spot import TRADE
-from recon_pipeline.venues.streams import AccountFacts, Call, Paging, Stream
+from recon_pipeline.venues.streams import AccountFacts, Call, Stream
 
 ISOLATED = "isolated_symbols"
 """The extra of AccountFacts that names the symbols of isolated margin."""
@@ -35,6 +35,13 @@ def _each_side(facts: AccountFacts, *calls: Call) -> Sequence[Call]:
     isolated = [{**call, "isolatedSymbol": s} for s in facts.extras.get(ISOLATED, ()) for call in calls]
     return (*calls, *isolated)
 
+
+def _trade_calls(facts: AccountFacts) -> Sequence[Call]:
+    cross = details_of("margin", isIsolated="FALSE")(facts)
+    return [*cross, *({"symbol": call["symbol"], "isIsolated": "TRUE"} for call in _isolated(facts))]
+
+
+_isolated = for_each(ISOLATED, "symbol", "margin")
 
 MARGIN: tuple[Stream, ...] = (
     stream(
@@ -61,7 +68,7 @@ MARGIN: tuple[Stream, ...] = (
         key=lambda call, content: f"{call.get('symbol')}:{by('id')(call, content)}",
         instant=at("timestamp"),
         product="margin",
-        calls=for_each(ISOLATED, "symbol", "margin"),
+        calls=_isolated,
         window=span(7, reach=90),
         paging=halves(1_000),
         horizon=3,
@@ -135,9 +142,9 @@ MARGIN: tuple[Stream, ...] = (
         key=by("symbol", "id", or_blank="isIsolated"),
         instant=at("time"),
         product="margin",
-        calls=as_asked,
+        calls=_trade_calls,
         window=span(1),
-        paging=Paging("from_id", 1_000, "limit", "fromId"),
+        paging=halves(1_000),
         horizon=7,
     ),
     stream(

@@ -120,6 +120,17 @@ def by(*names: str, or_blank: str | None = None) -> Key:
     return key
 
 
+def by_content(*names: str) -> Key:
+    """For a record without an id that may still change: what it says and will always say, which others may say too."""
+    named = by(*names)
+
+    def key(call: Call, content: Content) -> str:
+        name = named(call, content)
+        return name if name.startswith(EQUAL_ROWS) else EQUAL_ROWS + name
+
+    return key
+
+
 def instant_of(value: Any) -> datetime | None:
     """An instant in seconds, milliseconds or microseconds by its magnitude, or UTC text; None for anything else."""
     if isinstance(value, bool) or value is None:
@@ -204,6 +215,18 @@ def once(product: str, *calls: Call) -> Calls:
 def for_each(extra: str, name: str, product: str) -> Calls:
     """One call for each of the values that recon.yaml or a capture states, such as the symbols of isolated margin."""
     return lambda facts: [{name: value} for value in facts.extras.get(extra, ())] if product in facts.products else []
+
+
+def details_of(product: str, **others: str) -> Calls:
+    """One call for each symbol that recon.yaml or a ledger names for the product, as `futures:BTCUSDT`."""
+
+    def calls(facts: AccountFacts) -> Sequence[Call]:
+        if product not in facts.products:
+            return ()
+        named = [name.partition(":") for name in facts.extras.get("detail_symbols", ())]
+        return [{"symbol": symbol, **others} for of_product, _, symbol in named if of_product == product]
+
+    return calls
 
 
 def as_asked(_: AccountFacts) -> Sequence[Call]:

@@ -10,7 +10,9 @@ from recon_pipeline.venues.binance.streams.shapes import (
     at,
     bare,
     by,
+    by_content,
     content_key,
+    details_of,
     for_each,
     halves,
     once,
@@ -49,7 +51,8 @@ def _mining_users(facts: AccountFacts) -> Sequence[Call]:
 
 
 def _mining_algorithms(facts: AccountFacts) -> Sequence[Call]:
-    algorithms = sorted({user.partition(":")[0] for user in facts.extras.get("mining_users", ())})
+    of_users = {user.partition(":")[0] for user in facts.extras.get("mining_users", ())}
+    algorithms = sorted(of_users | set(facts.extras.get("mining_algorithms", ())))
     return [{"algo": algorithm} for algorithm in algorithms]
 
 
@@ -200,9 +203,9 @@ TRADES: tuple[Stream, ...] = (
         rows=bare,
         key=by("symbol", "orderId"),
         instant=at("time"),
-        calls=as_asked,
+        calls=details_of("spot"),
         window=span(1),
-        paging=Paging("from_id", 1_000, "limit", "orderId"),
+        paging=halves(1_000),
         horizon=7,
         lag=10,
     ),
@@ -398,7 +401,7 @@ INCOME: tuple[Stream, ...] = (
         "FUNDING",
         "time type hashTransfer transferAmount dayHashRate profitAmount coinName status",
         rows=under("data", "accountProfits"),
-        key=by("algo", "userName", "time", "type", "coinName"),
+        key=by_content("algo", "userName", "time", "type", "coinName"),
         instant=at("time"),
         calls=_mining_users,
         window=span(30, names=("startDate", "endDate")),
@@ -412,7 +415,7 @@ INCOME: tuple[Stream, ...] = (
         "FUNDING",
         "time coinName type profitAmount status",
         rows=under("data", "otherProfits"),
-        key=by("algo", "userName", "time", "type", "coinName"),
+        key=by_content("algo", "userName", "time", "type", "coinName"),
         instant=at("time"),
         calls=_mining_users,
         window=span(30, names=("startDate", "endDate")),

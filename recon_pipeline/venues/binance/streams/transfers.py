@@ -120,7 +120,7 @@ TRANSFERS: tuple[Stream, ...] = (
         "universal_transfers",
         e.UNIVERSAL_TRANSFERS,
         "flow",
-        "SPOT FUNDING",
+        "SPOT",
         "tranId fromEmail toEmail asset amount createTimeStamp fromAccountType toAccountType status clientTranId "
         "fromSymbol toSymbol",
         rows=under("result"),
