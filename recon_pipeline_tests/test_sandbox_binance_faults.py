@@ -161,15 +161,15 @@ def test_an_endpoint_that_is_down_answers_one_account_with_a_page(faulty: World)
 def test_trouble_comes_in_every_kind_and_asking_again_helps() -> None:
     world = make_world(3, transport=NAMES, without=("derivatives", "earn", "loans"))
     with serve(world, at_us=world.end_ms * 1000, hang_s=0.2) as sandbox:
-        sandbox.site.gate.trouble.percent = 20
+        sandbox.site.gate.trouble.percent = 60
         seen: Counter[str] = Counter()
         with httpx.Client(base_url=sandbox.url, timeout=5) as http:
             asker = Asker(http, sandbox.credentials[MAIN])
-            for number in range(160):
+            for number in range(200):
                 http.post("/sandbox/clock/advance", json={"to_us": asker.now_us() + 300_000_000})
                 for path, params in (
                     (income.DIVIDENDS, {"limit": 500}),
-                    (transfers.PATH, {"type": "MAIN_FUNDING", "current": 1 + number % 2}),
+                    (transfers.PATH, {"type": "MAIN_FUNDING", "current": 1 + number}),
                     (spot.PATH, {"symbol": "BTCUSDT"}),
                 ):
                     try:

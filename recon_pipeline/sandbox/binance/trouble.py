@@ -37,6 +37,8 @@ class Trouble:
     def hit(self, path: str, key: str, params: dict[str, str]) -> str | None:
         """What the next request to an endpoint with a key is hit by; None in nearly every case."""
         possible = [name for name in self.names if name in (*BEFORE, *AFTER)]
+        if not is_later_page(params):
+            possible = [name for name in possible if name != "duplicated_page"]
         if not possible:
             return None
         place = (path, key)
@@ -45,8 +47,6 @@ class Trouble:
         is_hit = dice.chance(self.percent) and not self._was_hit.get(place, False)
         self._was_hit[place] = is_hit
         name = dice.pick(possible) if is_hit else None
-        if name == "duplicated_page" and not is_later_page(params):
-            return None
         if name == "ban":
             self._bans += 1
             return name if self._bans <= _BANS_MOST and path.startswith("/api/") else None
