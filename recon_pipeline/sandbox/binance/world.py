@@ -29,6 +29,7 @@ from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.market import Market
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, MINUTE_MS, day_ms
 from recon_pipeline.sandbox.binance.money import ZERO, floor8
+from recon_pipeline.sandbox.binance.plants import Plants
 
 DOUBTS = {
     "snapshot_as_of": ("end_of_day", "as_stamped"),
@@ -60,6 +61,10 @@ class World:
     ledger: Ledger
     archive: Archive
     dice: Dice = field(repr=False)
+    plants: Plants = field(default_factory=Plants, repr=False)
+    """What is wrong here."""
+    transport: tuple[str, ...] = ()
+    """What goes wrong on the way, by name (trouble.py)."""
     _volumes: dict[str, dict[int, Decimal]] = field(default_factory=dict, repr=False)
 
     @property
@@ -88,6 +93,9 @@ class World:
 
     def snapshot_ms(self, email: str, kind: str, day: date) -> int:
         """When the account's snapshot of a day is published: within hours, now and then most of a day later."""
+        fault = self.plants.snapshots.get((email, kind, day))
+        if fault is not None and fault.published_ms is not None:
+            return fault.published_ms
         dice = self.dice.fork("lag", email, kind, day)
         return day_ms(day + timedelta(days=1)) + dice.between(20 * MINUTE_MS, (20 if dice.chance(10) else 3) * HOUR_MS)
 
@@ -100,11 +108,17 @@ def make_world(
     subs: int = 3,
     doubts: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    faults: Collection[str] = (),
+    transport: Collection[str] = (),
 ) -> World:
     """The world of a seed: the same arguments give the same world, to the last byte of every answer.
 
     `without` leaves out kinds of business (BUSINESS names them): a world of spot alone shows a difference sooner.
+    `faults` are planted by name (faults.FAULTS; a name given twice is planted twice), `transport` troubles the way of
+    the answers (trouble.NAMES).
     """
+    from recon_pipeline.sandbox.binance.faults import plant  # it needs a world to plant in
+
     dice = Dice("world", seed)
     dates = tuple(start + timedelta(days=number) for number in range(days))
     accounts = make_accounts(seed, subs, day_ms(start))
@@ -118,4 +132,6 @@ def make_world(
         if name not in without:
             business.plan(scene)
     scene.run()
-    return World(seed, dates, chosen, accounts, market, scene.ledger, scene.archive, dice)
+    world = World(seed, dates, chosen, accounts, market, scene.ledger, scene.archive, dice, transport=tuple(transport))
+    plant(world, faults, dice.fork("faults"))
+    return world

@@ -41,7 +41,7 @@ def plan(scene: Scene) -> None:
         (WRAPS, partial(wrap, scene, True)), (UNWRAPS, partial(wrap, scene, False)), (SOL_BOOST, partial(boost, scene)),
         (DUAL, partial(dual, scene)),
     ):  # fmt: skip
-        scene.burst(path, busy, 110, deed)
+        scene.burst(path, busy, 240 if path == SOL_BOOST else 110, deed)
 
 
 def _ratio_name(coin: str) -> str:
