@@ -250,24 +250,26 @@ class RawStore:
 
 
 def _one_version_each(told: Sequence[Told]) -> list[str]:
-    """The rows as JSON, one for each key: told twice in one read with different content, it is doubted."""
+    """The rows as JSON, one for each key. Told twice in one read with different content, it is doubted; told by two
+    calls with the same content, it is told once."""
     by_key: dict[str, dict[str, Told]] = {}
     for record in told:
-        by_key.setdefault(record.key, {}).setdefault(record.digest, record)
+        by_key.setdefault(record.key, {})[record.digest] = record
     rows = []
     for key, versions in by_key.items():
-        for digest in sorted(versions)[:1]:
-            record = versions[digest]
-            row = {
-                "record_key": key,
-                "call": dict(record.call),
-                "content": dict(record.content),
-                "digest": digest if len(versions) == 1 else digest_of_json(sorted(versions)),
-                "instant": record.instant.isoformat() if record.instant else None,
-                "response_id": record.response_id,
-                "is_doubted": len(versions) > 1,
-            }
-            rows.append(canonical_json(row))
+        first = min(versions)
+        record = versions[first]
+        is_doubted = any(dict(other.content) != dict(record.content) for other in versions.values())
+        row = {
+            "record_key": key,
+            "call": dict(record.call),
+            "content": dict(record.content),
+            "digest": digest_of_json(sorted(versions)) if is_doubted else first,
+            "instant": record.instant.isoformat() if record.instant else None,
+            "response_id": record.response_id,
+            "is_doubted": is_doubted,
+        }
+        rows.append(canonical_json(row))
     return rows
 
 

@@ -178,8 +178,10 @@ class Pull:
         """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and
         of what may be credited later than the venue files it under, those that may still have been open."""
         first, last = self.asked.days[0], self.asked.days[-1]
-        earlier = START_DAYS if stream.role == "snapshot" else max(stream.horizon_days, START_DAYS)
-        return first - timedelta(days=earlier), last
+        if stream.role == "snapshot":
+            return first - timedelta(days=START_DAYS), last
+        # a capture that closes a day is taken in the first hours of the next
+        return first - timedelta(days=max(stream.horizon_days, START_DAYS)), last + ONE_DAY
 
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
         """Every stream of an account that cannot be asked has a hole."""

@@ -79,6 +79,7 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     """Every record mapped and validated, with the ledger as coverage."""
     told, mapped = mapped_by(api, raw)
     raced = without_races(mapped, told.records)
+    doubted = [row for record in told.doubted for row in _doubted_rows(record)]
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
@@ -98,7 +99,9 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     return Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
-        quarantine=_quarantine(validated, mapped, [*raced, *map(_doubted_row, told.doubted)]),
+        quarantine=_quarantine(
+            validated, mapped, [*raced, *(row for record in told.doubted for row in _doubted_rows(record))]
+        ),
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
@@ -222,23 +225,26 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_row(record: RawRecord) -> Mapping[str, Any]:
-    """What one read told in two ways: a flow may be of any wallet of the account, a balance is of its stream's."""
+def _doubted_rows(record: RawRecord) -> list[Mapping[str, Any]]:
+    """What one read told in two ways, for each wallet that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
-    is_balance = stream.role in ("snapshot", "capture")
+    if stream.role not in ("flow", "snapshot", "capture"):
+        return []
+    is_flow = stream.role == "flow"
     asset = record.content.get("coin") or record.content.get("asset")
     instant = stream.instant(record.content)
-    return {
-        "frame": "balances" if is_balance else "transfers",
+    row = {
+        "frame": "transfers" if is_flow else "balances",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
         "account": record.account,
-        "wallet": stream.wallets[0] if is_balance else None,
-        "asset": asset if isinstance(asset, str) and not is_balance else None,
+        "asset": asset if isinstance(asset, str) and is_flow else None,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
     }
+    # a family of several wallets, such as isolated margin, names none of them
+    return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]
