@@ -34,13 +34,13 @@ def _capital_position(content: Content) -> tuple[str, str]:
 
 def _is_deposit(content: Content) -> bool:
     is_done = content["status"] == capital.SUCCESS
-    return is_done and int(content["completeTime"]) - int(content["insertTime"]) < 12 * HOUR_MS
+    return is_done and day_of(content["completeTime"]) == day_of(content["insertTime"])
 
 
 _DEPOSIT = Kind(capital.DEPOSITS, lambda c: int(c["completeTime"]), _capital_position, _is_deposit)
 _WITHDRAWAL = Kind(
     capital.WITHDRAWALS, lambda c: _moment(c["applyTime"]), _capital_position,
-    lambda c: bool(c["status"] == capital.COMPLETED),
+    lambda c: c["status"] == capital.COMPLETED and bool(c["applyTime"][:10] == c["completeTime"][:10]),
 )  # fmt: skip
 _TRANSFER = Kind(
     transfers.PATH, lambda c: int(c["timestamp"]), lambda c: ("SPOT", str(c["asset"])),
@@ -307,7 +307,7 @@ FAULTS: dict[str, Callable[[Planter, Dice], None]] = {
     plant.__name__: plant
     for plant in (
         spoiled.snapshot_stale, spoiled.snapshot_missing, spoiled.snapshot_late, spoiled.snapshot_of_wrong_day,
-        spoiled.endpoint_down, spoiled.snapshot_wrong,
+        spoiled.endpoint_down, spoiled.endpoint_garbled, spoiled.snapshot_wrong,
         deposit_missing, withdrawal_untold, deposit_doubled, deposit_conflicting, transfer_missing, unlisted_spending,
         record_changes, dividend_late, dividend_too_late, symbol_purged, symbol_halted, capture_race, dual_settlement,
         convert_from_funding, unknown_kind, unknown_field, number_for_text,

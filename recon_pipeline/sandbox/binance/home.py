@@ -21,8 +21,8 @@ def environment(world: World) -> dict[str, str]:
     variables = {}
     for account in world.accounts.values():
         name = credential_name(account).upper()
-        variables[f"{name}_KEY"] = account.keys["good"].key
-        variables[f"{name}_SECRET"] = account.keys["good"].secret
+        key = world.key(account.email)
+        variables[f"{name}_KEY"], variables[f"{name}_SECRET"] = key.key, key.secret
     return variables
 
 

@@ -20,9 +20,11 @@ from starlette.routing import Route
 from recon_pipeline.sandbox.binance.accounts import Key
 from recon_pipeline.sandbox.binance.clock import Clock, LiveClock, SimulatedClock
 from recon_pipeline.sandbox.binance.gate import RACE_US, Asked, Gate
+from recon_pipeline.sandbox.binance.home import environment, recon_yaml
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.mishaps import befall, spoil
 from recon_pipeline.sandbox.binance.plants import Race
+from recon_pipeline.sandbox.binance.statement import statement
 from recon_pipeline.sandbox.binance.trouble import BEFORE
 from recon_pipeline.sandbox.binance.truth import truth
 from recon_pipeline.sandbox.binance.world import World
@@ -51,6 +53,7 @@ class Site:
             Route("/sandbox/log", self.tell_log),
             Route("/sandbox/truth", self.tell_truth),
             Route("/sandbox/manifest", self.tell_manifest),
+            Route("/sandbox/statement", self.tell_statement),
             Route("/sandbox/revoke", self.revoke, methods=["POST"]),
             Route("/{path:path}", self.tell_venue, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
@@ -147,6 +150,11 @@ class Site:
         """What is wrong in this world, and every row that must say so."""
         return JSONResponse(manifest(self.world))
 
+    async def tell_statement(self, request: Request) -> Response:
+        """What a user would download from the venue's site for an account (`?email=`), so far: CSV."""
+        text = statement(self.world, request.query_params["email"], self.clock.now_us())
+        return Response(text, media_type="text/csv")
+
     async def revoke(self, request: Request) -> Response:
         """Take a key away, from now on: `{"key": …}`."""
         asked = await request.json()
@@ -183,8 +191,18 @@ class Sandbox:
 
     @property
     def credentials(self) -> Mapping[str, Key]:
-        """The good key of every account, by e-mail."""
-        return {email: account.keys["good"] for email, account in self.world.accounts.items()}
+        """The key of every account, by e-mail: good, unless the world was made with another."""
+        return {email: self.world.key(email) for email in self.world.accounts}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The credentials as environment variables: BINANCE_MAIN_KEY, BINANCE_MAIN_SECRET, …"""
+        return environment(self.world)
+
+    @property
+    def recon_yaml(self) -> str:
+        """A recon.yaml that reconciles every account of the sandbox."""
+        return recon_yaml(self.world, self.url)
 
     def key(self, email: str, kind: str) -> Key:
         """A key that is wrong in some way: revoked, wrong_ip, no_reading, trading, withdrawing."""
