@@ -155,6 +155,19 @@ class RawStore:
         with self._transaction("reading raw records") as opened:
             return list(opened.execute(query, given))
 
+    def symbols_named(self, account: str, streams: Sequence[str]) -> list[tuple[str, str]]:
+        """The markets that the records of these streams name, each as (stream, symbol)."""
+        with self._transaction("reading which markets are named") as opened:
+            rows = opened.execute(
+                sa.text(
+                    "SELECT DISTINCT stream, content ->> 'symbol' AS symbol FROM recon.raw_records"
+                    " WHERE venue = :venue AND account = :account AND stream = ANY(:streams)"
+                    " AND coalesce(content ->> 'symbol', '') <> '' ORDER BY 1, 2"
+                ),
+                {"venue": self._venue, "account": account, "streams": list(streams)},
+            )
+            return [(row.stream, row.symbol) for row in rows]
+
     def versions(self, stream: str) -> list[sa.Row[Any]]:
         """Every version of a stream's records, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:

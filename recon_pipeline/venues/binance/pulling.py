@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -165,14 +165,22 @@ class Pull:
         ask = self.ask_as(facts.email)
         puller = Puller(self.raw, ledger, self.clock.now, self.asked.check)
         self.asked.say(f"pulling {facts.email}")
-        snapshots_first = sorted(_asked_by_day(facts), key=lambda stream: stream.role != "snapshot")
         try:
-            for stream in snapshots_first:
-                first, last = self._days(stream)
-                with self.told_of(facts.email, stream.name, stream, facts):
-                    puller.pull(stream, facts, ask, first, last)
+            for role in ("snapshot", "flow", "detail"):
+                # which markets are asked for detail is known from the ledgers
+                of_role = self._with_named_markets(facts) if role == "detail" else facts
+                for stream in _asked_by_day(facts, role):
+                    first, last = self._days(stream)
+                    with self.told_of(facts.email, stream.name, stream, facts):
+                        puller.pull(stream, of_role, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
+        """The account with the markets that its ledgers name, each as product:symbol."""
+        named = [f"{_LEDGERS[stream]}:{name}" for stream, name in self.raw.symbols_named(facts.email, list(_LEDGERS))]
+        asked = sorted({*facts.extras.get("detail_symbols", ()), *named})
+        return replace(facts, extras={**facts.extras, "detail_symbols": asked})
 
     def _days(self, stream: Stream) -> tuple[date, date]:
         """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and
@@ -333,15 +341,22 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
     )
 
 
-def _asked_by_day(facts: AccountFacts) -> list[Stream]:
+_LEDGERS = {
+    "margin_capital_flow": "margin",
+    "futures_income": "futures",
+    "futures_coin_income": "futures_coin",
+    "option_bills": "option",
+}
+"""Ledgers that name markets, and of which product."""
+
+
+def _asked_by_day(facts: AccountFacts, role: str) -> list[Stream]:
     """The streams that are asked for whole days: not captures, which tell of the present, and not what is asked market
     by market. What only a main account's key may ask is asked once, for the whole family."""
     return [
         stream
         for stream in STREAMS
-        if stream.role in ("flow", "snapshot", "detail")
-        and stream.name not in BY_MARKET
-        and (stream.asked_with == "own" or facts.master is None)
+        if stream.role == role and stream.name not in BY_MARKET and (stream.asked_with == "own" or facts.master is None)
     ]
 
 

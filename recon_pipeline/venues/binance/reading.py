@@ -99,9 +99,7 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     return Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
-        quarantine=_quarantine(
-            validated, mapped, [*raced, *(row for record in told.doubted for row in _doubted_rows(record))]
-        ),
+        quarantine=_quarantine(validated, mapped, [*raced, *doubted]),
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
