@@ -109,7 +109,7 @@ MARGIN: tuple[Stream, ...] = (
         "SPOT",
         "amount asset status timestamp txId type transFrom transTo fromSymbol toSymbol",
         rows=under("rows"),
-        key=by("txId"),
+        key=by("txId", "type"),  # between two markets it is told by both, out of one and into the other
         instant=at("timestamp"),
         product="margin",
         calls=lambda facts: _each_side(facts, {}),
