@@ -155,7 +155,9 @@ class Judge:
             if effect.stands(as_of_day) and effect.is_required and _is_run(effect.cell, run):
                 self._note(effect, any(_is_review(effect, *entry) for entry in entries), as_of_day, None)
         for account, text in entries:
-            if not any(_is_review(effect, account, text) for effect in of_kind):
+            # a difference that stays is named after the product that does not state the amount
+            named = [e for e in self._effects if e.kind == "row" and e.note and e.stated[0] == "variance"]
+            if not any(_is_review(effect, account, text) for effect in (*of_kind, *named)):
                 self._alarm(("review", account, text), f"review {account}: {text}, seen on {as_of_day}")
 
     def _note(self, effect: Planted, is_there: bool, as_of_day: date, instead: Stated | None) -> None:

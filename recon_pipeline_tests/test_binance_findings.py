@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
 import pytest
 
 from recon_pipeline.stores.reviews import Problem, list_problems, record_findings, resolve_problem
 from recon_pipeline.venues.binance.accounts import Named, note_named
-from recon_pipeline.venues.binance.findings import finding
+from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
+from recon_pipeline.venues.sources import Residual
 
 MAIN = "main@example.com"
 
@@ -46,3 +50,14 @@ def test_every_kind_of_finding_says_what_to_do(kind: str) -> None:
     assert entry.needs_manual_review
     assert entry.found == "rebates 1: something is odd"
     assert entry.next_step
+
+
+def test_an_amount_that_is_not_stated_matters_where_something_is_unexplained_that_day() -> None:
+    settled = Found("not_stated", MAIN, "dual_investments", "1", "settled", instant=datetime(2026, 1, 4, 8, tzinfo=UTC))
+    undated = Found("not_stated", MAIN, "fiat_orders", "2", "credited in part")
+
+    def residuals(account: str, day: int) -> dict[tuple[str, str, date], dict[str, Residual]]:
+        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), is_closed=True)}}
+
+    assert [is_open(settled, residuals(MAIN, day)) for day in (3, 4)] == [False, True]
+    assert [is_open(undated, residuals(account, 3)) for account in (MAIN, "desk")] == [True, False]

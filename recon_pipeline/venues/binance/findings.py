@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from recon_pipeline.stores.reviews import Problem
 from recon_pipeline.venues.binance.mapping.model import Kind
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
+from recon_pipeline.venues.sources import Residuals
 
 _TOLD: Mapping[Kind, tuple[str, str, str]] = {
     "unknown_field": (
@@ -35,6 +36,18 @@ _TOLD: Mapping[Kind, tuple[str, str, str]] = {
         "compare with the venue's statement; until then the position is incomplete",
     ),
 }
+
+
+def is_open(problem: Found, residuals: Residuals) -> bool:
+    """Whether it has to be looked at: an amount that is not stated matters where something is unexplained, and if it
+    is known when the money moved, on that day."""
+    if problem.kind != "not_stated":
+        return True
+    at = problem.instant
+    return any(
+        account == problem.account and (at is None or day == at.date()) and of_day
+        for (account, _, day), of_day in residuals.items()
+    )
 
 
 def finding(problem: Found) -> Problem:

@@ -221,14 +221,10 @@ class Pull:
         rows = stream.rows(answer.json)
         told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
         listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
+        halted = sorted(str(row["symbol"]) for row in rows if row.get("status") != "TRADING")
         now = self.clock.now()
-        self.raw.keep(
-            EVERYBODY,
-            LISTED,
-            [Told(LISTED, {}, {"markets": listed, "routed": _routed(answer.json)}, None, answer.response_id)],
-            {},
-            now,
-        )
+        content = {"markets": listed, "routed": _routed(answer.json), "halted": halted}
+        self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, content, None, answer.response_id)], {}, now)
         self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
 
     # -- the parts

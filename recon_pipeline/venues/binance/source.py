@@ -20,7 +20,7 @@ from recon_pipeline.transport.secrets_file import SecretsFile
 from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import READ_LIST
-from recon_pipeline.venues.binance.findings import finding
+from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
@@ -63,8 +63,10 @@ class BinanceSource:
 
             Trades(pull, facts, left_over, self._since).run()
             mapped = mapped_by(self._api, raw)[1]
-            place_flows(raw, mapped, left_over())
-            record_findings(self._url, self._venue.name, [finding(problem) for problem in mapped.problems])
+            unexplained = left_over()
+            place_flows(raw, mapped, unexplained)
+            told = [finding(problem) for problem in mapped.problems if is_open(problem, unexplained)]
+            record_findings(self._url, self._venue.name, told)
             pull_prices(pull, read_venue(self._venue, self._api, raw))
             self._problems = tuple(pull.problems)
 

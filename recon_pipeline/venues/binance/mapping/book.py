@@ -124,10 +124,11 @@ class Book:
 
     # --- what a person has to see -----------------------------------------------------------------------------------
 
-    def tell(self, kind: Kind, record: RawRecord, text: str) -> None:
-        """Something that did not stop the mapping."""
+    def tell(self, kind: Kind, record: RawRecord, text: str, *, moved: str | None = None) -> None:
+        """Something that did not stop the mapping. `moved` is the field that says when money moved, if any does."""
+        at = cells.moment(record.content, moved) if moved and record.content.get(moved) else None
         account = account_of(record)
-        self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest))
+        self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest, instant=at))
 
     def known(self, record: RawRecord, subtype: str, *, is_known: bool, what: str) -> str:
         """The subtype, or `unknown` with a word to a person where the record says something new."""
