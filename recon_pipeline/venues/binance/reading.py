@@ -28,7 +28,14 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
 )
 from recon_pipeline.venues.binance.capture import races
-from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
+from recon_pipeline.venues.binance.mapping import (
+    Mapped,
+    MappingContext,
+    Row,
+    map_records,
+    places_of,
+    quarantine_row,
+)
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
@@ -80,7 +87,8 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     """Every record mapped and validated, with the ledger as coverage."""
     told, mapped = mapped_by(api, raw)
     raced = without_races(mapped, told.records)
-    doubted = [row for record in told.doubted for row in _doubted_rows(record)]
+    context = context_of(api, told, raw.decisions())
+    doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
@@ -224,26 +232,26 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_rows(record: RawRecord) -> list[Mapping[str, Any]]:
-    """What one read told in two ways, for each wallet that it may have moved; what is detail alone moved nothing."""
+def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
+    """What one read told in two ways, for each position that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
     if stream.role not in ("flow", "snapshot", "capture"):
         return []
-    is_flow = stream.role == "flow"
-    asset = record.content.get("coin") or record.content.get("asset")
     instant = stream.instant(record.content)
     row = {
-        "frame": "transfers" if is_flow else "balances",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
         "account": record.account,
-        "asset": asset if isinstance(asset, str) and is_flow else None,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
     }
     # a family of several wallets, such as isolated margin, names none of them
-    return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]
+    places = [("balances", wallet, None) for wallet in stream.wallets]
+    return [
+        row | {"frame": frame, "wallet": wallet if wallet != "ISOLATED_MARGIN" else None, "asset": asset}
+        for frame, wallet, asset in (places_of(record, context) if stream.role == "flow" else places)
+    ]
