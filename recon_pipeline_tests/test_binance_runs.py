@@ -45,7 +45,9 @@ def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
 
 
 def rows(home: BinanceHome) -> list[tuple[object, ...]]:
+    """Rows but for round trips within a day, which leave nothing and are found in the course of a week."""
     return home.ask(
         "SELECT date, account, wallet, asset, start_balance, calculated_balance, actual_balance, status, usd_price"
-        " FROM recon.reconciliation ORDER BY 1, 2, 3, 4"
+        " FROM recon.reconciliation WHERE (start_balance, calculated_balance, actual_balance) IS DISTINCT FROM (0, 0, 0)"
+        " ORDER BY 1, 2, 3, 4"
     )
