@@ -21,7 +21,10 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.reconcile.kernel import Outcome
 from recon_pipeline.reconcile.pipeline import INPUTS, Request, VenueRun
 from recon_pipeline.sandbox.binance import Sandbox, World, serve
+from recon_pipeline.sandbox.binance.home import environment as home_environment
+from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.marts import deploy, mart_models
 from recon_pipeline.venues.sources import capture_now
 
 VENUE = "binance"
@@ -115,19 +118,14 @@ def binance_home(
 ) -> Iterator[BinanceHome]:
     """A home for a world: every account with a key of its own, unless told otherwise."""
     with serve(world, clock="simulated") as sandbox:
-        named = {email: {"credentials": name_of(email)} for email in sandbox.credentials}
-        for email, key in sandbox.credentials.items():
-            environment.setenv(f"{name_of(email).upper()}_KEY", key.key)
-            environment.setenv(f"{name_of(email).upper()}_SECRET", key.secret)
-        venue = {"kind": VENUE, "sandbox": sandbox.url, "accounts": dict(accounts or named)}
+        written = yaml.safe_load(recon_yaml(world, sandbox.url))["venues"][VENUE]
+        for name, secret in home_environment(world).items():
+            environment.setenv(name, secret)
+        venue: dict[str, Any] = {**written, "accounts": dict(accounts or written["accounts"])}
         if doubts:
             venue["doubts"] = dict(doubts)
         config = folder / "recon.yaml"
         config.write_text(yaml.safe_dump({"start": start, "venues": {VENUE: venue}}), encoding="utf-8")
         settings = load_settings(config, {"RECON_HOME": str(folder / "home"), "RECON_DATABASE_URL": database})
+        deploy(database, mart_models())
         yield BinanceHome(sandbox, settings, database)
-
-
-def name_of(email: str) -> str:
-    """Under which name the key of an account stands."""
-    return "binance_" + email.partition("@")[0].removesuffix("_virtual").replace("-", "_")

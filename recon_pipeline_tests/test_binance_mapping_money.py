@@ -156,8 +156,8 @@ def test_money_deposited_counts_once_it_is_credited_and_without_the_fee() -> Non
         ("0", "Refunded", []),
         ("0", "Finished", ["28.50"]),
         ("1", "Processing", ["-1.50", "-28.50"]),
-        ("1", "Failed", []),
-        ("1", "Expired", []),
+        ("1", "Failed", ["-1.50", "-28.50", "1.50", "28.50"]),
+        ("1", "Expired", ["-1.50", "-28.50", "1.50", "28.50"]),
         ("1", "Refunding", ["-1.50", "-28.50"]),
         ("1", "Refund Failed", ["-1.50", "-28.50"]),
         ("1", "Refunded", ["-1.50", "-28.50", "1.50", "28.50"]),
@@ -188,10 +188,11 @@ def test_a_purchase_by_card_only_brings_coins() -> None:
     assert told(found.trades, "asset", "amount") == [("ETH", "0.016")]
 
 
-def test_a_sale_for_money_gives_coins() -> None:
+def test_a_sale_for_money_gives_coins_and_the_source_is_the_money_all_the_same() -> None:
     sold = sample(
-        "fiat_payments", {"transactionType": "1"}, sourceAmount="0.016", obtainAmount="49", paymentMethod=None
-    )
+        "fiat_payments", {"transactionType": "1"}, sourceAmount="49", obtainAmount="0.016", totalFee="0",
+        paymentMethod=None,
+    )  # fmt: skip
     assert told(mapped(sold).trades, "asset", "amount") == [("ETH", "-0.016"), ("EUR", "49")]
 
 

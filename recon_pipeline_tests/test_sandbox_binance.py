@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from recon_pipeline.sandbox.binance import Sandbox, World, make_world, serve
 from recon_pipeline.sandbox.binance.accounts import MAIN, Key, sub_email
 from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
 from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline.sandbox.binance.world import BUSINESS
 from recon_pipeline_tests.sandbox_client import Asker, signed_query
 
 DAY_US = DAY_MS * 1000
@@ -279,3 +286,46 @@ def test_the_log_tells_what_was_counted(sandbox: Sandbox, main: Asker) -> None:
     assert (trades["path"], trades["weight"], trades["bucket"], trades["account"]) == (TRADES, 20, "/api", MAIN)
     assert trades["params"] == {"symbol": "BTCUSDT"}
     assert nothing["status"] == 404
+
+
+def test_a_world_can_give_an_account_a_bad_key_and_leave_business_out() -> None:
+    world = make_world(1, subs=0, keys={MAIN: "revoked"}, without=set(BUSINESS) - {"capital"})
+    assert {name.split()[0] for _, name, _ in world.archive.lists()} == {DEPOSITS, WITHDRAWALS}
+    with serve(world) as sandbox, httpx.Client(base_url=sandbox.url) as http:
+        main = Asker(http, sandbox.credentials[MAIN])
+        assert main.refusal(DEPOSITS) == (401, -2015)
+        assert sandbox.environment["BINANCE_MAIN_KEY"] == main.key.key
+        assert as_key(main, sandbox.key(MAIN, "good")).get("/sapi/v1/sub-account/list") == {"subAccounts": []}
+
+
+def test_a_statement_tells_every_change_of_every_wallet(world: World, sandbox: Sandbox, main: Asker) -> None:
+    rows = list(csv.DictReader(main.http.get("/sandbox/statement", params={"email": MAIN}).text.splitlines()))
+    assert list(rows[0]) == ["User_ID", "UTC_Time", "Account", "Operation", "Coin", "Change", "Remark"]
+    held = sum(Decimal(row["Change"]) for row in rows if (row["Account"], row["Coin"]) == ("Spot", "USDT"))
+    openings = [m.amount for m in world.ledger.moves if m.reason == "opening" and m.account == MAIN]
+    true = world.ledger.at(sandbox.now_us(), MAIN, "SPOT")["USDT"]
+    assert true - held in openings
+
+
+def test_the_process_writes_a_home_to_begin_with(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "recon_pipeline.sandbox.binance",
+        "--seed",
+        "2",
+        "--port",
+        "0",
+        "--home",
+        str(tmp_path),
+    ]
+    with subprocess.Popen([*command, "--faults", "all"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        told = httpx.get(f"{url}/sandbox/manifest").json()
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert json.loads((tmp_path / "manifest.json").read_text()) == told
+    assert told["effects"]
+    assert (tmp_path / "credentials.env").stat().st_mode & 0o077 == 0
+    assert yaml.safe_load((tmp_path / "recon.yaml").read_text())["venues"]["binance"]["sandbox"] == url

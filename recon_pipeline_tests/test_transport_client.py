@@ -475,9 +475,9 @@ def test_many_failures_make_all_wait_and_a_probe_lets_all_go_on(database: str, t
         venue.standing = ill
         limits = Limits(failures=3, pause=timedelta(seconds=10))
 
-        def ask(_: int) -> int:
+        def ask(number: int) -> int:
             with clock.working():
-                return client.ask(TRADES, {}, MAIN).status
+                return client.ask(TRADES if number % 2 else SNAPSHOT, {}, MAIN).status
 
         with (
             client_of(venue, database, tmp_path, clock, breaker_limits=limits) as (client, _),
@@ -494,7 +494,7 @@ def test_a_host_that_fails_for_long_fails_at_once_but_for_probes(scene: Scene) -
     start, failed = scene.clock.now(), list[NetworkError]()
     while not any(isinstance(each, VenueUnreachable) for each in failed):
         with pytest.raises(NetworkError) as caught:
-            scene.client.ask(TRADES, {}, MAIN)
+            scene.client.ask(TRADES if len(failed) % 2 else SNAPSHOT, {}, MAIN)
         failed.append(caught.value)
     assert scene.elapsed(start) < 900
     asked = len(scene.venue.requests)
@@ -503,6 +503,18 @@ def test_a_host_that_fails_for_long_fails_at_once_but_for_probes(scene: Scene) -
     assert len(scene.venue.requests) == asked
     scene.venue.standing = Reply()
     scene.clock.sleep(600)
+    assert scene.client.ask(TRADES, {}, MAIN).status == 200
+
+
+def test_one_endpoint_that_is_not_well_stops_no_other(scene: Scene) -> None:
+    def ill(request: Request) -> Reply:
+        return Reply(500 if request.target.startswith(SNAPSHOT.path) else 200)
+
+    scene.venue.standing = ill
+    for _ in range(3):
+        with pytest.raises(NetworkError) as caught:
+            scene.client.ask(SNAPSHOT, {}, MAIN)
+        assert not isinstance(caught.value, VenueUnreachable)
     assert scene.client.ask(TRADES, {}, MAIN).status == 200
 
 

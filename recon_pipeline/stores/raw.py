@@ -155,6 +155,19 @@ class RawStore:
         with self._transaction("reading raw records") as opened:
             return list(opened.execute(query, given))
 
+    def symbols_named(self, account: str, streams: Sequence[str]) -> list[tuple[str, str]]:
+        """The markets that the records of these streams name, each as (stream, symbol)."""
+        with self._transaction("reading which markets are named") as opened:
+            rows = opened.execute(
+                sa.text(
+                    "SELECT DISTINCT stream, content ->> 'symbol' AS symbol FROM recon.raw_records"
+                    " WHERE venue = :venue AND account = :account AND stream = ANY(:streams)"
+                    " AND coalesce(content ->> 'symbol', '') <> '' ORDER BY 1, 2"
+                ),
+                {"venue": self._venue, "account": account, "streams": list(streams)},
+            )
+            return [(row.stream, row.symbol) for row in rows]
+
     def versions(self, stream: str) -> list[sa.Row[Any]]:
         """Every version of a stream's records, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:
@@ -250,24 +263,26 @@ class RawStore:
 
 
 def _one_version_each(told: Sequence[Told]) -> list[str]:
-    """The rows as JSON, one for each key: told twice in one read with different content, it is doubted."""
+    """The rows as JSON, one for each key. Told twice in one read with different content, it is doubted; told by two
+    calls with the same content, it is told once."""
     by_key: dict[str, dict[str, Told]] = {}
     for record in told:
-        by_key.setdefault(record.key, {}).setdefault(record.digest, record)
+        by_key.setdefault(record.key, {})[record.digest] = record
     rows = []
     for key, versions in by_key.items():
-        for digest in sorted(versions)[:1]:
-            record = versions[digest]
-            row = {
-                "record_key": key,
-                "call": dict(record.call),
-                "content": dict(record.content),
-                "digest": digest if len(versions) == 1 else digest_of_json(sorted(versions)),
-                "instant": record.instant.isoformat() if record.instant else None,
-                "response_id": record.response_id,
-                "is_doubted": len(versions) > 1,
-            }
-            rows.append(canonical_json(row))
+        first = min(versions)
+        record = versions[first]
+        is_doubted = any(dict(other.content) != dict(record.content) for other in versions.values())
+        row = {
+            "record_key": key,
+            "call": dict(record.call),
+            "content": dict(record.content),
+            "digest": digest_of_json(sorted(versions)) if is_doubted else first,
+            "instant": record.instant.isoformat() if record.instant else None,
+            "response_id": record.response_id,
+            "is_doubted": is_doubted,
+        }
+        rows.append(canonical_json(row))
     return rows
 
 

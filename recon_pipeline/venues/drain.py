@@ -65,13 +65,21 @@ class Drain:
     def _pages(self, call: Call, asked: Params) -> None:
         paging = self._stream.paging
         known: set[str] = set()
+        last_id = 0
         for number in range(PAGES_MAX):
-            place: Params = []
-            if paging.page_param:
-                place = [(paging.page_param, str(number + 1 if paging.kind == "page" else number * paging.size))]
-            rows = self._page(call, [*asked, *place], known)
+            if paging.kind == "from_id":
+                # ids and times cannot be asked for together: the span begins it, the ids go on
+                params = [(str(paging.page_param), str(last_id + 1))] if number else asked
+            elif paging.page_param:
+                place = str(number + 1 if paging.kind == "page" else number * paging.size)
+                params = [*asked, (paging.page_param, place)]
+            else:
+                params = asked
+            rows = self._page(call, params, known)
             if paging.kind == "none" or len(rows) < paging.size:
                 return
+            if paging.kind == "from_id":
+                last_id = max(int(row[paging.id_field]) for row in rows)
         raise WindowTooFull(
             f"more than {PAGES_MAX} pages of {self._stream.name}",
             where=str(self._stream.endpoint),

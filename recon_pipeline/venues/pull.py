@@ -122,7 +122,8 @@ class Puller:
         covers = self._covers(stream, facts)
         now = self._now()
         if not stream.calls(facts):
-            self._raw.mark(facts.email, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
+            for each in covers:
+                self._raw.mark(each, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
             return 0
         new = 0
         days = self._within_retention(stream, covers, days, now)

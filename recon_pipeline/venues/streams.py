@@ -57,6 +57,8 @@ class Paging:
     size_param: str | None = None
     page_param: str | None = None
     """For page: counted from 1. For offset: records to skip. For from_id: the first id wanted, inclusive."""
+    id_field: str = "id"
+    """For from_id: the field of a record that holds its id."""
 
 
 @dataclass(frozen=True)

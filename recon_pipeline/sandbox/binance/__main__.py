@@ -6,13 +6,16 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recon_pipeline.sandbox.binance.faults import FAULTS
 from recon_pipeline.sandbox.binance.home import write_home
+from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.server import serve
+from recon_pipeline.sandbox.binance.trouble import NAMES
 from recon_pipeline.sandbox.binance.world import DOUBTS, FIRST_DAY, make_world
 
 
@@ -21,12 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     world = make_world(
         options.seed, start=options.start or _first_day(options), days=options.days, subs=options.subs,
-        doubts=dict(pair.split("=", 1) for pair in options.doubt),
+        doubts=dict(pair.split("=", 1) for pair in options.doubt), faults=_named(options.faults, FAULTS),
+        transport=_named(options.transport, NAMES),
     )  # fmt: skip
     at_us = int(options.at.timestamp() * 1_000_000) if options.at else None
     with serve(world, clock=options.clock, at_us=at_us, port=options.port) as sandbox:
         if options.home is not None:
-            write_home(options.home, world, sandbox.url, {"faults": []})
+            write_home(options.home, world, sandbox.url, manifest(world))
         sys.stdout.write(f"{sandbox.url}\n")
         sys.stdout.flush()
         _wait()
@@ -60,7 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", type=_instant, help="the simulated clock begins here (default: with the first day)")
     parser.add_argument("--home", type=Path, help="write credentials.env, recon.yaml and manifest.json here")
     parser.add_argument("--doubt", action="append", default=[], metavar="NAME=VALUE", help=", ".join(DOUBTS))
+    parser.add_argument("--faults", default="", help=f"all, or some between commas: {', '.join(FAULTS)}")
+    parser.add_argument("--transport", default="", help=f"all, or some between commas: {', '.join(NAMES)}")
     return parser
+
+
+def _named(text: str, every: Collection[str]) -> tuple[str, ...]:
+    """Names between commas; `all` for all of them."""
+    return tuple(every) if text == "all" else tuple(name for name in text.split(",") if name)
 
 
 def _instant(text: str) -> datetime:

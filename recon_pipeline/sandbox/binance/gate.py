@@ -11,10 +11,16 @@ from recon_pipeline.sandbox.binance.api.call import SIGNING, Call
 from recon_pipeline.sandbox.binance.api.keys import Doorman, read_params
 from recon_pipeline.sandbox.binance.api.served import Served
 from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
+from recon_pipeline.sandbox.binance.book import Move, Record
+from recon_pipeline.sandbox.binance.life import transfers
 from recon_pipeline.sandbox.binance.limits import Meter
+from recon_pipeline.sandbox.binance.money import plain
+from recon_pipeline.sandbox.binance.plants import Outage, Race
+from recon_pipeline.sandbox.binance.trouble import Trouble
 from recon_pipeline.sandbox.binance.wire import encode
 from recon_pipeline.sandbox.binance.world import World
 
+RACE_US = 1_000_000
 _RAW_MOST, _RAW_SPAN_US = 300_000, 300_000_000
 
 
@@ -57,11 +63,20 @@ class Told:
     content_type: str = "application/json;charset=UTF-8"
 
 
+class Nonsense(Exception):  # noqa: N818 - the name says what comes
+    """In place of an answer comes something that is none."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(outage.path)
+        self.outage = outage
+
+
 class Gate:
     """Answers requests from a world, as its clock stands."""
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.trouble = Trouble(world.seed, world.transport)
         self.doorman = Doorman(world)
         self.meter = Meter()
         self.log: list[Logged] = []
@@ -82,9 +97,21 @@ class Gate:
         headers: dict[str, str] = {}
         try:
             return Told(200, encode(self._answer(served, asked, now_us, entry, headers)), headers)
+        except Nonsense as nonsense:
+            entry["fault"], entry["status"] = "outage", nonsense.outage.status
+            return Told(nonsense.outage.status, nonsense.outage.body, headers, nonsense.outage.content_type)
         except refusals.Refusal as refusal:
+            if refusal.status == 429 and "zero_retry_after" in self.world.transport:
+                refusal.retry_after_s = 0
             entry["status"], entry["code"] = refusal.status, refusal.code
             return refused(refusal, headers)
+
+    def fail(self, asked: Asked, now_us: int, fault: str, status: int) -> None:
+        """Note a request that never came to an answer."""
+        self.log.append({
+            "at_us": now_us, "account": None, "ip": asked.ip, "method": asked.method, "path": asked.path,
+            "params": {}, "weight": 0, "used": 0, "bucket": "", "status": status, "code": None, "fault": fault,
+        })  # fmt: skip
 
     def _answer(self, served: Served, asked: Asked, now_us: int, entry: Logged, headers: dict[str, str]) -> Any:
         self._check_ban(served, asked.ip, now_us)
@@ -99,8 +126,34 @@ class Gate:
         if account is not None:
             _check_rights(served, account)
         _check_names(served, params)
+        outage = self.world.plants.outage(entry["account"], served.path, now_us)
+        if outage is not None:
+            raise Nonsense(outage)
         kind = self.doorman.key(asked.key).kind if account is not None and asked.key else "good"
-        return served.answer(Call(self.world, served.path, entry["params"], now_us, account, kind))
+        told_us = now_us + (self.trouble.skew_us(now_us) if served.path.endswith("/time") else 0)
+        return served.answer(Call(self.world, served.path, entry["params"], told_us, account, kind))
+
+    def race(self, asked: Asked, now_us: int) -> Race | None:
+        """The race that this read sets off, if any."""
+        account = self.doorman.owner(asked.key)
+        return self.world.plants.race(account, asked.path, now_us) if account is not None else None
+
+    def run_race(self, race: Race, now_us: int) -> None:
+        """Money goes to the spot wallet and comes back, within a second after now."""
+        race.is_over = True
+        code = next(code for code, (wallet, _, _) in transfers.CODES.items() if wallet == race.wallet)
+        for number, sign in enumerate((-1, 1)):
+            at_us = now_us + RACE_US // 4 * (number + 1)
+            tran_id = 99_000_000_000 + at_us // 1000 % 1_000_000_000
+            for wallet, amount in ((race.wallet, race.amount * sign), ("SPOT", -race.amount * sign)):
+                reason = f"transfer {tran_id}"
+                self.world.ledger.post(Move(at_us, race.account, wallet, race.asset, amount, "balance", reason))
+            record = Record(at_us // 1000, 0)
+            record.change(at_us, {
+                "asset": race.asset, "amount": plain(race.amount), "status": "CONFIRMED", "tranId": tran_id,
+                "type": f"{code}_MAIN" if sign < 0 else f"MAIN_{code}", "timestamp": at_us // 1000,
+            })  # fmt: skip
+            self.world.archive.add(race.account, transfers.PATH, record)
 
     def _check_ban(self, served: Served, ip: str, now_us: int) -> None:
         until_us = self.meter.banned_until(served.bucket.name, ip, now_us)
@@ -122,7 +175,8 @@ class Gate:
     def _let_in(self, served: Served, asked: Asked, params: dict[str, str], now_us: int, entry: Logged) -> Account:
         account = self.doorman.admit(asked.key, asked.ip, now_us)
         entry["account"] = account.email
-        self.doorman.check(asked.key or "", params, asked.query, asked.body, now_us)
+        skewed_us = now_us + self.trouble.skew_us(now_us)
+        self.doorman.check(asked.key or "", params, asked.query, asked.body, skewed_us)
         return account
 
 

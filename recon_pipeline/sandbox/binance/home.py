@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recon_pipeline.sandbox.binance.accounts import Account
+from recon_pipeline.sandbox.binance.accounts import MAIN, Account
+from recon_pipeline.sandbox.binance.life.income import MINER
 from recon_pipeline.sandbox.binance.world import World
 
 
@@ -21,8 +22,8 @@ def environment(world: World) -> dict[str, str]:
     variables = {}
     for account in world.accounts.values():
         name = credential_name(account).upper()
-        variables[f"{name}_KEY"] = account.keys["good"].key
-        variables[f"{name}_SECRET"] = account.keys["good"].secret
+        key = world.key(account.email)
+        variables[f"{name}_KEY"], variables[f"{name}_SECRET"] = key.key, key.secret
     return variables
 
 
@@ -31,7 +32,8 @@ def recon_yaml(world: World, url: str) -> str:
     lines = ["# A simulated Binance. The keys are in credentials.env.", f"start: {world.days[0]}", "venues:"]
     lines += ["  binance:", "    kind: binance", f"    sandbox: {url}", "    accounts:"]
     for account in world.accounts.values():
-        lines.append(f"      {account.email}: {{credentials: {credential_name(account)}}}")
+        own = f', mining_users: ["sha256:{MINER}"]' if account.email == MAIN else ""
+        lines.append(f"      {account.email}: {{credentials: {credential_name(account)}{own}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,10 +19,17 @@ from starlette.routing import Route
 
 from recon_pipeline.sandbox.binance.accounts import Key
 from recon_pipeline.sandbox.binance.clock import Clock, LiveClock, SimulatedClock
-from recon_pipeline.sandbox.binance.gate import Asked, Gate
+from recon_pipeline.sandbox.binance.gate import RACE_US, Asked, Gate
+from recon_pipeline.sandbox.binance.home import environment, recon_yaml
+from recon_pipeline.sandbox.binance.manifest import manifest
+from recon_pipeline.sandbox.binance.mishaps import befall, spoil
+from recon_pipeline.sandbox.binance.plants import Race
+from recon_pipeline.sandbox.binance.statement import statement
+from recon_pipeline.sandbox.binance.trouble import BEFORE
 from recon_pipeline.sandbox.binance.truth import truth
 from recon_pipeline.sandbox.binance.world import World
 
+HANG_S = 20.0
 ClockKind = Literal["live", "simulated"]
 _REAP_S = 0.5
 
@@ -33,6 +41,9 @@ class Site:
         self.world = world
         self.clock = clock
         self.gate = Gate(world)
+        self.hang_s = HANG_S
+        """How long an answer that never comes is waited for, in real seconds."""
+        self._pages: dict[tuple[str, str], bytes] = {}
 
     def app(self) -> Starlette:
         """What the HTTP server runs."""
@@ -42,6 +53,7 @@ class Site:
             Route("/sandbox/log", self.tell_log),
             Route("/sandbox/truth", self.tell_truth),
             Route("/sandbox/manifest", self.tell_manifest),
+            Route("/sandbox/statement", self.tell_statement),
             Route("/sandbox/revoke", self.revoke, methods=["POST"]),
             Route("/{path:path}", self.tell_venue, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
@@ -59,14 +71,38 @@ class Site:
             self.clock.drop_silent()
 
     async def tell_venue(self, request: Request) -> Response:
-        """The venue's own endpoints."""
+        """The venue's own endpoints, and whatever befalls their answers."""
         self._hear(request)
         asked = Asked(
             request.method, request.url.path, request.url.query.encode("ascii", "replace"), await request.body(),
             request.client.host if request.client else "", request.headers.get("x-mbx-apikey"),
         )  # fmt: skip
-        told = self.gate.tell(asked, self.clock.now_us())
+        now_us = self.clock.now_us()
+        params = dict(parse_qsl((asked.query + b"&" + asked.body).decode("ascii", "replace")))
+        fault = self.gate.trouble.hit(asked.path, asked.key or asked.ip, params)
+        if fault is not None and fault in BEFORE:
+            spoiled = await befall(request, self.gate, asked, fault=fault, now_us=now_us, hang_s=self.hang_s)
+            if spoiled is not None:
+                return spoiled
+        race = self.gate.race(asked, now_us)
+        told = self.gate.tell(asked, now_us)
+        if race is not None:
+            await self._run(race)
+        place = (asked.path, asked.key or asked.ip)
+        if fault is not None and told.status == 200:
+            self.gate.log[-1]["fault"] = fault
+            return spoil(told, fault, self._pages.get(place))
+        if told.status == 200 and self.world.transport:
+            self._pages[place] = told.body
         return Response(told.body, told.status, told.headers, told.content_type)
+
+    async def _run(self, race: Race) -> None:
+        """Money goes and comes back; the answer that was already made took that long."""
+        self.gate.run_race(race, self.clock.now_us())
+        if isinstance(self.clock, SimulatedClock):
+            self.clock.spend(RACE_US)
+        else:
+            await asyncio.sleep(RACE_US / 1_000_000)
 
     def _hear(self, request: Request) -> None:
         worker = request.headers.get("x-sandbox-worker")
@@ -112,7 +148,12 @@ class Site:
 
     async def tell_manifest(self, request: Request) -> Response:
         """What is wrong in this world, and every row that must say so."""
-        return JSONResponse({"faults": []})
+        return JSONResponse(manifest(self.world))
+
+    async def tell_statement(self, request: Request) -> Response:
+        """What a user would download from the venue's site for an account (`?email=`), so far: CSV."""
+        text = statement(self.world, request.query_params["email"], self.clock.now_us())
+        return Response(text, media_type="text/csv")
 
     async def revoke(self, request: Request) -> Response:
         """Take a key away, from now on: `{"key": …}`."""
@@ -150,8 +191,18 @@ class Sandbox:
 
     @property
     def credentials(self) -> Mapping[str, Key]:
-        """The good key of every account, by e-mail."""
-        return {email: account.keys["good"] for email, account in self.world.accounts.items()}
+        """The key of every account, by e-mail: good, unless the world was made with another."""
+        return {email: self.world.key(email) for email in self.world.accounts}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The credentials as environment variables: BINANCE_MAIN_KEY, BINANCE_MAIN_SECRET, …"""
+        return environment(self.world)
+
+    @property
+    def recon_yaml(self) -> str:
+        """A recon.yaml that reconciles every account of the sandbox."""
+        return recon_yaml(self.world, self.url)
 
     def key(self, email: str, kind: str) -> Key:
         """A key that is wrong in some way: revoked, wrong_ip, no_reading, trading, withdrawing."""
@@ -176,11 +227,17 @@ def make_clock(world: World, kind: ClockKind, at_us: int | None = None) -> Clock
 
 @contextlib.contextmanager
 def serve(
-    world: World, *, clock: ClockKind = "simulated", at_us: int | None = None, port: int = 0
+    world: World,
+    *,
+    clock: ClockKind = "simulated",
+    at_us: int | None = None,
+    port: int = 0,
+    hang_s: float = HANG_S,
 ) -> Iterator[Sandbox]:
     """A sandbox on the loopback, in a thread of its own, until the block ends."""
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
     site = Site(world, make_clock(world, clock, at_us))
+    site.hang_s = hang_s
     server = make_server(site)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
-from recon_pipeline.sandbox.binance.accounts import Account, make_accounts
+from recon_pipeline.sandbox.binance.accounts import Account, Key, make_accounts
 from recon_pipeline.sandbox.binance.book import Archive, Ledger
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life import (
@@ -29,6 +29,7 @@ from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.market import Market
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, MINUTE_MS, day_ms
 from recon_pipeline.sandbox.binance.money import ZERO, floor8
+from recon_pipeline.sandbox.binance.plants import Plants
 
 DOUBTS = {
     "snapshot_as_of": ("end_of_day", "as_stamped"),
@@ -46,6 +47,10 @@ BUSINESS = {
     "staking": staking, "fiat": fiat, "loans": loans, "margin": margin, "derivatives": derivatives, "orders": orders,
 }  # fmt: skip
 """What happens in a world, kind by kind; any of it can be left out."""
+_MARKETS = {
+    spot.PATH: "spot", orders.ALLOCATIONS: "spot", margin.TRADES: "margin", "/fapi/v1/userTrades": "futures",
+    "/dapi/v1/userTrades": "futures",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,17 @@ class World:
     ledger: Ledger
     archive: Archive
     dice: Dice = field(repr=False)
-    _volumes: dict[str, dict[int, Decimal]] = field(default_factory=dict, repr=False)
+    plants: Plants = field(default_factory=Plants, repr=False)
+    """What is wrong here."""
+    transport: tuple[str, ...] = ()
+    """What goes wrong on the way, by name (trouble.py)."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The accounts whose key is not good, and what is wrong with it (accounts.KINDS)."""
+    _volumes: dict[str, dict[tuple[str, int], Decimal]] = field(default_factory=dict, repr=False)
+
+    def key(self, email: str) -> Key:
+        """The key that a user of this world has for an account."""
+        return self.accounts[email].keys[self.keys.get(email, "good")]
 
     @property
     def first_ms(self) -> int:
@@ -72,22 +87,29 @@ class World:
         """The end of the last day."""
         return day_ms(self.days[-1] + timedelta(days=1))
 
-    def volume(self, email: str, day: int) -> Decimal:
-        """What an account traded on spot on a day (counted from the epoch), in BTC."""
+    def volume(self, email: str, market: str, day: int) -> Decimal:
+        """What an account traded on spot, margin or futures on a day (counted from the epoch), in BTC."""
         if email not in self._volumes:
             self._volumes[email] = self._count_volumes(email)
-        return self._volumes[email].get(day, ZERO)
+        return self._volumes[email].get((market, day), ZERO)
 
-    def _count_volumes(self, email: str) -> dict[int, Decimal]:
-        volumes: defaultdict[int, Decimal] = defaultdict(Decimal)
-        for symbol in self.market.symbols.values():
-            for record in self.archive.all(email, f"{spot.PATH} {symbol.name}"):
-                worth = Decimal((record.versions[0][1] or {})["quoteQty"]) * self.market.usd(symbol.quote, record.at_ms)
-                volumes[record.at_ms // DAY_MS] += floor8(worth / self.market.usd("BTC", record.at_ms))
+    def _count_volumes(self, email: str) -> dict[tuple[str, int], Decimal]:
+        volumes: defaultdict[tuple[str, int], Decimal] = defaultdict(Decimal)
+        for account, name, records in self.archive.lists():
+            market = _MARKETS.get(name.split()[0])
+            for record in records if account == email and market is not None else ():
+                told = record.versions[0][1] or {}
+                worth = Decimal(told.get("quoteQty") or Decimal(told["qty"]) * Decimal(told["price"]))
+                quote = self.market.symbols[told["symbol"]].quote if told["symbol"] in self.market.symbols else "USDT"
+                usd = worth * self.market.usd(quote, record.at_ms)
+                volumes[market or "", record.at_ms // DAY_MS] += floor8(usd / self.market.usd("BTC", record.at_ms))
         return volumes
 
     def snapshot_ms(self, email: str, kind: str, day: date) -> int:
         """When the account's snapshot of a day is published: within hours, now and then most of a day later."""
+        fault = self.plants.snapshots.get((email, kind, day))
+        if fault is not None and fault.published_ms is not None:
+            return fault.published_ms
         dice = self.dice.fork("lag", email, kind, day)
         return day_ms(day + timedelta(days=1)) + dice.between(20 * MINUTE_MS, (20 if dice.chance(10) else 3) * HOUR_MS)
 
@@ -100,11 +122,18 @@ def make_world(
     subs: int = 3,
     doubts: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    faults: Collection[str] = (),
+    transport: Collection[str] = (),
+    keys: Mapping[str, str] | None = None,
 ) -> World:
     """The world of a seed: the same arguments give the same world, to the last byte of every answer.
 
     `without` leaves out kinds of business (BUSINESS names them): a world of spot alone shows a difference sooner.
+    `faults` are planted by name (faults.FAULTS; a name given twice is planted twice), `transport` troubles the way of
+    the answers (trouble.NAMES), `keys` gives an account a key of another kind than `good` (accounts.KINDS).
     """
+    from recon_pipeline.sandbox.binance.faults import plant  # it needs a world to plant in
+
     dice = Dice("world", seed)
     dates = tuple(start + timedelta(days=number) for number in range(days))
     accounts = make_accounts(seed, subs, day_ms(start))
@@ -118,4 +147,9 @@ def make_world(
         if name not in without:
             business.plan(scene)
     scene.run()
-    return World(seed, dates, chosen, accounts, market, scene.ledger, scene.archive, dice)
+    world = World(
+        seed=seed, days=dates, doubts=chosen, accounts=accounts, market=market, ledger=scene.ledger,
+        archive=scene.archive, dice=dice, transport=tuple(transport), keys=dict(keys or {}),
+    )  # fmt: skip
+    plant(world, faults, dice.fork("faults"))
+    return world

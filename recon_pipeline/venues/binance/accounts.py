@@ -10,6 +10,8 @@ from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
 SUB_ACCOUNTS = "sub_accounts"
+ISOLATED = "isolated_account"
+"""The capture that names the markets of isolated margin: each has a ledger that must be asked for by name."""
 EVERYBODY = ""
 """The account of what belongs to no account: the list of markets, and prices."""
 ALWAYS = frozenset({"spot", "earn"})
@@ -32,12 +34,15 @@ FAMILIES = {
 
 
 def facts_of(
-    api: ApiSettings, info: Mapping[str, Mapping[str, Any]], subs: Mapping[str, Iterable[str]]
+    api: ApiSettings,
+    info: Mapping[str, Mapping[str, Any]],
+    subs: Mapping[str, Iterable[str]],
+    isolated: Mapping[str, Iterable[str]],
 ) -> dict[str, AccountFacts]:
     """The accounts by e-mail: those of recon.yaml, and the sub-accounts that a main account's key named besides.
 
-    `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account. An account whose key
-    said nothing yet has only what every account has.
+    `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `isolated` the symbols
+    of isolated margin that captures found. An account whose key said nothing yet has only what every account has.
     """
     master_of = {sub: master for master, of_master in sorted(subs.items()) for sub in sorted(of_master)}
     facts = {}
@@ -45,6 +50,7 @@ def facts_of(
         settings = api.accounts.get(email)
         of_master = tuple(sorted(set(subs.get(email, ()))))
         extras = dict(settings.extras) if settings else {}
+        extras["isolated_symbols"] = tuple(sorted({*extras.get("isolated_symbols", ()), *isolated.get(email, ())}))
         keyless = tuple(sub for sub in of_master if sub not in api.accounts or not api.accounts[sub].credentials)
         facts[email] = AccountFacts(
             email=email,
@@ -66,3 +72,8 @@ def products(info: Mapping[str, Any]) -> frozenset[str]:
 def families(facts: AccountFacts) -> frozenset[str]:
     """The families of wallets that the account has."""
     return frozenset(family for product in facts.products for family in FAMILIES[product])
+
+
+def isolated_symbols(capture: Mapping[str, Any]) -> set[str]:
+    """The markets of isolated margin that a capture lists."""
+    return {str(row["symbol"]) for row in capture.get("rows", ()) if "symbol" in row}

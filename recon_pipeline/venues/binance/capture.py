@@ -16,7 +16,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Told, exact
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.pulling import Pull, is_not_there
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -74,8 +74,8 @@ class Capture:
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
             with self.pull.told_of(facts.email, group.name):
-                self._take(facts.email, group, day)
-                made.append(group.name)
+                if self._take(facts, group, day):
+                    made.append(group.name)
 
         self.pull.each(work, take)
         return len(made)
@@ -94,18 +94,25 @@ class Capture:
             for (account, subject, _), streams in parts.items()
         }
 
-    def _take(self, email: str, group: Group, day: date) -> None:
+    def _take(self, facts: AccountFacts, group: Group, day: date) -> bool:
+        """One capture; false if the account does not have the product."""
+        email = facts.email
         ask = self.pull.ask_live(email)
         before, started, ended = None, self.pull.clock.now(), self.pull.clock.now()
         for _ in range(READS_MAX):
             begun = self.pull.clock.now()
-            told = self._read(group, ask)
+            try:
+                told = self._read(group, ask)
+            except (AccountNotThere, ProductNotEnabled) as error:
+                if is_not_there(error, group.streams[0][0], facts):
+                    return False
+                raise
             now = self.pull.clock.now()
             if before is not None and self._same(email, before, told, ended, day):
                 if now - midnight(day + ONE_DAY) >= CLOSES_UNTIL:
                     break
                 self._keep(email, before, day, (started, ended, now))
-                return
+                return True
             before, started, ended = told, begun, now
         raise NeverAtRest(
             f"no two consecutive reads of {group.name} agreed",

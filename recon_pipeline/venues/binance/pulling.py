@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, Told
+from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
 from recon_pipeline.stores.reviews import Problem, record_problem
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
@@ -29,7 +29,14 @@ from recon_pipeline.transport.errors import (
     VenueError,
 )
 from recon_pipeline.venues.binance import endpoints as e
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of
+from recon_pipeline.venues.binance.accounts import (
+    ACCOUNT_INFO,
+    EVERYBODY,
+    ISOLATED,
+    SUB_ACCOUNTS,
+    facts_of,
+    isolated_symbols,
+)
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.drain import Ask, Params
@@ -105,7 +112,10 @@ class Pull:
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
-        return facts_of(self.api, info, subs)
+        isolated: dict[str, set[str]] = {}
+        for row in self.raw.records([ISOLATED]):
+            isolated.setdefault(row.account, set()).update(isolated_symbols(exact(row.content)))
+        return facts_of(self.api, info, subs, isolated)
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
@@ -155,21 +165,31 @@ class Pull:
         ask = self.ask_as(facts.email)
         puller = Puller(self.raw, ledger, self.clock.now, self.asked.check)
         self.asked.say(f"pulling {facts.email}")
-        snapshots_first = sorted(_asked_by_day(facts), key=lambda stream: stream.role != "snapshot")
         try:
-            for stream in snapshots_first:
-                first, last = self._days(stream)
-                with self.told_of(facts.email, stream.name, stream, facts):
-                    puller.pull(stream, facts, ask, first, last)
+            for role in ("snapshot", "flow", "detail"):
+                # which markets are asked for detail is known from the ledgers
+                of_role = self._with_named_markets(facts) if role == "detail" else facts
+                for stream in _asked_by_day(facts, role):
+                    first, last = self._days(stream)
+                    with self.told_of(facts.email, stream.name, stream, facts):
+                        puller.pull(stream, of_role, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
+        """The account with the markets that its ledgers name, each as product:symbol."""
+        named = [f"{_LEDGERS[stream]}:{name}" for stream, name in self.raw.symbols_named(facts.email, list(_LEDGERS))]
+        asked = sorted({*facts.extras.get("detail_symbols", ()), *named})
+        return replace(facts, extras={**facts.extras, "detail_symbols": asked})
 
     def _days(self, stream: Stream) -> tuple[date, date]:
         """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and
         of what may be credited later than the venue files it under, those that may still have been open."""
         first, last = self.asked.days[0], self.asked.days[-1]
-        earlier = START_DAYS if stream.role == "snapshot" else max(stream.horizon_days, START_DAYS)
-        return first - timedelta(days=earlier), last
+        if stream.role == "snapshot":
+            return first - timedelta(days=START_DAYS), last
+        # a capture that closes a day is taken in the first hours of the next
+        return first - timedelta(days=max(stream.horizon_days, START_DAYS)), last + ONE_DAY
 
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
         """Every stream of an account that cannot be asked has a hole."""
@@ -269,7 +289,7 @@ class Pull:
         try:
             yield
         except ReconError as error:
-            if stream is not None and facts is not None and _is_not_there(error, stream, facts):
+            if stream is not None and facts is not None and is_not_there(error, stream, facts):
                 not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
                 first, last = self._days(stream)
                 days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
@@ -321,23 +341,34 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
     )
 
 
-def _asked_by_day(facts: AccountFacts) -> list[Stream]:
+_LEDGERS = {
+    "margin_capital_flow": "margin",
+    "futures_income": "futures",
+    "futures_coin_income": "futures_coin",
+    "option_bills": "option",
+}
+"""Ledgers that name markets, and of which product."""
+
+
+def _asked_by_day(facts: AccountFacts, role: str) -> list[Stream]:
     """The streams that are asked for whole days: not captures, which tell of the present, and not what is asked market
     by market. What only a main account's key may ask is asked once, for the whole family."""
     return [
         stream
         for stream in STREAMS
-        if stream.role in ("flow", "snapshot", "detail")
-        and stream.name not in BY_MARKET
-        and (stream.asked_with == "own" or facts.master is None)
+        if stream.role == role and stream.name not in BY_MARKET and (stream.asked_with == "own" or facts.master is None)
     ]
 
 
 BY_MARKET = frozenset({"spot_trades", "allocations"})
 
 
-def _is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
-    """Whether the venue says that the account does not have the product at all, and its account info agrees."""
+def is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+    """Whether the venue says that the account does not have the product at all, and its account info agrees.
+
+    The account info tells of futures as of one product; those margined in coins may not be opened for all that.
+    """
     if isinstance(error, AccountNotThere):
         return True
-    return isinstance(error, ProductNotEnabled) and stream.product not in facts.products
+    is_certain = stream.product in facts.products and stream.product != "futures_coin"
+    return isinstance(error, ProductNotEnabled) and not is_certain

@@ -17,7 +17,15 @@ from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import RawStore, exact
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, EVERYBODY, SUB_ACCOUNTS, facts_of, families
+from recon_pipeline.venues.binance.accounts import (
+    ACCOUNT_INFO,
+    EVERYBODY,
+    ISOLATED,
+    SUB_ACCOUNTS,
+    facts_of,
+    families,
+    isolated_symbols,
+)
 from recon_pipeline.venues.binance.capture import races
 from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
@@ -40,6 +48,7 @@ class Told:
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
     markets: Mapping[str, tuple[str, str]]
+    isolated: Mapping[str, set[str]]
 
 
 def told_by(raw: RawStore) -> Told:
@@ -47,6 +56,7 @@ def told_by(raw: RawStore) -> Told:
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     markets = {}
+    isolated: dict[str, set[str]] = defaultdict(set)
     for row in raw.records():
         content = exact(row.content)
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
@@ -60,13 +70,16 @@ def told_by(raw: RawStore) -> Told:
             markets[row.key] = (str(content.get("baseAsset")), str(content.get("quoteAsset")))
         elif row.stream in _KNOWN:
             records.append(record)
-    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets)
+            if row.stream == ISOLATED:
+                isolated[row.account] |= isolated_symbols(content)
+    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, isolated)
 
 
 def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
     """Every record mapped and validated, with the ledger as coverage."""
     told, mapped = mapped_by(api, raw)
     raced = without_races(mapped, told.records)
+    doubted = [row for record in told.doubted for row in _doubted_rows(record)]
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
@@ -86,7 +99,7 @@ def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: 
     return Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
-        quarantine=_quarantine(validated, mapped, [*raced, *map(_doubted_row, told.doubted)]),
+        quarantine=_quarantine(validated, mapped, [*raced, *doubted]),
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
@@ -104,7 +117,7 @@ def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:
     """What the mapping has to know beside the records."""
-    facts = facts_of(api, told.info, told.subs)
+    facts = facts_of(api, told.info, told.subs, told.isolated)
     return MappingContext(
         accounts=facts,
         symbols=told.markets,
@@ -122,7 +135,7 @@ def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> Ma
 def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
     """The accounts as the venue last described them."""
     told = told_by(raw)
-    return facts_of(api, told.info, told.subs)
+    return facts_of(api, told.info, told.subs, told.isolated)
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
@@ -210,23 +223,26 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_row(record: RawRecord) -> Mapping[str, Any]:
-    """What one read told in two ways: a flow may be of any wallet of the account, a balance is of its stream's."""
+def _doubted_rows(record: RawRecord) -> list[Mapping[str, Any]]:
+    """What one read told in two ways, for each wallet that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
-    is_balance = stream.role in ("snapshot", "capture")
+    if stream.role not in ("flow", "snapshot", "capture"):
+        return []
+    is_flow = stream.role == "flow"
     asset = record.content.get("coin") or record.content.get("asset")
     instant = stream.instant(record.content)
-    return {
-        "frame": "balances" if is_balance else "transfers",
+    row = {
+        "frame": "transfers" if is_flow else "balances",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
         "account": record.account,
-        "wallet": stream.wallets[0] if is_balance else None,
-        "asset": asset if isinstance(asset, str) and not is_balance else None,
+        "asset": asset if isinstance(asset, str) and is_flow else None,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
     }
+    # a family of several wallets, such as isolated margin, names none of them
+    return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]

@@ -25,13 +25,15 @@ from recon_pipeline.venues.binance.discovery import (
 )
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.drain import Ask, PageRepeated
+from recon_pipeline.venues.drain import ONE_MS, Ask, Drain, PageRepeated
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
 TRADES = BY_NAME["spot_trades"]
 ALLOCATIONS = BY_NAME["allocations"]
+ORDERS = BY_NAME["spot_orders"]
+PREVENTED = BY_NAME["prevented_matches"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
@@ -59,6 +61,8 @@ class Trades:
             asked = self._round(accounts, unexplained(found), is_first=round_ == 0)
             if not asked:
                 break
+            found = self.left_over()
+        if self._prevented(accounts, found):
             found = self.left_over()
         self._rotate(accounts)
         self._note_purged(accounts)
@@ -194,6 +198,48 @@ class Trades:
                 begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
                 gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
                 self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
+
+    # -- transfers between accounts in place of self-trades
+
+    def _prevented(self, accounts: Iterable[str], found: Residuals) -> int:
+        """Ask for prevented matches where both assets of a market stay unexplained; how many were new.
+
+        They are told order by order, and only the list of orders says which orders ended in one.
+        """
+        markets, counts = self._markets(), []
+        work = [
+            (email, market, day)
+            for email in accounts
+            for (account, wallet, day), assets in found.items()
+            if (account, wallet) == (email, WALLET)
+            for market in markets
+            if market.base in assets and market.quote in assets
+        ]
+
+        def look(item: tuple[str, Market, date]) -> None:
+            email, market, day = item
+            ask = self.pull.ask_as(email)
+            with self.pull.told_of(email, PREVENTED.name, symbol=market.symbol):
+                counts.append(self._look_at_orders(email, ask, market, day))
+
+        self.pull.each(work, look)
+        return sum(counts)
+
+    def _look_at_orders(self, email: str, ask: Ask, market: Market, day: date) -> int:
+        call = {"symbol": market.symbol}
+        orders = Drain(ORDERS, ask)
+        orders.call(call, (midnight(day), midnight(day + ONE_DAY) - ONE_MS))
+        ended = [each for each in orders.told if each.content.get("status") == "EXPIRED_IN_MATCH"]
+        matches: list[Told] = []
+        for order in ended:
+            answer = ask(PREVENTED.endpoint, [*call.items(), ("orderId", str(order.content["orderId"]))])
+            rows = PREVENTED.rows(answer.json)
+            matches += [
+                Told(PREVENTED.key(call, row), call, row, PREVENTED.instant(row), answer.response_id) for row in rows
+            ]
+        now = self.pull.clock.now()
+        self.pull.raw.keep(email, ORDERS.name, ended, {}, now)
+        return self.pull.raw.keep(email, PREVENTED.name, matches, {}, now).new
 
     # -- days
 

@@ -247,14 +247,16 @@ def sub_statistics(call: Call) -> Answer:
     sub = find_sub(call)
     today = call.now_ms // DAY_MS
     days = range(max(today - 30, call.world.first_ms // DAY_MS), today)
+    volume = partial(call.world.volume, sub.email)
     rows = [
-        {"userId": sub.uid, "btc": number(call.world.volume(sub.email, day)), "btcFutures": 0, "btcMargin": 0,
-         "busd": 0, "busdFutures": 0, "busdMargin": 0, "date": day * DAY_MS}
+        {"userId": sub.uid, "btc": number(volume("spot", day)), "btcFutures": number(volume("futures", day)),
+         "btcMargin": number(volume("margin", day)), "busd": 0, "busdFutures": 0, "busdMargin": 0, "date": day * DAY_MS}
         for day in days
     ]  # fmt: skip
-    total = sum((call.world.volume(sub.email, day) for day in days), ZERO)
+    total = {market: sum((volume(market, day) for day in days), ZERO) for market in ("spot", "futures", "margin")}
     return {
-        "recent30BtcTotal": plain(total), "recent30BtcFuturesTotal": "0", "recent30BtcMarginTotal": "0",
+        "recent30BtcTotal": plain(total["spot"]), "recent30BtcFuturesTotal": plain(total["futures"]),
+        "recent30BtcMarginTotal": plain(total["margin"]),
         "recent30BusdTotal": "0", "recent30BusdFuturesTotal": "0", "recent30BusdMarginTotal": "0",
         "tradeInfoVos": rows,
     }  # fmt: skip

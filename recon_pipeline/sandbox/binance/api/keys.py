@@ -49,6 +49,11 @@ class Doorman:
             raise refusals.rejected_key()
         return self._accounts[key.email]
 
+    def owner(self, key_header: str | None) -> str | None:
+        """Whose key it is, whether or not it is good."""
+        key = self._keys.get(key_header or "")
+        return key.email if key else None
+
     def key(self, key_header: str) -> Key:
         """A key by its public part."""
         return self._keys[key_header]

@@ -34,6 +34,8 @@ class Listing:
     default_days: int | None = None
     """The span told when no times are sent; None: everything."""
     longest_days: int | None = None
+    is_longest_excluded: bool = False
+    """Whether a window of just that length is refused too."""
     too_long: Callable[[int], refusals.Refusal] = lambda days: refusals.more_than_hours(days * 24)
     retention_days: int | None = None
     page: str | None = "current"
@@ -70,12 +72,16 @@ class Listing:
         if start is not None and end is not None and start > end:
             raise refusals.Refusal(-1023, "Start time is greater than end time.")
         longest = self.longest_days
-        if longest is not None and None not in (start, end) and (end or 0) - (start or 0) > longest * DAY_MS:
-            raise self.too_long(longest)
+        if longest is not None and start is not None and end is not None:
+            self._check_span(end - start, longest)
         start, end = self._fill(start, end, call.now_ms)
         if self.retention_days is not None:
             start = max(start, call.now_ms - self.retention_days * DAY_MS)
         return start, end
+
+    def _check_span(self, span_ms: int, longest: int) -> None:
+        if span_ms > longest * DAY_MS or (self.is_longest_excluded and span_ms == longest * DAY_MS):
+            raise self.too_long(longest)
 
     def _fill(self, start: int | None, end: int | None, now_ms: int) -> tuple[int, int]:
         """The end that was not sent: a default span from the other one."""

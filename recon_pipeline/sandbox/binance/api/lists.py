@@ -36,7 +36,8 @@ def _too_long_earn(days: int) -> refusals.Refusal:
 # Deposits and withdrawals
 _CAPITAL = Listing(
     capital.DEPOSITS, page="offset", size="limit", size_default=1000, size_most=1000, default_days=90, longest_days=90,
-    too_long=_too_long_capital, envelope=bare, filters={"coin": "coin", "status": "status", "txId": "txId"},
+    is_longest_excluded=True, too_long=_too_long_capital, envelope=bare,
+    filters={"coin": "coin", "status": "status", "txId": "txId"},
 )  # fmt: skip
 DEPOSITS = _CAPITAL
 _WITHDRAWALS = replace(
@@ -97,7 +98,8 @@ def _two_parties(call: Call, fields: tuple[str, str]) -> Callable[[Content, Call
 
 
 _UNIVERSAL = Listing(
-    transfers.UNIVERSAL, default_days=7, longest_days=7, page="page", size="limit", size_default=500, size_most=500,
+    transfers.UNIVERSAL, default_days=7, longest_days=7, is_longest_excluded=True,
+    page="page", size="limit", size_default=500, size_most=500,
     filters={"clientTranId": "clientTranId"},
     envelope=lambda rows, total, call: {"result": rows, "totalCount": total},
 )  # fmt: skip

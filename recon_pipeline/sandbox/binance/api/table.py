@@ -72,6 +72,8 @@ WALLET = (
     at(conversion.DUST, 1, lists.dust),
     at(income.CLOUD_MINING, 600, lists.CLOUD_MINING, per="uid"),
     at("/sapi/v1/asset/custody/transfer-history", 60, nothing(rows=[], total=0), whose="main"),
+    at("/sapi/v1/algo/spot/historicalOrders", 1, nothing(orders=[], total=0)),
+    at("/sapi/v1/algo/spot/subOrders", 1, nothing(subOrders=[], total=0)),
     at("/sapi/v1/spot/delist-schedule", 100, lambda call: []),
     at("/sapi/v1/spot/open-symbol-list", 100, lambda call: []),
 )

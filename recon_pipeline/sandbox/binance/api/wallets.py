@@ -13,6 +13,7 @@ from recon_pipeline.sandbox.binance.book import Content
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.moments import DAY_MS, day_ms, day_of
 from recon_pipeline.sandbox.binance.money import ZERO, floor8, plain, text8
+from recon_pipeline.sandbox.binance.plants import SnapshotFault
 from recon_pipeline.sandbox.binance.world import World
 
 _LD_NAMES = {"BAKE": "LDBAKET"}
@@ -48,17 +49,22 @@ def _published(call: Call, kind: str, day: date) -> Content | None:
     product = SNAPSHOT_KINDS[kind]
     if product is not None and product not in account.products:
         return None
-    if day < world.days[0] - timedelta(days=30) or call.now_ms < world.snapshot_ms(account.email, kind, day):
+    fault = world.plants.snapshots.get((account.email, kind, day)) or SnapshotFault()
+    is_early = day < world.days[0] - timedelta(days=30) or call.now_ms < world.snapshot_ms(account.email, kind, day)
+    if is_early or fault.is_hidden:
         return None
     end_ms = day_ms(day) + DAY_MS
     as_of_us = (end_ms * 1000 - 1) if world.doubts["snapshot_as_of"] == "end_of_day" else (end_ms - 1000) * 1000
+    as_of_us -= fault.stale_days * DAY_MS * 1000
     data = {"SPOT": spot_data, "MARGIN": margin_data, "FUTURES": futures_data}[kind](world, account, as_of_us)
-    return {"data": data, "type": kind.lower(), "updateTime": end_ms - 1000}
+    for row in data.get("balances", []):
+        row["free"] = text8(Decimal(row["free"]) + fault.added.get(row["asset"], ZERO))
+    return {"data": data, "type": kind.lower(), "updateTime": fault.stamp_ms or end_ms - 1000}
 
 
 def spot_data(world: World, account: Account, at_us: int) -> Content:
     """A spot snapshot: free and locked, and nothing of what is on its way out."""
-    rows = list(spot_rows(world, account, at_us))
+    rows = [row for row in spot_rows(world, account, at_us) if Decimal(row["free"]) or Decimal(row["locked"])]
     total = sum((_btc(world, row["asset"], Decimal(row["free"]) + Decimal(row["locked"]), at_us) for row in rows), ZERO)
     return {"balances": rows, "totalAssetOfBtc": text8(total)}
 
@@ -89,6 +95,8 @@ def margin_rows(world: World, account: Account, wallet: str, at_us: int) -> list
     rows = []
     for asset in sorted({*held, *loans, *owed}):
         amount, loan, interest = (part.get(asset, ZERO) for part in (held, loans, owed))
+        if not (amount or loan or interest):
+            continue
         free, locked = split(world, account, f"{wallet} {asset}", amount, at_us)
         rows.append({
             "asset": asset, "borrowed": text8(loan), "free": text8(free), "interest": text8(interest),

@@ -53,11 +53,14 @@ def plan(scene: Scene) -> None:
             _plan_funding(scene, account, path)
         for account in scene.opened(product)[:1]:
             scene.burst(path, account, 520, partial(close, scene, path))
+            scene.burst(f"{path} of one", account, 1_010, partial(close, scene, path, is_one=True), percent=30)
     for account in scene.opened("option"):
         scene.often("options", account, 12, partial(option, scene))
         scene.often("exercise", account, 3, partial(exercise, scene))
     for account in scene.opened("option")[:1]:
         scene.burst("options", account, 510, partial(option, scene))
+        scene.burst("one option", account, 1_010, partial(option, scene, is_one=True), percent=30)
+        scene.burst("exercises", account, 1_010, partial(exercise, scene), percent=30)
     for account in scene.opened("portfolio_margin"):
         _plan_portfolio(scene, account)
 
@@ -65,7 +68,7 @@ def plan(scene: Scene) -> None:
 def _plan_portfolio(scene: Scene, account: Account) -> None:
     for name, deed in (("loan", pm_borrow), ("repay", pm_repay), ("negative", pm_negative), ("exchange", pm_exchange)):
         scene.often(f"pm {name}", account, 8, partial(deed, scene))
-        scene.burst(f"pm {name}", account, 110, partial(deed, scene))
+        scene.burst(f"pm {name}", account, 130, partial(deed, scene))
     for day in scene.days:
         for hour in (9, 15, 21):
             scene.at(day_ms(day) + hour * HOUR_MS, partial(pm_accrue, scene, account))
@@ -100,9 +103,10 @@ def fund(scene: Scene, path: str, account: Account, dice: Dice) -> None:
         income(scene, account, path, (asset, floor8(sign * amount)), "FUNDING_FEE", symbol=symbol)
 
 
-def close(scene: Scene, path: str, account: Account, dice: Dice) -> None:
+def close(scene: Scene, path: str, account: Account, dice: Dice, *, is_one: bool = False) -> None:
     """A position opened and closed: its profit or loss and its commission, under one tranId."""
-    symbol, asset = _coin(path, dice)
+    symbol, asset = _coin(path, dice.fork("one") if is_one else dice)
+    symbol = "BTCUSDT" if is_one and asset == "USDT" else symbol
     held = _held(scene, account, path, asset)
     profit = dice.part(held, 0, 4) * dice.pick((1, 1, -1))
     fee = dice.part(held, 0, 1) / 5
@@ -133,11 +137,11 @@ def other(scene: Scene, path: str, account: Account, dice: Dice) -> None:
         income(scene, account, path, (asset, sign * floor8(amount)), kind)
 
 
-def option(scene: Scene, account: Account, dice: Dice) -> None:
+def option(scene: Scene, account: Account, dice: Dice, *, is_one: bool = False) -> None:
     """An option traded: its premium and its fee. Among the trades a fee that was paid is negative."""
     premium = dice.part(scene.have(account, "OPTION", "USDT"), 0, 4) * dice.pick((1, -1))
     fee = floor8(abs(premium) / 300)
-    symbol = dice.pick(("BTC-260925-90000-C", "ETH-260925-4000-P"))
+    symbol = "BTC-260925-90000-C" if is_one else dice.pick(("BTC-260925-90000-C", "ETH-260925-4000-P"))
     for amount, kind in ((premium, "CONTRACT"), (-fee, "FEE")):
         if amount:
             option_bill(scene, account, ("USDT", amount), kind)
@@ -181,7 +185,7 @@ def pm_borrow(scene: Scene, account: Account, dice: Dice) -> None:
 
 def pm_repay(scene: Scene, account: Account, dice: Dice) -> None:
     """Its repayment, interest included."""
-    principal = dice.part(scene.ledger.now(account.email, "PORTFOLIO_MARGIN", "USDT", "loan"), 100, 900)
+    principal = dice.part(scene.ledger.now(account.email, "PORTFOLIO_MARGIN", "USDT", "loan"), 5, 40)
     interest = scene.ledger.now(account.email, "PORTFOLIO_MARGIN", "USDT", "interest")
     if not principal or principal + interest > scene.have(account, "PORTFOLIO_MARGIN", "USDT") / 2:
         return

@@ -95,7 +95,7 @@ def plan(scene: Scene) -> None:
                        (SOFT_REWARDS, soft_reward)):  # fmt: skip
         scene.burst(path, busy, 110, partial(deed, scene))
     for shelf in (LOCKED, ON_CHAIN):
-        scene.burst(shelf.into, busy, 110, partial(lock, scene, shelf, is_small=True))
+        scene.burst(shelf.into, busy, 130, partial(lock, scene, shelf, is_small=True), is_early=True)
     for name in TOKENS:
         for verb, deed_of in (("in", mint), ("out", burn), ("reward", token_reward)):
             scene.burst(f"{name} {verb}", busy, 110, partial(deed_of, scene, name))
@@ -205,7 +205,7 @@ def lock(scene: Scene, shelf: Shelf, account: Account, dice: Dice, *, is_small: 
     for wallet, amount in parts.items():
         scene.move(account, wallet, asset, -amount, f"{shelf.into} {number}")
     _hold(scene, account, shelf.kind, (asset, total), f"{shelf.into} {number}")
-    days = dice.pick((5, 10, 30))
+    days = dice.pick((5, 10) if is_small else (5, 10, 30))
     content: Content = {
         "positionId": _id(shelf, number), "purchaseId": str(26_055 + number), "projectId": f"{asset}*{days}",
         "time": scene.now_ms, "asset": asset, "amount": plain(total), "lockPeriod": str(days),
@@ -223,10 +223,14 @@ def _plan_position(scene: Scene, shelf: Shelf, account: Account, dice: Dice, pos
     is_early = dice.chance(25)
     held_ms = dice.between(1, position.days) * DAY_MS if is_early else position.days * DAY_MS
     end_ms = daytime_of(dice, position.since_ms + held_ms)
-    scene.at(end_ms, partial(_unlock, scene, shelf, account, position, is_early=is_early))
+    if dice.chance(20):
+        end_ms = end_ms - end_ms % DAY_MS + DAY_MS - dice.between(1, 999)
     first = position.since_ms // DAY_MS * DAY_MS + DAY_MS
+    if dice.chance(20) and position.since_ms + 1000 < first < min(end_ms, scene.end_ms):
+        scene.at(first - dice.between(1, 999), partial(_locked_reward, scene, shelf, account, position))
     for at_ms in range(first + dice.between(7, 20) * HOUR_MS, min(end_ms, scene.end_ms), 2 * DAY_MS):
         scene.at(at_ms, partial(_locked_reward, scene, shelf, account, position))
+    scene.at(end_ms, partial(_unlock, scene, shelf, account, position, is_early=is_early))
 
 
 def daytime_of(dice: Dice, at_ms: int) -> int:

@@ -38,6 +38,8 @@ def plan(scene: Scene) -> None:
     busy = scene.opened("margin")[:1]
     for account in busy:
         scene.burst("margin trades", account, 340, partial(trade, scene, "MARGIN", is_small=True))
+        one = partial(trade, scene, "MARGIN", is_small=True, is_one=True)
+        scene.burst("margin trades of one", account, 1_010, one, percent=30)
         scene.burst(LOANS, account, 110, partial(borrow, scene, "MARGIN", is_small=True))
         for path, deed in (
             (LIQUIDATIONS, liquidate),
@@ -70,9 +72,11 @@ def _list(path: str, wallet: str, *more: str) -> str:
     return " ".join(part for part in (path, *more, _isolated(wallet)) if part)
 
 
-def trade(scene: Scene, wallet: str, account: Account, dice: Dice, *, is_small: bool = False) -> None:
+def trade(
+    scene: Scene, wallet: str, account: Account, dice: Dice, *, is_small: bool = False, is_one: bool = False
+) -> None:
     """A fill on margin: its three legs stand in the ledger, the fill itself among the trades."""
-    name = _symbol(wallet, dice)
+    name = "BTCUSDT" if is_one else _symbol(wallet, dice)
     symbol, is_buyer = scene.market.symbols[name], dice.chance(50)
     price = scene.market.price(symbol, scene.now_ms)
     worth = dice.part(scene.have(account, wallet, "USDT"), 1, 3 if is_small else 60)

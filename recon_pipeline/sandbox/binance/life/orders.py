@@ -28,7 +28,7 @@ def plan(scene: Scene) -> None:
 
 def allocate(scene: Scene, account: Account, dice: Dice, *, is_small: bool = False) -> None:
     """A fill that the venue routed: told as an allocation, not as a trade."""
-    name = dice.pick(("BTCUSDT", "BTCUSDC"))
+    name = "BTCUSDT" if is_small else dice.pick(("BTCUSDT", "BTCUSDC"))
     symbol, is_buyer = scene.market.symbols[name], dice.chance(50)
     price = scene.market.price(symbol, scene.now_ms)
     share = 1 if is_small else dice.between(2, 20)

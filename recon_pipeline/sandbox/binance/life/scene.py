@@ -139,10 +139,18 @@ class Scene:
             return end + dice.between(0, 999)
         return end - 1 - dice.between(0, 998)
 
-    def burst(self, name: str, account: Account, count: int, deed: Deed) -> None:
-        """Plan many deeds within a few hours of one day, several in the same millisecond: more than a page holds."""
+    def burst(
+        self, name: str, account: Account, count: int, deed: Deed, *, percent: int = 100, is_early: bool = False
+    ) -> None:
+        """Plan many deeds within a few hours of one day, several in the same millisecond: more than a page holds.
+
+        `percent` is in how many worlds of a hundred it happens; `is_early` puts it into the world's first third.
+        """
         dice = self.dice.fork("burst", name, account.email)
-        at_ms = day_ms(dice.pick(self.days[1:] or self.days)) + 9 * HOUR_MS
+        if not dice.chance(percent):
+            return
+        days = self.days[1 : len(self.days) // 3 if is_early else None] or self.days
+        at_ms = day_ms(dice.pick(days)) + 9 * HOUR_MS
         for number in range(count):
             at_ms += 0 if dice.chance(20) else dice.between(1, 20_000_000 // max(count, 1))
             self.at(at_ms, partial(deed, account, dice.fork(number)))

@@ -41,7 +41,7 @@ def plan(scene: Scene) -> None:
         (WRAPS, partial(wrap, scene, True)), (UNWRAPS, partial(wrap, scene, False)), (SOL_BOOST, partial(boost, scene)),
         (DUAL, partial(dual, scene)),
     ):  # fmt: skip
-        scene.burst(path, busy, 110, deed)
+        scene.burst(path, busy, 240 if path == SOL_BOOST else 110, deed)
 
 
 def _ratio_name(coin: str) -> str:
@@ -115,10 +115,11 @@ def wrap(scene: Scene, is_wrap: bool, account: Account, dice: Dice) -> None:
 
 
 def boost(scene: Scene, account: Account, dice: Dice) -> None:
-    """A boost of staked SOL, airdropped or claimed; its time is told in seconds."""
+    """A boost of staked SOL: what was distributed waits until it is claimed. Its time is told in seconds."""
     scene.now_ms -= scene.now_ms % SECOND_MS
     kind, amount = dice.pick(("CLAIM", "DISTRIBUTE")), dice.amount("0.00001000", "0.02")
-    scene.move(account, "SPOT", "SOL", amount, SOL_BOOST)
+    if kind == "CLAIM":
+        scene.move(account, "SPOT", "SOL", amount, SOL_BOOST)
     content = {
         "time": scene.now_ms // 1000, "token": "SOL", "amount": plain(amount),
         "bnsolHolding": plain(scene.have(account, "SPOT", "BNSOL")), "status": "SUCCESS",

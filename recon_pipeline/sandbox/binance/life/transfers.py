@@ -87,6 +87,8 @@ def plan(scene: Scene) -> None:
             scene.often(f"transfer {kind}", account, often, partial(between_wallets, scene, kind))
     subs = [account for account in scene.accounts.values() if not account.is_main]
     scene.burst(PATH, scene.main, 110, partial(between_wallets, scene, "MAIN_FUNDING"))
+    if "margin" in scene.main.products:
+        scene.burst("margin transfers", scene.main, 110, partial(between_wallets, scene, "MAIN_MARGIN"))
     if not subs:
         return
     for sub in subs:

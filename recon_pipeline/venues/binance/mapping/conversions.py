@@ -156,7 +156,8 @@ _NOT_PAID = ("Processing", "Failed", "Refunded", "Refunding", "Expired", "Cancel
 
 
 def _fiat_payment(book: Book, record: RawRecord) -> None:
-    """A purchase takes money from the account only if it was paid from its balance; the amount holds the fee."""
+    """The source is the money and holds the fee, what is obtained is the coin, whichever way it went. A purchase takes
+    money from the account only if it was paid from its balance."""
     content = record.content
     if is_one_of(content, "status", *_NOT_PAID):
         return
@@ -168,14 +169,21 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
     money, coin = cells.name_of(content, "fiatCurrency"), cells.name_of(content, "cryptoCurrency")
     source, obtained = cells.amount(content, "sourceAmount"), cells.amount(content, "obtainAmount")
     wallet = book.place(record)
+    fee = cells.optional(content, "totalFee")
     if not is_buy:
-        given = (coin, source, sold, at)
-        swap(book, record, name, wallet=wallet, given=given, got=(money, obtained, bought, at))
+        swap(
+            book,
+            record,
+            name,
+            wallet=wallet,
+            given=(coin, obtained, sold, at),
+            got=(money, source, bought, at),
+            fee=(money, fee, "convert_fee"),
+        )
         return
     if content.get("paymentMethod") != CASH:
         book.leg(record, f"{name}:to", wallet=wallet, asset=coin, amount=obtained, at=at, subtype=bought, event=name)
         return
-    fee = cells.optional(content, "totalFee")
     swap(
         book,
         record,

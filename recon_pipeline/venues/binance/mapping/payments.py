@@ -21,13 +21,12 @@ _PARTLY = ("Order Partial credit Stopped",)
 
 
 def _fiat_order(book: Book, record: RawRecord) -> None:
-    content = record.content
-    if is_one_of(content, "status", *_NOTHING):
+    is_deposit = record.call.get("transactionType", "0") == "0"
+    if is_deposit and is_one_of(record.content, "status", *_NOTHING):
         return
-    if is_one_of(content, "status", *_PARTLY):
+    if is_one_of(record.content, "status", *_PARTLY):
         book.tell("not_stated", record, "credited in part; the amount that arrived is not stated")
-        return
-    if record.call.get("transactionType", "0") == "0":
+    elif is_deposit:
         _fiat_deposit(book, record)
     else:
         _fiat_withdrawal(book, record)
@@ -59,7 +58,7 @@ def _fiat_deposit(book: Book, record: RawRecord) -> None:
 def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     """Money leaves when the order is made, amount and fee; what is given back returns when the venue says."""
     content = record.content
-    is_known = is_one_of(content, "status", *_GONE)
+    is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
     name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
     made, returned = cells.moment(content, "createTime"), cells.moment(content, "updateTime", "createTime")
     what = f"status {content.get('status')!r} is not known"
@@ -70,7 +69,7 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     )
     for leg, amount, subtype in parts:
         moves = [(leg, cells.negative(amount), made)]
-        if is_one_of(content, "status", *_RETURNED):
+        if is_one_of(content, "status", *_RETURNED, *_NOTHING):
             moves.append((f"{leg}:reversal", amount, returned))
         for suffix, signed, at in moves:
             book.transfer(

@@ -1,0 +1,64 @@
+"""The manifest: what is wrong in a world, and everything that must be seen of it, written before anything is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat
+from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline.sandbox.binance.world import World
+
+_SNAPSHOT_WALLETS = ("SPOT", "MARGIN", "FUTURES")
+
+
+def manifest(world: World) -> dict[str, Any]:
+    """As /sandbox/manifest and manifest.json have it."""
+    return {
+        "seed": world.seed,
+        "start": world.days[0].isoformat(),
+        "days": len(world.days),
+        "accounts": list(world.accounts),
+        "doubts": dict(world.doubts),
+        "doubts_matter": doubts_that_matter(world),
+        "faults": sorted(world.plants.names),
+        "transport": sorted(world.transport),
+        "effects": [effect.told() for effect in world.plants.effects],
+    }
+
+
+def doubts_that_matter(world: World) -> dict[str, int]:
+    """For every doubt, how many records of this world would be read wrongly under the other assumption."""
+    counts: Counter[str] = Counter(dict.fromkeys(world.doubts, 0))
+    for move in world.ledger.moves:
+        in_last_second = move.at_us // 1000 % DAY_MS > DAY_MS - 1000
+        if move.wallet in _SNAPSHOT_WALLETS and in_last_second and move.measure == "balance":
+            counts["snapshot_as_of"] += 1
+    for _, name, records in world.archive.lists():
+        for record in records:
+            told = record.at(1 << 62)
+            if told is not None:
+                counts.update(_doubtful(name, told))
+    return dict(sorted(counts.items()))
+
+
+def _doubtful(name: str, told: dict[str, Any]) -> list[str]:
+    path = name.split(maxsplit=1)[0]
+    if path == capital.DEPOSITS:
+        return _doubtful_deposit(told)
+    if path == capital.WITHDRAWALS:
+        is_late = "completeTime" in told and told["completeTime"][:10] != told["applyTime"][:10]
+        return ["withdrawal_debit"] if is_late else []
+    if name == f"{conversion.DUST} SPOT":
+        return ["dust_amount"] * bool(Decimal(told["totalServiceChargeAmount"]))
+    if path == earn.FLEX_REWARDS:
+        return ["realtime_rewards"] * (told["type"] == "REALTIME")
+    if path in (fiat.ORDERS, fiat.PAYMENTS):
+        return ["fiat_wallet"] * (told["status"] in ("Successful", "Finished", "Completed"))
+    return []
+
+
+def _doubtful_deposit(told: dict[str, Any]) -> list[str]:
+    is_over_midnight = told.get("completeTime", 0) // DAY_MS > told["insertTime"] // DAY_MS
+    return ["deposit_credit"] * is_over_midnight + ["status_6_deposits"] * (told["status"] == capital.CREDITED)
