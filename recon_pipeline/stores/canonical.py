@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring as _quoted
+from types import NoneType
 from typing import Any
 
 
@@ -14,18 +15,15 @@ def canonical_json(value: Any) -> str:
 
     TypeError for anything else: a float would have lost digits on its way here.
     """
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if value is None or isinstance(value, bool | int):
-        return json.dumps(value)
-    if isinstance(value, Decimal):
-        return _number(value)
-    if isinstance(value, Mapping):
-        inside = (f"{json.dumps(str(key), ensure_ascii=False)}:{canonical_json(value[key])}" for key in sorted(value))
-        return "{" + ",".join(inside) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(canonical_json, value)) + "]"
-    raise TypeError(f"{type(value).__name__} is not exact JSON")
+    kind = type(value)
+    scalar = _SCALARS.get(kind)
+    if scalar is not None:
+        return scalar(value)
+    if kind is list or kind is tuple:
+        return "[" + ",".join([canonical_json(each) for each in value]) + "]"
+    if kind is dict or isinstance(value, Mapping):
+        return "{" + ",".join([f"{_quoted(key)}:{canonical_json(value[key])}" for key in sorted(value)]) + "}"
+    raise TypeError(f"{kind.__name__} is not exact JSON")
 
 
 def digest_of_json(*values: Any) -> str:
@@ -38,3 +36,12 @@ def _number(value: Decimal) -> str:
         raise TypeError(f"{value} is not a JSON number")
     # digits as they came: 1.10 stays 1.10, and an exponent that would write thousands of zeros stays an exponent
     return str(value) if abs(value.adjusted()) > 40 else f"{value:f}"
+
+
+_SCALARS: Mapping[type, Callable[[Any], str]] = {
+    str: _quoted,
+    int: str,
+    Decimal: _number,
+    bool: lambda value: "true" if value else "false",
+    NoneType: lambda _: "null",
+}

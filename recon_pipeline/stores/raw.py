@@ -6,12 +6,14 @@ while a record of it is missing; done twice it is done once.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,10 +32,20 @@ class Told:
     instant: datetime | None
     response_id: int | None
 
-    @property
+    @cached_property
+    def call_json(self) -> str:
+        """The call as canonical JSON."""
+        return canonical_json(self.call)
+
+    @cached_property
+    def content_json(self) -> str:
+        """The content as canonical JSON."""
+        return canonical_json(self.content)
+
+    @cached_property
     def digest(self) -> str:
         """sha256 over call and content."""
-        return digest_of_json(dict(self.call), dict(self.content))
+        return hashlib.sha256(f"{self.call_json}\n{self.content_json}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -235,19 +247,17 @@ class RawStore:
     def _keep_records(
         self, opened: sa.Connection, account: str, stream: str, told: Sequence[Told], read_at: datetime
     ) -> Kept:
-        rows = _one_version_each(told)
-        if not rows:
+        versions = _one_version_each(told)
+        place = {"venue": self._venue, "account": account, "stream": stream}
+        asked = {**place, "keys": list(versions)}
+        stand = {row.record_key: row.digest for row in opened.execute(sa.text(_STANDING), asked)} if versions else {}
+        new = {key: version for key, version in versions.items() if stand.get(key) != version.digest}
+        if not new:
             return Kept(0, ())
-        given = {
-            "venue": self._venue,
-            "account": account,
-            "stream": stream,
-            "read_at": read_at,
-            "rows": "[" + ",".join(rows) + "]",
-        }
-        changed = [row.record_key for row in opened.execute(sa.text(_SUPERSEDE), given)]
+        given = {**place, "read_at": read_at, "rows": "[" + ",".join(version.row for version in new.values()) + "]"}
+        changed = {row.record_key for row in opened.execute(sa.text(_SUPERSEDE), given)}
         added = opened.execute(sa.text(_INSERT), given).rowcount
-        return Kept(added - len(set(changed)), tuple(sorted(set(changed))))
+        return Kept(added - len(changed), tuple(sorted(changed)))
 
     def _mark(
         self, opened: sa.Connection, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime
@@ -262,30 +272,46 @@ class RawStore:
             opened.execute(sa.text(_MARK), {**given, "rows": canonical_json(rows)})
 
 
-def _one_version_each(told: Sequence[Told]) -> list[str]:
-    """The rows as JSON, one for each key. Told twice in one read with different content, it is doubted; told by two
-    calls with the same content, it is told once."""
+@dataclass(frozen=True)
+class _Version:
+    """What one read says of a record, as it is stored."""
+
+    record: Told
+    digest: str
+    is_doubted: bool
+
+    @property
+    def row(self) -> str:
+        """As JSON; the parts that are JSON already are not encoded twice."""
+        record = self.record
+        rest = {
+            "record_key": record.key,
+            "digest": self.digest,
+            "instant": record.instant.isoformat() if record.instant else None,
+            "response_id": record.response_id,
+            "is_doubted": self.is_doubted,
+        }
+        return f'{{"call":{record.call_json},"content":{record.content_json},{canonical_json(rest)[1:]}'
+
+
+def _one_version_each(told: Sequence[Told]) -> dict[str, _Version]:
+    """What is told of each record, by its key. Told twice in one read with different content, it is doubted; told by
+    two calls with the same content, it is told once."""
     by_key: dict[str, dict[str, Told]] = {}
     for record in told:
         by_key.setdefault(record.key, {})[record.digest] = record
-    rows = []
-    for key, versions in by_key.items():
-        first = min(versions)
-        record = versions[first]
-        is_doubted = any(dict(other.content) != dict(record.content) for other in versions.values())
-        row = {
-            "record_key": key,
-            "call": dict(record.call),
-            "content": dict(record.content),
-            "digest": digest_of_json(sorted(versions)) if is_doubted else first,
-            "instant": record.instant.isoformat() if record.instant else None,
-            "response_id": record.response_id,
-            "is_doubted": is_doubted,
-        }
-        rows.append(canonical_json(row))
-    return rows
+    versions = {}
+    for key, of_key in by_key.items():
+        first = min(of_key)
+        is_doubted = len({record.content_json for record in of_key.values()}) > 1
+        versions[key] = _Version(of_key[first], digest_of_json(sorted(of_key)) if is_doubted else first, is_doubted)
+    return versions
 
 
+_STANDING = (
+    "SELECT record_key, digest FROM recon.raw_records WHERE venue = :venue AND account = :account"
+    " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
+)
 _GIVEN = (
     "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(record_key text, call jsonb, content jsonb, digest text,"
     " instant timestamptz, response_id bigint, is_doubted boolean)"
