@@ -23,6 +23,7 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "status_6_deposits": ("credited", "not_credited"),
         "product_rewards": ("history", "dividends"),
         "converted_interest": ("interest_history", "capital_flow"),
+        "boost_rewards": ("claims", "all"),
     }
 }
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one
