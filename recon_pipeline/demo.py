@@ -1,8 +1,8 @@
 """`recon demo`: a month of a simulated Binance, from nothing to a table of what is wrong in it.
 
-A main account and a sub-account live through a month of real events behind real HTTP. Things are planted that go wrong;
-the nights pass on a simulated clock, each with its captures, and the month is run when it is due. In the end stands what
-was planted beside what was found.
+A main account and a sub-account live through a month of real events behind real HTTP. Things are planted that go
+wrong; the nights pass on a simulated clock, each with its captures, and the month is run when it is due. In the end
+stands what was planted beside what was found.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 VENUE = "binance"
 FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2026, 1, 31)
 HALF = date(2026, 1, 15)
-"""The venue tells of snapshots for a month only, so the month is run in two halves, as it would be from night to night."""
-SEED = 5
+"""The venue tells of snapshots for a month only, so the month is run in two halves."""
+SEED = 3
+SYMBOLS = 250
+"""A small market: the whole one has 3,000 symbols, and asking for trades in them takes minutes."""
 FAULTS = ("deposit_missing", "withdrawal_untold", "snapshot_wrong", "deposit_doubled", "deposit_conflicting")
 _STORIES = {
     "deposit_missing": "a deposit that the venue's history leaves out",
@@ -98,7 +100,7 @@ class DemoResult:
 @contextmanager
 def demo_sandbox() -> Iterator[tuple[Settings, Sandbox]]:
     """Serve the demo's world, write its recon.yaml and credentials under RECON_HOME; the settings that they make."""
-    world = make_world(SEED, start=FIRST_DAY - timedelta(days=1), days=36, subs=1, faults=FAULTS)
+    world = make_world(SEED, start=FIRST_DAY - timedelta(days=1), days=36, subs=1, faults=FAULTS, symbols_max=SYMBOLS)
     folder = Path(os.environ.get("RECON_HOME") or ".recon") / "demo"
     with serve(world, clock="simulated") as sandbox:
         write_home(folder, world, sandbox.url, manifest(world))
@@ -122,7 +124,8 @@ def run_demo(settings: Settings, sandbox: Sandbox, say: Say) -> DemoResult:
     url = database_url(settings)
     runs = []
     for first, last in ((FIRST_DAY, HALF), (HALF + timedelta(days=1), LAST_DAY)):
-        _live_through(settings, sandbox, url, say, first, last)
+        nights = [first + timedelta(days=number - 1) for number in range((last - first).days + 2)]
+        _live_through(settings, sandbox, say, nights)
         runs.append(_run(settings, sandbox, say, first, last))
     say("looking at it in the UI")
     try:
@@ -135,15 +138,15 @@ def run_demo(settings: Settings, sandbox: Sandbox, say: Say) -> DemoResult:
     return DemoResult(runs, compared, besides, seen, len(sandbox.log), time.monotonic() - began)
 
 
-def _live_through(settings: Settings, sandbox: Sandbox, url: str, say: Say, first: date, last: date) -> None:
-    """Let the nights pass, and capture in each what the venue will not tell again."""
+def _live_through(settings: Settings, sandbox: Sandbox, say: Say, days: Sequence[date]) -> None:
+    """Let the nights pass that close these days, and capture in each what the venue will not tell again."""
+    from recon_pipeline.stores.embedded import database_url
     from recon_pipeline.venues.sources import capture_now
 
-    days = [first + timedelta(days=number - 1) for number in range((last - first).days + 2)]
     for number, day in enumerate(days, start=1):
         _advance(sandbox, day + timedelta(days=1), minutes=5)
         say("letting the nights pass", number, len(days))
-        capture_now(settings, VENUE, url, lambda _: None)
+        capture_now(settings, VENUE, database_url(settings), lambda _: None)
 
 
 def _run(settings: Settings, sandbox: Sandbox, say: Say, first: date, last: date) -> RunResult:

@@ -1,4 +1,4 @@
-"""The demo's statements, and the demo as a newcomer meets it."""
+"""The sandbox's statements, and the demo as a newcomer meets it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_demo_finds_what_was_planted_and_nothing_else_and_ends_the_ui_it_sta
         told = json.loads(status.stdout)
         assert status.returncode == 1
         assert told["processes"] == {}, "the UI that the demo started is ended"
-        assert told["venues"][0]["open_variances"] == 2
+        assert told["venues"][0]["open_variances"] == 5
         assert EmbeddedPostgres(tmp_path / ".recon").status().running
     finally:
         EmbeddedPostgres(tmp_path / ".recon").stop()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
@@ -370,5 +371,7 @@ def is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool
     """
     if isinstance(error, AccountNotThere):
         return True
+    if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
+        return True  # an endpoint that the venue's own pages do not name any more
     is_certain = stream.product in facts.products and stream.product != "futures_coin"
     return isinstance(error, ProductNotEnabled) and not is_certain

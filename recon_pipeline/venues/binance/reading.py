@@ -77,9 +77,11 @@ def told_by(raw: RawStore) -> Told:
 
 def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
     """Every record mapped and validated, with the ledger as coverage."""
-    told, mapped = mapped_by(api, raw)
+    told = told_by(raw)
+    context = context_of(api, told, raw.decisions())
+    mapped = map_records(told.records, context)
     raced = without_races(mapped, told.records)
-    doubted = [row for record in told.doubted for row in _doubted_rows(record)]
+    doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
@@ -223,26 +225,32 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_rows(record: RawRecord) -> list[Mapping[str, Any]]:
-    """What one read told in two ways, for each wallet that it may have moved; what is detail alone moved nothing."""
+def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
+    """What one read told in two ways, for each position that it would have moved; what is detail moved none."""
     stream = BY_NAME[record.stream]
     if stream.role not in ("flow", "snapshot", "capture"):
         return []
-    is_flow = stream.role == "flow"
-    asset = record.content.get("coin") or record.content.get("asset")
     instant = stream.instant(record.content)
     row = {
-        "frame": "transfers" if is_flow else "balances",
+        "frame": "transfers" if stream.role == "flow" else "balances",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
         "account": record.account,
-        "asset": asset if isinstance(asset, str) and is_flow else None,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
     }
-    # a family of several wallets, such as isolated margin, names none of them
-    return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]
+    if stream.role != "flow":
+        return [row | {"wallet": stream.wallets[0]}]
+    moved = map_records([record], context)
+    flows = [*moved.transfers, *moved.trades]
+    if not flows:  # a family of several wallets, such as isolated margin, names none of them
+        return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]
+    positions = {(flow["account"], flow["wallet"], flow["asset"]): flow["datetime"] for flow in flows}
+    return [
+        row | {"account": account, "wallet": wallet, "asset": asset, "instant": at, "date": at.date()}
+        for (account, wallet, asset), at in sorted(positions.items())
+    ]
