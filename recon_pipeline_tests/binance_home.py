@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -28,6 +28,7 @@ from recon_pipeline.stores.marts import deploy, mart_models
 from recon_pipeline.venues.sources import capture_now
 
 VENUE = "binance"
+ONE_DAY = timedelta(days=1)
 DUE = timedelta(days=2, hours=2)
 """When the run of a day is due: at two in the morning, two days after."""
 
@@ -83,6 +84,18 @@ class BinanceHome:
             return outcome
         finally:
             venue_run.close()
+
+    def live_through(self, first: date, last: date, after: Callable[[date], None] = lambda _: None) -> None:
+        """Let the days from first to last come and go as the schedules have it: each night's captures shortly after
+        midnight, and at two in the morning the run of the day that is due. `after` hears of each run's as_of_day."""
+        morning = first
+        while morning <= last + timedelta(days=DUE.days):
+            self.capture_days(morning - ONE_DAY, morning - ONE_DAY)
+            due = morning - timedelta(days=DUE.days)
+            if due >= first:
+                self.run(due, due)
+                after(morning)
+            morning += ONE_DAY
 
     def ask(self, query: str, **given: Any) -> list[tuple[Any, ...]]:
         """The rows of a query."""

@@ -1407,7 +1407,7 @@ BALANCES: dict[str, Sample] = {
         [
             {
                 "asset": "USDT",
-                "totalWalletBalance": "92.3",
+                "totalWalletBalance": "103",
                 "crossMarginAsset": "92.3",
                 "crossMarginBorrowed": "10",
                 "crossMarginFree": "100",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recon_pipeline.stores.raw import Told
 from recon_pipeline.venues.binance.discovery import (
     ROTATION_DAYS,
     AskedMarket,
     Market,
+    Puzzle,
     between,
     rotation,
     standing,
@@ -73,3 +76,21 @@ def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) ->
         assert len(some) <= -(-len(MARKETS) // ROTATION_DAYS)
         so_far |= asked(*symbols(some))
     assert standing(set(), MARKETS, so_far, START, END) == "final"
+
+
+def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:
+    """Bought and sold on one day: nothing of the coin is left, only what was lost in dollars, and the fees."""
+    market, at = Market("COIN007USDT", "COIN007", "USDT"), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    puzzle = Puzzle({(date(2026, 3, 1), "USDT"): Decimal("-3"), (date(2026, 3, 1), "BNB"): Decimal("-0.2")})
+
+    def trade(number: int, quote: str, *, is_buyer: bool) -> Told:
+        content = {"id": number, "qty": "5", "quoteQty": quote, "commission": "0.1", "commissionAsset": "BNB"}
+        return Told(str(number), {}, content | {"isBuyer": is_buyer}, at, None)
+
+    assert not puzzle.is_solved_with(market, [trade(1, "103", is_buyer=True)])
+    assert puzzle.is_solved_with(market, [trade(2, "100", is_buyer=False)])
+
+
+def test_markets_that_are_halted_come_last() -> None:
+    markets = [Market("ABTC", "A", "BTC"), Market("AUSDT", "A", "USDT", is_open=False), Market("ATRY", "A", "TRY")]
+    assert symbols(touching({"A"}, markets)) == ["ABTC", "ATRY", "AUSDT"]

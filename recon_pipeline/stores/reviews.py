@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,12 @@ class Problem:
 
 def record_problem(url: str, venue: str, problem: Problem) -> None:
     """Keep a problem: a new line, or one more time on the line that is open."""
-    given = {
+    with connection(url, f"recording an error of {venue}") as opened:
+        opened.execute(sa.text(_RECORD), _given(venue, problem))
+
+
+def _given(venue: str, problem: Problem) -> dict[str, Any]:
+    return {
         "venue": venue,
         "name": problem.name,
         "found": problem.found,
@@ -60,8 +65,17 @@ def record_problem(url: str, venue: str, problem: Problem) -> None:
         "review": problem.needs_manual_review,
         "fingerprint": problem.fingerprint,
     }
-    with connection(url, f"recording an error of {venue}") as opened:
-        opened.execute(sa.text(_RECORD), given)
+
+
+def record_findings(url: str, venue: str, problems: Sequence[Problem]) -> None:
+    """Keep what every reading finds anew: what a person has resolved stays resolved."""
+    with connection(url, f"recording what a person has to look at in {venue}") as opened:
+        query = sa.text("SELECT DISTINCT fingerprint FROM recon.errors WHERE venue = :venue")
+        known = set(opened.execute(query, {"venue": venue}).scalars())
+        for problem in problems:
+            if problem.fingerprint not in known:
+                known.add(problem.fingerprint)
+                opened.execute(sa.text(_RECORD), _given(venue, problem))
 
 
 _RECORD = (

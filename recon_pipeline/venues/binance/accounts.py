@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
 SUB_ACCOUNTS = "sub_accounts"
-ISOLATED = "isolated_account"
-"""The capture that names the markets of isolated margin: each has a ledger that must be asked for by name."""
+NAMING = {
+    "isolated_account": ("isolated_symbols", "symbol"),
+    "portfolio_margin_balance": ("portfolio_margin_assets", "asset"),
+    "pm_margin_interest": ("portfolio_margin_assets", "asset"),
+}
+"""Records that name what other streams must be asked for by name: the extra of an account that they add to, and in
+which field. Each market of isolated margin has a ledger, each asset of portfolio margin its loans."""
+Named: TypeAlias = dict[str, dict[str, set[str]]]
+"""By account, then by extra: what the venue itself has named so far."""
 EVERYBODY = ""
 """The account of what belongs to no account: the list of markets, and prices."""
 ALWAYS = frozenset({"spot", "earn"})
@@ -37,12 +44,12 @@ def facts_of(
     api: ApiSettings,
     info: Mapping[str, Mapping[str, Any]],
     subs: Mapping[str, Iterable[str]],
-    isolated: Mapping[str, Iterable[str]],
+    named: Mapping[str, Mapping[str, Iterable[str]]],
 ) -> dict[str, AccountFacts]:
     """The accounts by e-mail: those of recon.yaml, and the sub-accounts that a main account's key named besides.
 
-    `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `isolated` the symbols
-    of isolated margin that captures found. An account whose key said nothing yet has only what every account has.
+    `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `named` what
+    records have named for other streams. An account whose key said nothing yet has only what every account has.
     """
     master_of = {sub: master for master, of_master in sorted(subs.items()) for sub in sorted(of_master)}
     facts = {}
@@ -50,7 +57,8 @@ def facts_of(
         settings = api.accounts.get(email)
         of_master = tuple(sorted(set(subs.get(email, ()))))
         extras = dict(settings.extras) if settings else {}
-        extras["isolated_symbols"] = tuple(sorted({*extras.get("isolated_symbols", ()), *isolated.get(email, ())}))
+        for extra, names in named.get(email, {}).items():
+            extras[extra] = tuple(sorted({*extras.get(extra, ()), *names}))
         keyless = tuple(sub for sub in of_master if sub not in api.accounts or not api.accounts[sub].credentials)
         facts[email] = AccountFacts(
             email=email,
@@ -74,6 +82,8 @@ def families(facts: AccountFacts) -> frozenset[str]:
     return frozenset(family for product in facts.products for family in FAMILIES[product])
 
 
-def isolated_symbols(capture: Mapping[str, Any]) -> set[str]:
-    """The markets of isolated margin that a capture lists."""
-    return {str(row["symbol"]) for row in capture.get("rows", ()) if "symbol" in row}
+def note_named(named: Named, account: str, stream: str, content: Mapping[str, Any]) -> None:
+    """Take in what a record names; a capture does so in each of its rows."""
+    extra, name_field = NAMING[stream]
+    names = {str(row[name_field]) for row in (content, *content.get("rows", ())) if row.get(name_field)}
+    named.setdefault(account, {}).setdefault(extra, set()).update(names)

@@ -8,9 +8,12 @@ no residual: a rotation asks every other market within a week.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from recon_pipeline.stores.raw import Told
 
 FEE_ASSET = "BNB"
 ROTATION_DAYS = 7
@@ -28,6 +31,40 @@ class Market:
     symbol: str
     base: str
     quote: str
+    is_open: bool = True
+    """Whether it trades at present; what was traded before it was halted is told all the same."""
+
+
+@dataclass
+class Puzzle:
+    """What is unexplained, by day and asset, while trades that may explain it come in."""
+
+    left: dict[tuple[date, str], Decimal]
+
+    def is_solved_with(self, market: Market, told: Sequence[Told]) -> bool:
+        """Take trades of a market in; whether nothing is left. It says when to stop asking, and nothing else: what
+        is really explained, the reconciliation computes."""
+        for trade in told:
+            content, at = trade.content, trade.instant
+            if at is None:
+                continue
+            sign = 1 if content.get("isBuyer") is True else -1
+            for asset, amount in (
+                (market.base, sign * _number(content.get("qty"))),
+                (market.quote, -sign * _number(content.get("quoteQty"))),
+                (str(content.get("commissionAsset")), -_number(content.get("commission"))),
+            ):
+                if (at.date(), asset) in self.left:
+                    self.left[at.date(), asset] -= amount
+        return not any(self.left.values())
+
+
+def _number(told: object) -> Decimal:
+    """An amount as it is told; nothing if it cannot be read, for the mapping says so."""
+    try:
+        return Decimal(str(told))
+    except InvalidOperation:
+        return Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -94,8 +131,8 @@ def standing(
 
 
 def _ordered(markets: Iterable[Market]) -> list[Market]:
-    """Against stablecoins first, then against the major coins, then the rest."""
-    return sorted(markets, key=lambda m: (_rank(m.quote), m.symbol))
+    """Against stablecoins first, then against the major coins, then the rest; what is halted at the end."""
+    return sorted(markets, key=lambda m: (not m.is_open, _rank(m.quote), m.symbol))
 
 
 def _rank(quote: str) -> int:

@@ -33,10 +33,11 @@ from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
     EVERYBODY,
-    ISOLATED,
+    NAMING,
     SUB_ACCOUNTS,
+    Named,
     facts_of,
-    isolated_symbols,
+    note_named,
 )
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
@@ -113,10 +114,10 @@ class Pull:
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
-        isolated: dict[str, set[str]] = {}
-        for row in self.raw.records([ISOLATED]):
-            isolated.setdefault(row.account, set()).update(isolated_symbols(exact(row.content)))
-        return facts_of(self.api, info, subs, isolated)
+        named: Named = {}
+        for row in self.raw.records(list(NAMING)):
+            note_named(named, row.account, row.stream, exact(row.content))
+        return facts_of(self.api, info, subs, named)
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
@@ -221,14 +222,10 @@ class Pull:
         rows = stream.rows(answer.json)
         told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
         listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
+        halted = sorted(str(row["symbol"]) for row in rows if row.get("status") != "TRADING")
         now = self.clock.now()
-        self.raw.keep(
-            EVERYBODY,
-            LISTED,
-            [Told(LISTED, {}, {"markets": listed, "routed": _routed(answer.json)}, None, answer.response_id)],
-            {},
-            now,
-        )
+        content = {"markets": listed, "routed": _routed(answer.json), "halted": halted}
+        self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, content, None, answer.response_id)], {}, now)
         self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
 
     # -- the parts

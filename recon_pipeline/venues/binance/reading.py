@@ -20,11 +20,12 @@ from recon_pipeline.stores.raw import RawStore, exact
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
     EVERYBODY,
-    ISOLATED,
+    NAMING,
     SUB_ACCOUNTS,
+    Named,
     facts_of,
     families,
-    isolated_symbols,
+    note_named,
 )
 from recon_pipeline.venues.binance.capture import races
 from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
@@ -48,7 +49,7 @@ class Told:
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
     markets: Mapping[str, tuple[str, str]]
-    isolated: Mapping[str, set[str]]
+    named: Named
 
 
 def told_by(raw: RawStore) -> Told:
@@ -56,7 +57,7 @@ def told_by(raw: RawStore) -> Told:
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     markets = {}
-    isolated: dict[str, set[str]] = defaultdict(set)
+    named: Named = {}
     for row in raw.records():
         content = exact(row.content)
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
@@ -70,9 +71,9 @@ def told_by(raw: RawStore) -> Told:
             markets[row.key] = (str(content.get("baseAsset")), str(content.get("quoteAsset")))
         elif row.stream in _KNOWN:
             records.append(record)
-            if row.stream == ISOLATED:
-                isolated[row.account] |= isolated_symbols(content)
-    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, isolated)
+            if row.stream in NAMING:
+                note_named(named, row.account, row.stream, content)
+    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, named)
 
 
 def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
@@ -119,7 +120,7 @@ def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:
     """What the mapping has to know beside the records."""
-    facts = facts_of(api, told.info, told.subs, told.isolated)
+    facts = facts_of(api, told.info, told.subs, told.named)
     return MappingContext(
         accounts=facts,
         symbols=told.markets,
@@ -137,7 +138,7 @@ def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> Ma
 def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
     """The accounts as the venue last described them."""
     told = told_by(raw)
-    return facts_of(api, told.info, told.subs, told.isolated)
+    return facts_of(api, told.info, told.subs, told.named)
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -16,6 +16,7 @@ from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
     Market,
+    Puzzle,
     between,
     rotation,
     standing,
@@ -58,7 +59,7 @@ class Trades:
         accounts = [email for email in self.facts if self._can_ask(email)]
         found = self.left_over()
         for round_ in range(ROUNDS_MAX):
-            asked = self._round(accounts, unexplained(found), is_first=round_ == 0)
+            asked = self._round(accounts, found, is_first=round_ == 0)
             if not asked:
                 break
             found = self.left_over()
@@ -76,11 +77,12 @@ class Trades:
 
     # -- rounds
 
-    def _round(self, accounts: Iterable[str], assets: Unexplained, *, is_first: bool) -> int:
-        """One round for every account; how many markets were asked."""
-        known = self._asked()
-        markets = self._markets()
+    def _round(self, accounts: Iterable[str], found: Residuals, *, is_first: bool) -> int:
+        """One round for every account; how many markets were asked. Where nothing is left between two unexplained
+        assets, the markets of one are asked until what was found explains what was left."""
+        known, markets, assets = self._asked(), self._markets(), unexplained(found)
         plan: dict[str, list[Market]] = {}
+        until: dict[str, Puzzle] = {}
         for email in accounts:
             asked = known[email]
             of_account = assets.get(email, set())
@@ -90,26 +92,29 @@ class Trades:
             wanted = unasked(_once(wanted), asked, self.since, self._end)
             if not wanted and of_account:
                 wanted = unasked(touching(of_account, markets), asked, self.since, self._end)
+                until[email] = puzzle_of(email, found)
             if wanted:
                 plan[email] = wanted
-        self._ask_all(plan)
+        self._ask_all(plan, until)
         return sum(map(len, plan.values()))
 
     def _rotate(self, accounts: Iterable[str]) -> None:
         known, markets = self._asked(), self._markets()
         self._ask_all({email: rotation(markets, known[email], self.since, self._end) for email in accounts})
 
-    def _ask_all(self, plan: Mapping[str, list[Market]]) -> None:
+    def _ask_all(self, plan: Mapping[str, list[Market]], until: Mapping[str, Puzzle] | None = None) -> None:
         known = self._asked()
 
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
-            ask = self.pull.ask_as(email)
+            ask, puzzle = self.pull.ask_as(email), (until or {}).get(email)
             for market in markets:
                 self.pull.asked.check()
                 try:
-                    self._ask(TRADES, email, ask, market, known[email].get(market.symbol))
+                    told = self._ask(TRADES, email, ask, market, known[email].get(market.symbol))
                 except AccountStopped:
+                    return
+                if puzzle is not None and told and puzzle.is_solved_with(market, told):
                     return
 
         self.pull.asked.say("asking for trades")
@@ -122,16 +127,17 @@ class Trades:
 
     # -- one market
 
-    def _ask(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+    def _ask(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
         with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
             try:
-                self._drain(stream, email, ask, market, known)
+                return self._drain(stream, email, ask, market, known)
             except InvalidSymbol:
                 self.pull.refresh_markets()
                 if market.symbol in {other.symbol for other in self._markets()}:
-                    self._drain(stream, email, ask, market, known)
+                    return self._drain(stream, email, ask, market, known)
+        return ()
 
-    def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> None:
+    def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
         by_id, size = str(stream.paging.page_param), stream.paging.size
         frozen_at = self.pull.clock.now()
@@ -162,6 +168,7 @@ class Trades:
             last_trade_at=max(instants, default=None),
         )
         self.pull.raw.keep_symbol(email, stream.name, asked, told, frozen_at)
+        return told
 
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
@@ -275,8 +282,13 @@ class Trades:
 
 def listed_markets(raw: RawStore) -> list[Market]:
     """The markets of the newest list, in order."""
-    rows = raw.records([LISTED])
-    return [Market(*market) for row in rows for market in exact(row.content)["markets"]]
+    rows = [exact(row.content) for row in raw.records([LISTED])]
+    halted = {symbol for content in rows for symbol in content.get("halted", ())}
+    return [
+        Market(symbol, base, quote, symbol not in halted)
+        for content in rows
+        for symbol, base, quote in content["markets"]
+    ]
 
 
 def purged_markets(raw: RawStore) -> dict[str, datetime]:
@@ -298,6 +310,18 @@ def unexplained(found: Residuals) -> Unexplained:
         if wallet == WALLET:
             assets[email] |= set(of_day)
     return assets
+
+
+def puzzle_of(email: str, found: Residuals) -> Puzzle:
+    """What is unexplained in the SPOT wallet of an account, by day and asset."""
+    return Puzzle(
+        {
+            (day, asset): residual.amount
+            for (account, wallet, day), of_day in found.items()
+            if (account, wallet) == (email, WALLET)
+            for asset, residual in of_day.items()
+        }
+    )
 
 
 def _once(markets: Iterable[Market]) -> list[Market]:

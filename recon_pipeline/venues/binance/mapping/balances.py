@@ -122,9 +122,9 @@ def _option(entry: Mapping[str, Any]) -> Iterable[Holding]:
 
 
 def _portfolio(entry: Mapping[str, Any]) -> Iterable[Holding]:
-    """The venue's total is less what is owed; what the wallet holds is the total and what is owed."""
+    """The venue's total is what the parts hold, free and locked; what is owed is not taken off it."""
     loan, owed = cells.optional(entry, "crossMarginBorrowed"), cells.optional(entry, "crossMarginInterest")
-    held = cells.total(cells.amount(entry, "totalWalletBalance"), loan, owed)
+    held = cells.amount(entry, "totalWalletBalance")
     unrealised = cells.total(cells.optional(entry, "umUnrealizedPNL"), cells.optional(entry, "cmUnrealizedPNL"))
     yield Holding("PORTFOLIO_MARGIN", cells.name_of(entry, "asset"), held, loan, owed, unrealised)
 

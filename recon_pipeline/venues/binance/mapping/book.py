@@ -24,7 +24,7 @@ class Book:
     def __init__(self, context: MappingContext) -> None:
         self.context = context
         self.mapped = Mapped()
-        self._unknown_fields: dict[tuple[str, str, str], tuple[RawRecord, int]] = {}
+        self._unknown_fields: dict[tuple[str, str, str], RawRecord] = {}
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -124,10 +124,11 @@ class Book:
 
     # --- what a person has to see -----------------------------------------------------------------------------------
 
-    def tell(self, kind: Kind, record: RawRecord, text: str) -> None:
-        """Something that did not stop the mapping."""
+    def tell(self, kind: Kind, record: RawRecord, text: str, *, moved: str | None = None) -> None:
+        """Something that did not stop the mapping. `moved` is the field that says when money moved, if any does."""
+        at = cells.moment(record.content, moved) if moved and record.content.get(moved) else None
         account = account_of(record)
-        self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest))
+        self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest, instant=at))
 
     def known(self, record: RawRecord, subtype: str, *, is_known: bool, what: str) -> str:
         """The subtype, or `unknown` with a word to a person where the record says something new."""
@@ -137,20 +138,18 @@ class Book:
         return UNKNOWN
 
     def note_fields(self, record: RawRecord, known: frozenset[str]) -> None:
-        """Counts the fields that the mapping does not know; told once for an account and stream."""
+        """Notes the fields that the mapping does not know; told once for an account and stream."""
         for name in record.content.keys() - known:
             self.note_field(record, name)
 
     def note_field(self, record: RawRecord, name: str) -> None:
-        """Counts one field that the mapping does not know."""
-        key = (record.account, record.stream, name)
-        first, count = self._unknown_fields.get(key, (record, 0))
-        self._unknown_fields[key] = (first, count + 1)
+        """Notes one field that the mapping does not know."""
+        self._unknown_fields.setdefault((record.account, record.stream, name), record)
 
     def finish(self) -> Mapped:
         """The mapping's outcome."""
-        for (_, _, name), (record, count) in sorted(self._unknown_fields.items(), key=lambda item: item[0]):
-            self.tell("unknown_field", record, f"the field {name} is new, in {count} record{'s' * (count != 1)}")
+        for (_, _, name), record in sorted(self._unknown_fields.items(), key=lambda item: item[0]):
+            self.tell("unknown_field", record, f"the field {name} is new")
         return self.mapped
 
     def quarantine(

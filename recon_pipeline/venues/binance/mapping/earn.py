@@ -222,7 +222,8 @@ def _dual_investment(book: Book, record: RawRecord) -> None:
     )
     if is_one_of(content, "purchaseStatus", "SETTLED"):
         coins = f"{content.get('investCoin')} or {content.get('exercisedCoin')}"
-        book.tell("not_stated", record, f"dual investment {name} has settled in {coins}; the amount is not stated")
+        text = f"dual investment {name} has settled in {coins}; the amount is not stated"
+        book.tell("not_stated", record, text, moved="settleDate")
 
 
 def _rwusd(*_: object) -> list[Place]:

@@ -121,7 +121,12 @@ def _vip_repayment(book: Book, record: RawRecord) -> None:
 def _vip_order(book: Book, record: RawRecord) -> None:
     """What is owed today is no flow: what was paid out, no response states."""
     coin, order = record.content.get("loanCoin"), record.content.get("orderId")
-    book.tell("not_stated", record, f"VIP loan {order} of {coin}: the amount that was paid out is not stated")
+    book.tell(
+        "not_stated",
+        record,
+        f"VIP loan {order} of {coin}: the amount that was paid out is not stated",
+        moved="loanDate",
+    )
 
 
 _OF_LOAN = naming("loanCoin", "collateralCoin")

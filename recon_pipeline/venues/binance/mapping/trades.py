@@ -97,7 +97,8 @@ def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> No
     if len(sides) == 2:
         return  # Both orders are the account's own: nothing is transferred.
     if pair is None or not sides or sides[0] not in {"BUY", "SELL"}:
-        book.tell("not_stated", record, "an STP transfer; which side the account was on is not stated")
+        text = "an STP transfer; which side the account was on is not stated"
+        book.tell("not_stated", record, text, moved="transactTime")
         return
     try:
         quantity, price = cells.amount(record.content, "makerPreventedQuantity"), cells.amount(record.content, "price")

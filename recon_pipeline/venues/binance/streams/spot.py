@@ -292,8 +292,8 @@ TRADES: tuple[Stream, ...] = (
         e.EQUITY_ORDERS,
         "flow",
         "SPOT",
-        "orderId symbol quote side orderType limitPrice avgFilledPrice qty notional filledQty filledTotal fee session "
-        "status createdAt updatedAt",
+        "orderId clientOrderId symbol quote side orderType limitPrice avgFilledPrice qty notional filledQty "
+        "filledTotal fee session status createdAt updatedAt",
         rows=under("rows"),
         key=by("orderId"),
         instant=at("createdAt"),

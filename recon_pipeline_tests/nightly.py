@@ -1,0 +1,237 @@
+"""Many simulated Binances, lived through day by day and judged: `make nightly`.
+
+Each seed makes a world; its nights are captured and its days run as the schedules do it, and after every run what
+stands is held against the world's manifest. It prints recall and precision with whatever was missed or found for
+nothing, how much of everything the worlds held, and what looking for trades cost; it ends with 1 if anything falls
+short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.counts import Counted, count, table
+from recon_pipeline.sandbox.binance.faults import FAULTS
+from recon_pipeline.sandbox.binance.manifest import manifest
+from recon_pipeline.sandbox.binance.trouble import NAMES
+from recon_pipeline.stores.database import engine, migrate
+from recon_pipeline.stores.embedded import SUPERUSER, EmbeddedPostgres
+from recon_pipeline.venues.binance.trades import Trades
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.binance_judge import Judge, Verdict
+from recon_pipeline_tests.conftest import administer
+
+BEFORE, BEHIND = 2, 4
+"""Days of a world before the first that is judged, and after the last: it must be due, and its end must be told."""
+SAVED_WITH_ROTATION, SAVED_WITHOUT = Decimal("0.80"), Decimal("0.95")
+_TRADES, _WEIGHT = "/api/v3/myTrades", 20
+_TEMPLATE = "recon"
+
+
+@dataclass
+class Discovery:
+    """What looking for trades cost, in weights of the venue, against asking every market on every day."""
+
+    weight: int = 0
+    of_rotation: int = 0
+    of_all_markets: int = 0
+    _spans: list[tuple[int, int]] = field(default_factory=list)
+    _begin: int = 0
+
+    @property
+    def saved(self) -> Decimal:
+        """The share that was saved."""
+        return self._saved(self.weight)
+
+    @property
+    def saved_without_rotation(self) -> Decimal:
+        """The share that was saved, if the rotation is left out."""
+        return self._saved(self.weight - self.of_rotation)
+
+    def _saved(self, weight: int) -> Decimal:
+        return 1 - Decimal(weight) / self.of_all_markets if self.of_all_markets else Decimal(1)
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether it cost as little as it should."""
+        return self.saved >= SAVED_WITH_ROTATION and self.saved_without_rotation >= SAVED_WITHOUT
+
+    @contextmanager
+    def metered(self, log: list[Any]) -> Iterator[None]:
+        """Take note of which requests are the rotation's."""
+        rotate = Trades._rotate
+
+        def noted(trades: Trades, accounts: Any) -> None:
+            begin = len(log)
+            rotate(trades, accounts)
+            self._spans.append((begin, len(log)))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Trades, "_rotate", noted)
+            yield
+
+    def begin(self, log: list[Any]) -> None:
+        """From here on it counts: the first run looks into a past that no day after it has to."""
+        self._begin = len(log)
+
+    def end(self, log: list[Any], markets: int, account_days: int) -> None:
+        """Add the requests since `begin`."""
+        asked = [(place, entry) for place, entry in enumerate(log) if entry["path"] == _TRADES and place >= self._begin]
+        self.weight += sum(entry["weight"] for _, entry in asked)
+        self.of_rotation += sum(
+            entry["weight"] for place, entry in asked if any(begin <= place < end for begin, end in self._spans)
+        )
+        self.of_all_markets += _WEIGHT * markets * account_days
+        self._spans.clear()
+
+    def __str__(self) -> str:
+        return (
+            f"discovery: weight {self.weight} of {self.of_all_markets}, saved {self.saved:.1%} with the rotation"
+            f" (least {SAVED_WITH_ROTATION:.0%}), {self.saved_without_rotation:.1%} without"
+            f" (least {SAVED_WITHOUT:.0%})"
+        )
+
+
+@dataclass
+class Night:
+    """What came of all worlds together."""
+
+    verdict: Verdict = field(default_factory=Verdict)
+    events: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
+    discovery: Discovery = field(default_factory=Discovery)
+    refused: list[str] = field(default_factory=list)
+    """Requests that drew 429 or 418."""
+
+
+def live(home: BinanceHome, night: Night, *, is_backfill: bool = False) -> Verdict:
+    """Live through a world's days, judged after every run; a backfill has the captures and one run at the end."""
+    world, log = home.sandbox.world, home.sandbox.site.gate.log
+    first, last = judged(world)
+    judge = Judge(manifest(world), first, last)
+    discovery = night.discovery
+    run_first = first + timedelta(days=2)
+
+    def look(as_of_day: date) -> None:
+        if as_of_day == run_first:
+            discovery.begin(log)
+        judge.look(home, as_of_day, [first + timedelta(days=n) for n in range((as_of_day - first).days - 1)])
+
+    with discovery.metered(log):
+        if is_backfill:
+            home.capture_days(first - timedelta(days=1), last)
+            home.run(first, last)
+            judge.look(home, home.now.date())
+        else:
+            home.live_through(first, last, look)
+    if not is_backfill:
+        days = (last - first).days
+        discovery.end(log, len(world.market.symbols), len(world.accounts) * days)
+    if "ban" not in world.transport:
+        night.refused += [f"{e['path']} {e['status']}" for e in log if e["status"] in (418, 429)]
+    return judge.verdict()
+
+
+def judged(world: World) -> tuple[date, date]:
+    """The first and the last day of a world that are run and judged."""
+    return world.days[BEFORE], world.days[-BEHIND - 1]
+
+
+def one_world(world: World, server: EmbeddedPostgres, night: Night, *, is_backfill: bool) -> Verdict:
+    """A world in a database and a home of its own, both gone afterwards."""
+    name = f"nightly_{world.seed}"
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} OWNER recon_owner")
+    url = server.url(database=name)
+    try:
+        with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
+            first, _ = judged(world)
+            with binance_home(world, Path(folder), url, patch, start=first) as home:
+                return live(home, night, is_backfill=is_backfill)
+    finally:
+        engine(url).dispose()
+        administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def run_seeds(options: argparse.Namespace, say: Callable[[str], None]) -> Night:
+    """Every seed after the other."""
+    night = Night()
+    with tempfile.TemporaryDirectory(prefix="recon-nightly-pg-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        server.start()
+        try:
+            migrate(server.url())
+            engine(server.url(SUPERUSER, "postgres"))
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
+                begun = time.monotonic()
+                world = make_world(
+                    seed, days=options.days + BEFORE + BEHIND, subs=options.subs,
+                    faults=named(options.faults, FAULTS), transport=named(options.transport, NAMES),
+                )  # fmt: skip
+                count(world, night.events)
+                verdict = one_world(world, server, night, is_backfill=options.backfill)
+                night.verdict.add(verdict)
+                say(f"seed {seed}: {verdict}  [{time.monotonic() - begun:.0f} s]")
+        finally:
+            server.stop()
+    return night
+
+
+def named(text: str, every: Sequence[str] | Any) -> tuple[str, ...]:
+    """Names between commas; `all` for all of them."""
+    return tuple(every) if text == "all" else tuple(name for name in text.split(",") if name)
+
+
+def shortfalls(night: Night, options: argparse.Namespace) -> list[str]:
+    """Everything that is not as it should be."""
+    short = [] if night.verdict.is_perfect else ["recall or precision is not 1"]
+    if night.refused:
+        short.append(f"{len(night.refused)} requests were refused for their number, such as {night.refused[0]}")
+    if not options.backfill and not night.discovery.is_cheap:
+        short.append("looking for trades was too dear")
+    lacking = [stream for stream, counted in night.events.items() if counted.lacks(stream)]
+    if lacking and options.seeds >= options.seeds_for_events:
+        short.append(f"streams with too few events: {', '.join(lacking)}")
+    return short
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Live through the worlds of many seeds and judge them; 1 if anything falls short."""
+    parser = argparse.ArgumentParser(prog="python -m recon_pipeline_tests.nightly", description=main.__doc__)
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--days", type=int, default=30, help="days that are run and judged in each world")
+    parser.add_argument("--subs", type=int, default=3, help="sub-accounts beside the main one")
+    parser.add_argument("--faults", default="", help="all, or some between commas (sandbox/binance/faults.py)")
+    parser.add_argument("--transport", default="", help="all, or some between commas (sandbox/binance/trouble.py)")
+    parser.add_argument("--backfill", action="store_true", help="one run over all days at the end, not one each day")
+    parser.add_argument("--seeds-for-events", type=int, default=20, help="so many seeds must hold every stream")
+    options = parser.parse_args(arguments)
+
+    def say(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    night = run_seeds(options, say)
+    say(f"\n{table(night.events)}\n\n{night.verdict}")
+    if not options.backfill:
+        say(str(night.discovery))
+    short = shortfalls(night, options)
+    say("\n".join(f"FALLS SHORT: {text}" for text in short) or "everything is as it should be")
+    return int(bool(short))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

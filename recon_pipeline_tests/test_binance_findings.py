@@ -1,0 +1,63 @@
+"""What records name for other streams, and what they say that nobody foresaw."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from recon_pipeline.stores.reviews import Problem, list_problems, record_findings, resolve_problem
+from recon_pipeline.venues.binance.accounts import Named, note_named
+from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.mapping.model import Problem as Found
+from recon_pipeline.venues.sources import Residual
+
+MAIN = "main@example.com"
+
+
+def test_captures_and_interest_name_the_assets_whose_loans_are_asked_for() -> None:
+    named: Named = {}
+    note_named(named, MAIN, "portfolio_margin_balance", {"rows": [{"asset": "USDT"}, {"asset": "BTC"}]})
+    note_named(named, MAIN, "pm_margin_interest", {"asset": "ETH", "interest": "0.1"})
+    note_named(named, MAIN, "isolated_account", {"rows": [{"symbol": "BTCUSDT", "baseAsset": {}}]})
+    assert named == {MAIN: {"portfolio_margin_assets": {"USDT", "BTC", "ETH"}, "isolated_symbols": {"BTCUSDT"}}}
+
+
+@pytest.mark.postgres
+def test_what_nobody_foresaw_waits_once_for_a_person_and_stays_resolved(database: str) -> None:
+    found = [
+        Found("unknown_field", MAIN, "rebates", "1", "the field moonPhase is new"),
+        Found("unknown_value", MAIN, "futures_income", "7", "type MOON_LANDING_BONUS is not known"),
+        Found("unknown_value", MAIN, "futures_income", "8", "type MOON_LANDING_BONUS is not known"),
+    ]
+    record_findings(database, "binance", [finding(each) for each in found])
+    waiting = list_problems(database, "binance", for_review=True)
+    assert {(entry["name"], entry["stream"], entry["account"]) for entry in waiting} == {
+        ("UnknownField", "rebates", MAIN),
+        ("UnknownValue", "futures_income", MAIN),
+    }
+    assert len(waiting) == 2
+    for entry in waiting:
+        resolve_problem(database, entry["id"], "it does no harm")
+    record_findings(database, "binance", [finding(each) for each in found])
+    assert list_problems(database, "binance", for_review=True) == []
+
+
+@pytest.mark.parametrize("kind", ["unknown_field", "unknown_value", "not_stated", "malformed", "conflict"])
+def test_every_kind_of_finding_says_what_to_do(kind: str) -> None:
+    entry: Problem = finding(Found(kind, MAIN, "rebates", "1", "something is odd"))  # type: ignore[arg-type]
+    assert entry.needs_manual_review
+    assert entry.found == "rebates 1: something is odd"
+    assert entry.next_step
+
+
+def test_an_amount_that_is_not_stated_matters_where_something_is_unexplained_that_day() -> None:
+    settled = Found("not_stated", MAIN, "dual_investments", "1", "settled", instant=datetime(2026, 1, 4, 8, tzinfo=UTC))
+    undated = Found("not_stated", MAIN, "fiat_orders", "2", "credited in part")
+
+    def residuals(account: str, day: int) -> dict[tuple[str, str, date], dict[str, Residual]]:
+        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), is_closed=True)}}
+
+    assert [is_open(settled, residuals(MAIN, day)) for day in (3, 4)] == [False, True]
+    assert [is_open(undated, residuals(account, 3)) for account in (MAIN, "desk")] == [True, False]
