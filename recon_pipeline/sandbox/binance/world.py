@@ -39,6 +39,7 @@ DOUBTS = {
     "realtime_rewards": ("position", "spot"),
     "fiat_wallet": ("spot", "funding"),
     "status_6_deposits": ("credited", "not_credited"),
+    "boost_rewards": ("claims", "all"),
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)
