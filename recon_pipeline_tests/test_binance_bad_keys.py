@@ -25,7 +25,7 @@ SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fi
     ],
 )
 def test_an_account_whose_key_is_no_good_stops_alone(
-    kind: str, error: str, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    *, kind: str, error: str, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE, keys={DESK: kind})
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
