@@ -27,7 +27,8 @@ def live(tmp_path: Path) -> dg.RepositoryDefinition:
 
 def test_its_assets_are_those_of_every_venue(live: dg.RepositoryDefinition) -> None:
     keys = {key.to_user_string() for key in live.asset_graph.get_all_asset_keys()}
-    assert {f"binance/{name}" for name in ("raw", "transfers", "trades", "balances", "prices", "reconciliation")} <= keys
+    names = ("raw", "transfers", "trades", "balances", "prices", "reconciliation")
+    assert {f"binance/{name}" for name in names} <= keys
 
 
 def test_the_due_day_runs_at_two_and_captures_run_early_each_hour(live: dg.RepositoryDefinition) -> None:
