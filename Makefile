@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo test test-soak test-browser lint bench down lock
+.PHONY: setup demo test test-soak test-browser lint bench nightly down lock
 
 setup: $(STAMP)
 
@@ -51,3 +51,7 @@ down: setup
 lock:
 	uv pip compile --python-version 3.11 --group dev --generate-hashes --no-strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+
+# many simulated Binances, lived through and judged; hours. NIGHTLY_ARGS: --seeds --days --subs --faults --transport
+nightly: setup
+	$(BIN)/python -m recon_pipeline_tests.nightly $(NIGHTLY_ARGS)

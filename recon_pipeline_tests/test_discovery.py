@@ -12,6 +12,7 @@ from recon_pipeline.stores.raw import Told
 from recon_pipeline.venues.binance.discovery import (
     ROTATION_DAYS,
     AskedMarket,
+    Gap,
     Market,
     Puzzle,
     between,
@@ -81,7 +82,8 @@ def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) ->
 def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:
     """Bought and sold on one day: nothing of the coin is left, only what was lost in dollars, and the fees."""
     market, at = Market("COIN007USDT", "COIN007", "USDT"), datetime(2026, 3, 1, 12, tzinfo=UTC)
-    puzzle = Puzzle({(date(2026, 3, 1), "USDT"): Decimal("-3"), (date(2026, 3, 1), "BNB"): Decimal("-0.2")})
+    first, last = date(2026, 3, 1), date(2026, 3, 2)
+    puzzle = Puzzle([Gap("USDT", first, last, Decimal("-3")), Gap("BNB", first, first, Decimal("-0.2"))])
 
     def trade(number: int, quote: str, *, is_buyer: bool) -> Told:
         content = {"id": number, "qty": "5", "quoteQty": quote, "commission": "0.1", "commissionAsset": "BNB"}

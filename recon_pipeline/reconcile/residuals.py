@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from recon_pipeline.reconcile.kernel import reconcile
 from recon_pipeline.reconcile.plan import consulted
@@ -18,6 +18,8 @@ from recon_pipeline.stores.lake import Lake
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Residual, Residuals
 
+_JUST_AFTER = timedelta(microseconds=1)
+"""A window begins right after its start."""
 _INPUTS = ("transfers", "trades", "balances", "coverage")
 
 
@@ -36,11 +38,12 @@ def residuals(settings: KernelSettings, reading: Reading, days: Sequence[date], 
             write.commit()
         reconcile(lake, settings, days, as_of_day, run="residuals")
         rows = lake.read("reconciliation", settings.venue, list(days)).select(
-            ["account", "wallet", "date", "asset", "variance_in_asset", "status"]
+            ["account", "wallet", "date", "asset", "variance_in_asset", "status", "window_start"]
         )
     for row in rows.to_pylist():
         if row["variance_in_asset"]:
             is_closed = row["status"] != "incomplete"
-            residual = Residual(row["variance_in_asset"], is_closed)
+            first = (row["window_start"] + _JUST_AFTER).date() if row["window_start"] else row["date"]
+            residual = Residual(row["variance_in_asset"], is_closed, max((row["date"] - first).days + 1, 1))
             found[row["account"], row["wallet"], row["date"]][row["asset"]] = residual
     return found

@@ -25,6 +25,8 @@ class Residual:
 
     amount: Decimal
     is_closed: bool
+    days: int = 1
+    """How many days its window spans: more than one where days before it have no balance."""
 
 
 Residuals = Mapping[tuple[str, str, date], Mapping[str, Residual]]

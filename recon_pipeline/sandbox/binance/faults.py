@@ -172,6 +172,7 @@ def symbol_purged(p: Planter, dice: Dice) -> None:
     for asset, amount in ((symbol.base, quantity), (symbol.quote, -quantity * price)):
         p.world.ledger.post(Move(at_ms * 1000, account, "SPOT", asset, amount, "balance", f"{spot.PATH} {symbol.name}"))
     _tell_trade(p, account, symbol.name, at_ms, (quantity, price))
+    p.hold(account, "SPOT", symbol.base, day)
     p.world.market.purged_us[symbol.name] = (day_ms(day) + 15 * HOUR_MS) * 1000
     for asset in (symbol.base, symbol.quote):
         p.expect("symbol_purged", (account, "SPOT", asset), day, "incomplete", note=symbol.name)

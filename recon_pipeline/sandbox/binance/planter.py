@@ -6,7 +6,7 @@ A plant takes positions and days that no other plant has taken, so that every ef
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -18,6 +18,10 @@ from recon_pipeline.sandbox.binance.plants import Effect, due
 from recon_pipeline.sandbox.binance.world import World
 
 Status = Literal["variance", "incomplete", "matched"]
+WHOLE_WALLETS = (
+    "snapshot_missing", "snapshot_late", "snapshot_of_wrong_day", "endpoint_down", "endpoint_garbled",
+)  # fmt: skip
+"""Faults that leave every row of a wallet's day open."""
 Position: TypeAlias = tuple[str, str, str]
 """Account, wallet, asset."""
 
@@ -98,6 +102,20 @@ class Planter:
         """A row that must say so."""
         more.setdefault("from_as_of_day", due(day))
         self.plants.effects.append(Effect(fault, *position, day, status, amount, **more))
+
+    def hold(self, account: str, wallet: str, asset: str, since: date) -> None:
+        """A planted move made an asset held: where a whole wallet's day is open after it, its row is open too."""
+        open_days = {
+            (effect.fault, effect.date): effect
+            for effect in self.plants.effects
+            if (effect.account, effect.wallet, effect.status) == (account, wallet, "incomplete")
+            and (effect.kind, effect.is_required) == ("row", True)
+            and effect.fault in WHOLE_WALLETS
+            and effect.date > since
+        }
+        for effect in open_days.values():
+            if self.take(account, wallet, asset, (effect.date,)):
+                self.plants.effects.append(replace(effect, asset=asset))
 
     def close(self, account: str, wallet: str, day: date) -> dict[str, Decimal]:
         """What a wallet holds at the end of a day."""

@@ -93,17 +93,18 @@ def snapshot_of_wrong_day(p: Planter, dice: Dice) -> None:
 def endpoint_down(p: Planter, dice: Dice) -> None:
     """For two days one endpoint answers an account with a page of HTML: its spot rows stay open until then."""
     page = b"<html><head><title>Be right back</title></head><body>Maintenance</body></html>"
-    _outage(p, dice, "endpoint_down", (income.REBATES, page, "text/html"))
+    _outage(p, dice, "endpoint_down", (income.REBATES, page, "text/html"), seen="HTML")
 
 
 def endpoint_garbled(p: Planter, dice: Dice) -> None:
     """For two days one endpoint answers an account with JSON that breaks off: its spot rows stay open until then."""
     cut = b'{"rows":[{"id":1637366104,"amount":"10.0000'
-    _outage(p, dice, "endpoint_garbled", (income.DIVIDENDS, cut, "application/json;charset=UTF-8"))
+    _outage(p, dice, "endpoint_garbled", (income.DIVIDENDS, cut, "application/json;charset=UTF-8"), seen="JSON")
 
 
-def _outage(p: Planter, dice: Dice, fault: str, told: tuple[str, bytes, str]) -> None:
-    """Down from the end of a day until after it is due; the day before it may be open too."""
+def _outage(p: Planter, dice: Dice, fault: str, told: tuple[str, bytes, str], *, seen: str) -> None:
+    """Down from the end of a day until after it is due; the day before it may be open too. Somebody is told what was
+    seen in place of an answer."""
     account, day = _whole_wallet(p, dice, before_end=5)
     path, body, content_type = told
     from_us, until_us = (day_ms(day + timedelta(days=days)) * 1000 for days in (1, 3))
@@ -112,3 +113,4 @@ def _outage(p: Planter, dice: Dice, fault: str, told: tuple[str, bytes, str]) ->
         for asset in p.rows(account, "SPOT", when):
             p.expect(fault, (account, "SPOT", asset), when, "incomplete", is_required=is_required,
                      gone_by_as_of_day=day + timedelta(days=3))  # fmt: skip
+    p.expect(fault, (account, "SPOT", "*"), day, "incomplete", kind="review", note=seen)

@@ -36,10 +36,20 @@ class Market:
 
 
 @dataclass
-class Puzzle:
-    """What is unexplained, by day and asset, while trades that may explain it come in."""
+class Gap:
+    """An amount of an asset that is not explained, in the days from first to last."""
 
-    left: dict[tuple[date, str], Decimal]
+    asset: str
+    first: date
+    last: date
+    amount: Decimal
+
+
+@dataclass
+class Puzzle:
+    """What is unexplained, while trades that may explain it come in."""
+
+    gaps: list[Gap]
 
     def is_solved_with(self, market: Market, told: Sequence[Told]) -> bool:
         """Take trades of a market in; whether nothing is left. It says when to stop asking, and nothing else: what
@@ -54,9 +64,10 @@ class Puzzle:
                 (market.quote, -sign * _number(content.get("quoteQty"))),
                 (str(content.get("commissionAsset")), -_number(content.get("commission"))),
             ):
-                if (at.date(), asset) in self.left:
-                    self.left[at.date(), asset] -= amount
-        return not any(self.left.values())
+                for gap in self.gaps:
+                    if gap.asset == asset and gap.first <= at.date() <= gap.last:
+                        gap.amount -= amount
+        return not any(gap.amount for gap in self.gaps)
 
 
 def _number(told: object) -> Decimal:

@@ -28,7 +28,14 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
 )
 from recon_pipeline.venues.binance.capture import races
-from recon_pipeline.venues.binance.mapping import Mapped, MappingContext, Row, map_records, quarantine_row
+from recon_pipeline.venues.binance.mapping import (
+    Mapped,
+    MappingContext,
+    Row,
+    map_records,
+    places_of,
+    quarantine_row,
+)
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
@@ -236,13 +243,12 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
 
 
 def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
-    """What one read told in two ways, for each position that it would have moved; what is detail moved none."""
+    """What one read told in two ways, for each position that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
     if stream.role not in ("flow", "snapshot", "capture"):
         return []
     instant = stream.instant(record.content)
     row = {
-        "frame": "transfers" if stream.role == "flow" else "balances",
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
@@ -253,14 +259,9 @@ def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[st
         "date": instant.date() if instant else None,
         "content": "{}",
     }
-    if stream.role != "flow":
-        return [row | {"wallet": stream.wallets[0]}]
-    moved = map_records([record], context)
-    flows = [*moved.transfers, *moved.trades]
-    if not flows:  # a family of several wallets, such as isolated margin, names none of them
-        return [row | {"wallet": wallet if wallet != "ISOLATED_MARGIN" else None} for wallet in stream.wallets]
-    positions = {(flow["account"], flow["wallet"], flow["asset"]): flow["datetime"] for flow in flows}
+    # a family of several wallets, such as isolated margin, names none of them
+    places = [("balances", wallet, None) for wallet in stream.wallets]
     return [
-        row | {"account": account, "wallet": wallet, "asset": asset, "instant": at, "date": at.date()}
-        for (account, wallet, asset), at in sorted(positions.items())
+        row | {"frame": frame, "wallet": wallet if wallet != "ISOLATED_MARGIN" else None, "asset": asset}
+        for frame, wallet, asset in (places_of(record, context) if stream.role == "flow" else places)
     ]

@@ -15,6 +15,7 @@ from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exac
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
+    Gap,
     Market,
     Puzzle,
     between,
@@ -38,6 +39,7 @@ PREVENTED = BY_NAME["prevented_matches"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
+FIRST_LIST = timedelta(hours=1)
 LAG = timedelta(minutes=TRADES.lag_minutes)
 
 Unexplained = Mapping[str, set[str]]
@@ -216,12 +218,13 @@ class Trades:
         """
         markets, counts = self._markets(), []
         work = [
-            (email, market, day)
+            (email, market, day - timedelta(days=back))
             for email in accounts
             for (account, wallet, day), assets in found.items()
             if (account, wallet) == (email, WALLET)
             for market in markets
             if market.base in assets and market.quote in assets
+            for back in range(assets[market.base].days)
         ]
 
         def look(item: tuple[str, Market, date]) -> None:
@@ -299,9 +302,15 @@ def purged_markets(raw: RawStore) -> dict[str, datetime]:
     for row in raw.versions(LISTED):
         listed = {market[0] for market in exact(row.content)["markets"]}
         gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
-        gone |= dict.fromkeys(before - listed, row.read_at)
+        gone |= dict.fromkeys(before - listed, _read_for(row.read_at))
         before = listed
     return gone
+
+
+def _read_for(read_at: datetime) -> datetime:
+    """The instant for which a list stands: the one that is read as a day begins stands for its beginning."""
+    begin = midnight(read_at.date())
+    return begin if read_at - begin < FIRST_LIST else read_at
 
 
 def unexplained(found: Residuals) -> Unexplained:
@@ -314,14 +323,14 @@ def unexplained(found: Residuals) -> Unexplained:
 
 
 def puzzle_of(email: str, found: Residuals) -> Puzzle:
-    """What is unexplained in the SPOT wallet of an account, by day and asset."""
+    """What is unexplained in the SPOT wallet of an account."""
     return Puzzle(
-        {
-            (day, asset): residual.amount
+        [
+            Gap(asset, day - timedelta(days=residual.days - 1), day, residual.amount)
             for (account, wallet, day), of_day in found.items()
             if (account, wallet) == (email, WALLET)
             for asset, residual in of_day.items()
-        }
+        ]
     )
 
 

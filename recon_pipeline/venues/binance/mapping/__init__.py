@@ -30,7 +30,7 @@ from recon_pipeline.venues.binance.mapping.balances import (
     map_captures,
     map_snapshots,
 )
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, read_each
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, read_each
 from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
 from recon_pipeline.venues.binance.mapping.model import (
     DOUBTS,
@@ -43,6 +43,7 @@ from recon_pipeline.venues.binance.mapping.model import (
     quarantine_row,
 )
 from recon_pipeline.venues.binance.mapping.prices import map_prices, price_symbols
+from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "as_table",
     "capture_content",
     "map_records",
+    "places_of",
     "price_symbols",
     "quarantine_row",
 ]
@@ -77,6 +79,7 @@ READERS: Mapping[str, Reader] = {
     **derivatives.READERS,
 }
 """The streams whose records are read one by one."""
+_DEPOSITS = ("deposits", "sub_deposits")
 
 
 def map_records(records: Iterable[RawRecord], context: MappingContext) -> Mapped:
@@ -90,6 +93,14 @@ def map_records(records: Iterable[RawRecord], context: MappingContext) -> Mapped
     for read_together in _TOGETHER:
         read_together(book, by_stream)
     return book.finish()
+
+
+def places_of(record: RawRecord, context: MappingContext) -> Sequence[Place]:
+    """The positions that a flow's record may have moved, as far as it names them, whatever else it says."""
+    reader = READERS.get(record.stream, in_and_out.DEPOSIT if record.stream in _DEPOSITS else None)
+    if reader is not None:
+        return list(reader.places(Book(context), record))
+    return [("transfers", wallet, None) for wallet in BY_NAME[record.stream].wallets]
 
 
 def _balances(book: Book, records: Records) -> None:

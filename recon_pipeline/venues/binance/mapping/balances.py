@@ -146,6 +146,8 @@ _SNAPSHOTS: Mapping[str, tuple[str, str, Holdings]] = {
     "margin": ("MARGIN", "userAssets", _margin),
     "futures": ("FUTURES", "assets", _futures_snapshot),
 }
+_LAST_SECOND = time(23, 59, 59)
+"""Every snapshot is stamped with the last second of its day."""
 SNAPSHOT_STREAMS = ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots")
 
 
@@ -164,6 +166,10 @@ def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens)
         data = content.get("data")
         if told is None or entry is None or not isinstance(data, Mapping):
             _spoil(book, cut, "updateTime, type or data is not as documented")
+            continue
+        if told.time() < _LAST_SECOND:
+            text = f"a {entry[0]} snapshot stamped {told:%H:%M:%S}, when no day ends: it closes none"
+            book.tell("unknown_value", record, text)
             continue
         try:
             entries = cells.items(data, entry[1])

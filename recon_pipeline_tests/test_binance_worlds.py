@@ -1,0 +1,41 @@
+"""Two worlds lived through day by day and judged; many more of them in `make nightly`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.faults import FAULTS
+from recon_pipeline.sandbox.binance.trouble import NAMES
+from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline_tests.nightly import BEFORE, BEHIND, Night, judged, live
+
+pytestmark = pytest.mark.postgres
+
+
+def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyPatch, *, is_backfill: bool) -> Night:
+    first, _ = judged(world)
+    night = Night()
+    with binance_home(world, folder, database, environment, start=first) as home:
+        night.verdict.add(live(home, night, is_backfill=is_backfill))
+    return night
+
+
+def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(41, days=6 + BEFORE + BEHIND, subs=3, transport=NAMES)
+    night = lived(world, tmp_path, database, monkeypatch, is_backfill=True)
+    assert night.verdict.is_perfect, night.verdict
+
+
+def test_every_fault_is_found_on_its_day_and_nothing_else(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(42, days=9 + BEFORE + BEHIND, subs=1, faults=tuple(FAULTS))
+    night = lived(world, tmp_path, database, monkeypatch, is_backfill=False)
+    assert night.verdict.required > 20
+    assert night.verdict.is_perfect, night.verdict
+    assert night.refused == []
