@@ -23,12 +23,25 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "status_6_deposits": ("credited", "not_credited"),
         "product_rewards": ("history", "dividends"),
         "converted_interest": ("interest_history", "capital_flow"),
+        "boost_rewards": ("claims", "all"),
     }
 }
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one
 being the default."""
 
-EXTRAS = ("isolated_symbols", "mining_users", "mining_algorithms", "option_currencies", "detail_symbols")
+EXTRAS = (
+    "isolated_symbols",
+    "mining_users",
+    "mining_algorithms",
+    "option_currencies",
+    "detail_symbols",
+    "portfolio_margin_assets",
+    "managed_subs",
+    "managed_trader_subs",
+    "managed_accounts",
+    "custody_subs",
+    "prediction_wallets",
+)
 """What only the user knows of an account, and some streams need."""
 
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)

@@ -296,12 +296,11 @@ def down(is_json: bool) -> None:
 @cli.command()
 @as_json
 def demo(is_json: bool) -> int:
-    """Reconcile a month of our own making, from nothing to a table of what is wrong in it."""
-    from recon_pipeline.demo import as_dict, demo_settings, print_result, run_demo
+    """Reconcile a month of a simulated Binance, from nothing to a table of what is wrong in it."""
+    from recon_pipeline.demo import as_dict, demo_sandbox, print_result, run_demo
 
-    settings = demo_settings()
-    with _progress(is_json) as say:
-        result = run_demo(settings, say)
+    with demo_sandbox() as (settings, venue), _progress(is_json) as say:
+        result = run_demo(settings, venue, say)
     if is_json:
         click.echo(_json(as_dict(result)))
     else:

@@ -139,6 +139,12 @@ def test_rewards_of_tokens_are_paid_to_spot_unless_the_dividends_tell_of_them() 
     assert boost["datetime"] == utc("2026-11-02T08:00:00")
 
 
+def test_boosted_sol_is_booked_when_it_is_claimed() -> None:
+    distributed = sample("sol_boost_rewards", {"type": "DISTRIBUTE"})
+    assert mapped(distributed).transfers == []
+    assert moved(mapped(distributed, boost_rewards="all")) == {("SPOT", "SOL"): Decimal("1.2")}
+
+
 def test_rewards_that_only_raise_the_rate_of_a_token_move_nothing() -> None:
     assert mapped(sample("eth_rewards"), sample("sol_rewards")).transfers == []
 

@@ -202,7 +202,9 @@ LEGS: dict[str, Callable[[Row], list[Leg]]] = {
     "/sapi/v1/onchain-yields/locked/history/subscriptionRecord": _subscribed,
     "/sapi/v1/simple-earn/locked/history/redemptionRecord": _unlocked,
     "/sapi/v1/onchain-yields/locked/history/redemptionRecord": _unlocked,
-    "/sapi/v1/sol-staking/sol/history/boostRewardsHistory": lambda r: [spot(r["token"], r["amount"], r["time"] * 1000)],
+    "/sapi/v1/sol-staking/sol/history/boostRewardsHistory CLAIM": lambda r: [
+        spot(r["token"], r["amount"], r["time"] * 1000)
+    ],
     "/sapi/v1/dci/product/positions": lambda r: [
         spot(r["investCoin"], minus(r["subscriptionAmount"]), r["subscriptionTime"])
     ],

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from recon_pipeline.assets.jobs import status_at_first
 from recon_pipeline.assets.resource import open_database
 from recon_pipeline.config import VenueSettings, load_settings
 from recon_pipeline.venues.sources import capture_now
@@ -55,6 +56,6 @@ def capture_schedule(venue: VenueSettings, job: "JobDefinition") -> dg.ScheduleD
         job=job,
         cron_schedule=EVERY_HOUR_UNTIL_SIX,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status_at_first(venue),
         description="What could not be captured by six closes no day.",
     )

@@ -38,6 +38,12 @@ def range_tags(first: date, last: date) -> Mapping[str, str]:
     return {RANGE_START: str(first), RANGE_END: str(last)}
 
 
+def status_at_first(venue: VenueSettings) -> dg.DefaultScheduleStatus:
+    """Schedules are on, but for a sandbox: it is up only while somebody tries it, and may have a time of its own."""
+    is_sandbox = venue.api is not None and venue.api.sandbox is not None
+    return dg.DefaultScheduleStatus.STOPPED if is_sandbox else dg.DefaultScheduleStatus.RUNNING
+
+
 def daily_schedule(venue: VenueSettings, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
     """Every night the day that has become due, together with those before it that never ran or were still pending."""
     lag = max(venue.due_days, 1)
@@ -47,7 +53,7 @@ def daily_schedule(venue: VenueSettings, job: "UnresolvedAssetJobDefinition") ->
         cron_schedule="0 2 * * *",
         execution_timezone="UTC",
         job=job,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status_at_first(venue),
         description=f"02:00 UTC, the day {lag} before: what is missing of it is incomplete from then on.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -153,7 +153,7 @@ class RawStore:
                 )
             )
 
-    def records(self, streams: Sequence[str] | None = None) -> list[sa.Row[Any]]:
+    def records(self, streams: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> list[sa.Row[Any]]:
         """Every record that counts: fid, account, stream, key, call, content, digest, is_doubted, read_at.
 
         Numbers of the content are Decimal or int; the order is by stream, account and key.
@@ -161,11 +161,30 @@ class RawStore:
         query = sa.text(
             "SELECT fid, account, stream, record_key AS key, call, content::text AS content, digest, is_doubted,"
             " read_at, instant FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
-            " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams)) ORDER BY stream, account, record_key"
+            " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams)) AND NOT stream = ANY(:without)"
+            " ORDER BY stream, account, record_key"
         )
-        given = {"venue": self._venue, "streams": None if streams is None else list(streams)}
+        given = {
+            "venue": self._venue,
+            "streams": None if streams is None else list(streams),
+            "without": list(without),
+        }
         with self._transaction("reading raw records") as opened:
             return list(opened.execute(query, given))
+
+    def fields(self, stream: str, *names: str) -> dict[str, tuple[str | None, ...]]:
+        """Some fields of every record of a stream that counts, by its key: for records too large to read whole."""
+        chosen = ", ".join(f"content ->> :field{number}" for number in range(len(names)))
+        given = {f"field{number}": name for number, name in enumerate(names)}
+        with self._transaction(f"reading {stream}") as opened:
+            rows = opened.execute(
+                sa.text(
+                    f"SELECT record_key, {chosen} FROM recon.raw_records"
+                    " WHERE venue = :venue AND stream = :stream AND superseded_at IS NULL"
+                ),
+                {"venue": self._venue, "stream": stream, **given},
+            )
+            return {row[0]: tuple(row[1:]) for row in rows}
 
     def symbols_named(self, account: str, streams: Sequence[str]) -> list[tuple[str, str]]:
         """The markets that the records of these streams name, each as (stream, symbol)."""

@@ -68,8 +68,9 @@ def _pairs() -> tuple[tuple[str, str], ...]:
 class Market:
     """The symbols of one world, and the price of every asset at every instant."""
 
-    def __init__(self, dice: Dice, first_ms: int) -> None:
+    def __init__(self, dice: Dice, first_ms: int, symbols_max: int | None = None) -> None:
         self._dice = dice
+        self._symbols_max = symbols_max
         self._first_day = first_ms // DAY_MS - 40
         self._walks: dict[str, list[Decimal]] = {}
         self.symbols = {symbol.name: symbol for symbol in self._list_symbols()}
@@ -79,7 +80,7 @@ class Market:
     def _list_symbols(self) -> list[Symbol]:
         dice = self._dice.fork("status")
         listed = []
-        for number, (base, quote) in enumerate(_pairs()):
+        for number, (base, quote) in enumerate(_pairs()[: self._symbols_max]):
             draw = dice.between(0, 99)
             is_major = base in MAJORS or base in DOLLARS or base in FIAT
             status = "TRADING" if is_major or draw < 45 else "HALT" if draw == 99 else "BREAK"

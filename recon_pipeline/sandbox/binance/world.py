@@ -39,6 +39,7 @@ DOUBTS = {
     "realtime_rewards": ("position", "spot"),
     "fiat_wallet": ("spot", "funding"),
     "status_6_deposits": ("credited", "not_credited"),
+    "boost_rewards": ("claims", "all"),
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)
@@ -125,19 +126,21 @@ def make_world(
     faults: Collection[str] = (),
     transport: Collection[str] = (),
     keys: Mapping[str, str] | None = None,
+    symbols_max: int | None = None,
 ) -> World:
     """The world of a seed: the same arguments give the same world, to the last byte of every answer.
 
     `without` leaves out kinds of business (BUSINESS names them): a world of spot alone shows a difference sooner.
     `faults` are planted by name (faults.FAULTS; a name given twice is planted twice), `transport` troubles the way of
     the answers (trouble.NAMES), `keys` gives an account a key of another kind than `good` (accounts.KINDS).
+    `symbols_max` lists fewer symbols than the 3,000 of a whole market, where time is short.
     """
     from recon_pipeline.sandbox.binance.faults import plant  # it needs a world to plant in
 
     dice = Dice("world", seed)
     dates = tuple(start + timedelta(days=number) for number in range(days))
     accounts = make_accounts(seed, subs, day_ms(start))
-    market = Market(dice.fork("market"), day_ms(start))
+    market = Market(dice.fork("market"), day_ms(start), symbols_max)
     chosen = {name: choices[0] for name, choices in DOUBTS.items()} | dict(doubts or {})
     scene = Scene(dice, accounts, market, dates, chosen)
     scene.now_ms = spot.opening_ms(scene)

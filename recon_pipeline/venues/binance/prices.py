@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-import pyarrow.compute as pc
-
 from recon_pipeline.venues.binance.accounts import EVERYBODY
-from recon_pipeline.venues.binance.mapping import price_symbols
+from recon_pipeline.venues.binance.mapping import Mapped, price_symbols
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
 from recon_pipeline.venues.binance.trades import listed_markets
 from recon_pipeline.venues.drain import Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
-from recon_pipeline.venues.reading import Reading
 
 KLINES = BY_NAME["klines"]
 _DAYS_BEFORE = 2
 """Of a market that had no trade on a day the price of up to three days ago still counts."""
 
 
-def pull_prices(pull: Pull, reading: Reading) -> None:
+def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
     """Ask for the candles of the run's days that are not known yet, each market over the whole range at once."""
     markets = {market.symbol: (market.base, market.quote) for market in listed_markets(pull.raw)}
     first = midnight(pull.asked.days[0]) - _DAYS_BEFORE * ONE_DAY
@@ -29,7 +26,7 @@ def pull_prices(pull: Pull, reading: Reading) -> None:
     known = _known(pull)
     wanted = {first + n * ONE_DAY for n in range((last - first) // ONE_DAY)}
     pull.asked.say("reading prices")
-    symbols = [symbol for symbol in price_symbols(_assets(reading), markets) if not wanted <= known.get(symbol, set())]
+    symbols = [symbol for symbol in price_symbols(assets, markets) if not wanted <= known.get(symbol, set())]
 
     def ask(symbol: str) -> None:
         with pull.told_of(EVERYBODY, KLINES.name, symbol=symbol):
@@ -41,11 +38,9 @@ def pull_prices(pull: Pull, reading: Reading) -> None:
     pull.each(symbols, ask)
 
 
-def _assets(reading: Reading) -> Iterable[str]:
-    found: set[str] = set()
-    for frame in ("balances", "transfers", "trades"):
-        found |= set(pc.unique(reading.frames[frame]["asset"]).to_pylist())
-    return sorted(found)
+def assets_of(mapped: Mapped) -> list[str]:
+    """Whatever is held or was moved."""
+    return sorted({row["asset"] for row in (*mapped.balances, *mapped.transfers, *mapped.trades) if row["asset"]})
 
 
 def _known(pull: Pull) -> dict[str, set[datetime]]:

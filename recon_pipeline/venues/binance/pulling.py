@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
@@ -58,6 +59,10 @@ class NoCredentials(ReconError):  # noqa: N818 - the name says what is the matte
     """No key is stored under the name that recon.yaml gives for an account."""
 
 
+class AccountUnknown(ReconError):  # noqa: N818 - as above
+    """Nobody could say yet which products an account has opened, and so which streams move it."""
+
+
 class AccountStopped(Exception):  # noqa: N818 - never leaves this module
     """The key of an account is refused: nothing more may be asked with it."""
 
@@ -98,9 +103,14 @@ class Pull:
         return self._accounts()
 
     def _accounts(self) -> dict[str, AccountFacts]:
-        """What each key says of its account and of the sub-accounts that it may see."""
-        info: dict[str, Mapping[str, Any]] = {}
+        """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
+        what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
+        info: dict[str, Mapping[str, Any]] = {
+            row.account: exact(row.content) for row in self.raw.records([ACCOUNT_INFO])
+        }
         subs: dict[str, list[str]] = {}
+        for row in self.raw.records([SUB_ACCOUNTS]):
+            subs.setdefault(row.account, []).append(row.key)
 
         def look(email: str) -> None:
             ask = self.ask_as(email)
@@ -113,6 +123,8 @@ class Pull:
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
+            elif email not in info and email not in self.refused:
+                self.refused[email] = AccountUnknown("what the account has opened could not be read", where=email)
         named: Named = {}
         for row in self.raw.records(list(NAMING)):
             note_named(named, row.account, row.stream, exact(row.content))
@@ -367,5 +379,7 @@ def is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool
     """
     if isinstance(error, AccountNotThere):
         return True
+    if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
+        return True  # an endpoint that the venue's own pages do not name any more
     is_certain = stream.product in facts.products and stream.product != "futures_coin"
     return isinstance(error, ProductNotEnabled) and not is_certain

@@ -44,6 +44,8 @@ from recon_pipeline.venues.streams import AccountFacts, RawRecord
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
+MARKETS = "exchange_info"
+_PAIR = ("baseAsset", "quoteAsset")
 _CAN_WAIT = ("unknown_field", "unknown_value", "not_stated")
 
 
@@ -59,13 +61,15 @@ class Told:
     named: Named
 
 
-def told_by(raw: RawStore) -> Told:
+def told_by(raw: RawStore, *, with_prices: bool = True) -> Told:
     """The records that count."""
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     markets = {}
     named: Named = {}
-    for row in raw.records():
+    without = (MARKETS,) if with_prices else (MARKETS, "klines")
+    markets = {key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()}
+    for row in raw.records(without=without):
         content = exact(row.content)
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
         if row.is_doubted:
@@ -74,8 +78,6 @@ def told_by(raw: RawStore) -> Told:
             info[row.account] = content
         elif row.stream == SUB_ACCOUNTS:
             subs[row.account].append(row.key)
-        elif row.stream == "exchange_info":
-            markets[row.key] = (str(content.get("baseAsset")), str(content.get("quoteAsset")))
         elif row.stream in _KNOWN:
             records.append(record)
             if row.stream in NAMING:
@@ -83,11 +85,19 @@ def told_by(raw: RawStore) -> Told:
     return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, named)
 
 
-def read_venue(venue: VenueSettings, api: ApiSettings, raw: RawStore, problems: Sequence[ReconError] = ()) -> Reading:
-    """Every record mapped and validated, with the ledger as coverage."""
-    told, mapped = mapped_by(api, raw)
-    raced = without_races(mapped, told.records)
+def read_venue(
+    venue: VenueSettings,
+    api: ApiSettings,
+    raw: RawStore,
+    problems: Sequence[ReconError] = (),
+    *,
+    with_prices: bool = True,
+) -> Reading:
+    """Every record mapped and validated, with the ledger as coverage. Without prices it is read sooner."""
+    told = told_by(raw, with_prices=with_prices)
     context = context_of(api, told, raw.decisions())
+    mapped = map_records(told.records, context)
+    raced = without_races(mapped, told.records)
     doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
     fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]

@@ -57,8 +57,8 @@ class Trades:
     since: datetime
     """From when on trades count: the beginning of the first window."""
 
-    def run(self) -> None:
-        """Ask until nothing is left to ask, then mark the days."""
+    def run(self) -> Residuals:
+        """Ask until nothing is left to ask, then mark the days; what stays unexplained."""
         accounts = [email for email in self.facts if self._can_ask(email)]
         found = self.left_over()
         for round_ in range(ROUNDS_MAX):
@@ -72,6 +72,7 @@ class Trades:
         self._note_purged(accounts)
         self._mark(accounts, found)
         self._allocations(accounts)
+        return found
 
     def _can_ask(self, email: str) -> bool:
         wanted = self.pull.asked.accounts

@@ -186,6 +186,16 @@ def _token_reward(asset_field: str, amount_field: str, asset: str | None = None)
     return read
 
 
+def _boost_reward(book: Book, record: RawRecord) -> None:
+    """What is distributed waits to be claimed, and reaches SPOT with the claim."""
+    if record.call.get("type") == "DISTRIBUTE" and book.context.assumes("boost_rewards", "claims"):
+        return
+    _CLAIM(book, record)
+
+
+_CLAIM = _token_reward("token", "amount")
+
+
 # --- dual investment --------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +256,6 @@ READERS: Mapping[str, Reader] = {
     "sol_redemptions": Reader(_UNSTAKE, _SWAPPED),
     "eth_wraps": Reader(_WRAP, _OF_WRAPS),
     "eth_unwraps": Reader(_WRAP, _OF_WRAPS),
-    "sol_boost_rewards": Reader(_token_reward("token", "amount"), naming("token", wallet="SPOT")),
+    "sol_boost_rewards": Reader(_boost_reward, naming("token", wallet="SPOT")),
     "dual_investment": Reader(_dual_investment, naming("investCoin", wallet="SPOT")),
 }

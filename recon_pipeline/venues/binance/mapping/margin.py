@@ -158,7 +158,7 @@ def interest(book: Book, record: RawRecord, wallet: str) -> None:
     name, at = cells.name_of(content, "txId"), cells.moment(content, "interestAccuredTime")
     book.transfer(
         record,
-        record.key,
+        f"{name}:{cells.name_of(content, 'interestAccuredTime')}",
         wallet=wallet,
         asset=cells.name_of(content, "asset"),
         amount=cells.negative(amount) if is_paid else amount,

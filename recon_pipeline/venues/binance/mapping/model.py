@@ -43,6 +43,7 @@ realtime_rewards    whether real-time rewards accrue to the position in EARN, or
 fiat_wallet         where the money of fiat orders lies
 status_6_deposits   whether a deposit that is credited but cannot be withdrawn counts
 product_rewards     whether rewards of BFUSD, RWUSD and boosted SOL are told by their own history, or by the dividends
+boost_rewards       whether boosted SOL reaches SPOT when it is claimed, or when it is distributed as well
 converted_interest  whether margin interest paid in BNB is told by the interest history alone, or by the ledger as well
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
@@ -38,7 +40,7 @@ def _earn(
     *key: str,
     days: int = 30,
     pending: Pending = never,
-    call: Call | None = None,
+    asked: Sequence[Call] = ({},),
     has_id: bool = True,
 ) -> Stream:
     """A history of simple earn or staking: pages of 100 over a span of time, filtered by `time`."""
@@ -52,7 +54,7 @@ def _earn(
         key=(by if has_id else by_content)(*key) if key else content_key,
         instant=at("time", "createTime"),
         product="earn",
-        calls=once("earn", call or {}),
+        calls=once("earn", *asked),
         window={30: _MONTH, 89: _QUARTER, 180: _HALF_YEAR}[days],
         paging=pages(100),
         pending=pending,
@@ -95,7 +97,7 @@ SAVINGS: tuple[Stream, ...] = (
         "flow",
         "EARN SPOT",
         "asset rewards projectId productId type time",
-        call={"type": "ALL"},
+        asked=({"type": "ALL"},),
     ),
     _earn(
         "flexible_collateral",
@@ -325,13 +327,14 @@ TOKENS: tuple[Stream, ...] = (
         "flow",
         "SPOT",
         "time token amount bnsolHolding status",
+        "type",
         "time",
         "token",
         "amount",
         has_id=False,
         days=89,
         pending=_RUNNING,
-        call={"type": "CLAIM"},
+        asked=({"type": "CLAIM"}, {"type": "DISTRIBUTE"}),
     ),
     stream(
         "dual_investment",

@@ -21,7 +21,7 @@ from recon_pipeline.venues.binance.streams.shapes import (
     while_in,
 )
 from recon_pipeline.venues.binance.streams.spot import TRADE
-from recon_pipeline.venues.streams import AccountFacts, Call, Stream
+from recon_pipeline.venues.streams import AccountFacts, Call, Content, Stream
 
 ISOLATED = "isolated_symbols"
 """The extra of AccountFacts that names the symbols of isolated margin."""
@@ -34,6 +34,17 @@ def _each_side(facts: AccountFacts, *calls: Call) -> Sequence[Call]:
         return ()
     isolated = [{**call, "isolatedSymbol": s} for s in facts.extras.get(ISOLATED, ()) for call in calls]
     return (*calls, *isolated)
+
+
+def _by_side(call: Call, content: Content) -> str:
+    """A transfer, its direction and the wallet that was asked: both sides of a move inside margin have one txId."""
+    return f"{content.get('type')}:{by('txId')({}, content)}{_asked(call)}"
+
+
+def _asked(call: Call) -> str:
+    """The symbol that was asked, for cross margin and a symbol of isolated margin may tell of the same."""
+    symbol = call.get("isolatedSymbol")
+    return f":{symbol}" if symbol else ""
 
 
 def _trade_calls(facts: AccountFacts) -> Sequence[Call]:
@@ -80,7 +91,7 @@ MARGIN: tuple[Stream, ...] = (
         "MARGIN ISOLATED_MARGIN",
         "type isolatedSymbol amount asset interest principal status timestamp txId",
         rows=under("rows"),
-        key=lambda call, content: f"{call.get('type')}:{by('txId')({}, content)}",
+        key=lambda call, content: f"{call.get('type')}:{by('txId')({}, content)}{_asked(call)}",
         instant=at("timestamp"),
         product="margin",
         calls=lambda facts: _each_side(facts, {"type": "BORROW"}, {"type": "REPAY"}),
@@ -95,7 +106,7 @@ MARGIN: tuple[Stream, ...] = (
         "MARGIN ISOLATED_MARGIN",
         "txId interestAccuredTime asset rawAsset principal interest interestRate type isolatedSymbol",
         rows=under("rows"),
-        key=by("txId", "interestAccuredTime"),
+        key=lambda call, content: by("txId", "interestAccuredTime")({}, content) + _asked(call),
         instant=at("interestAccuredTime"),
         product="margin",
         calls=lambda facts: _each_side(facts, {}),
@@ -109,7 +120,7 @@ MARGIN: tuple[Stream, ...] = (
         "SPOT",
         "amount asset status timestamp txId type transFrom transTo fromSymbol toSymbol",
         rows=under("rows"),
-        key=by("txId", "type"),  # between two markets it is told by both, out of one and into the other
+        key=_by_side,
         instant=at("timestamp"),
         product="margin",
         calls=lambda facts: _each_side(facts, {}),
@@ -154,7 +165,7 @@ MARGIN: tuple[Stream, ...] = (
         "",
         "avgPrice executedQty orderId price qty side symbol timeInForce isIsolated updatedTime",
         rows=under("rows"),
-        key=by("symbol", "orderId"),
+        key=lambda call, content: by("symbol", "orderId")({}, content) + _asked(call),
         instant=at("updatedTime"),
         product="margin",
         calls=lambda facts: _each_side(facts, {}),

@@ -1,0 +1,46 @@
+"""An account whose key cannot be used stops alone, says why, and the others' day is whole."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.stores.reviews import list_problems, resolve_problem
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+
+pytestmark = pytest.mark.postgres
+MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
+FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
+SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "found"),
+    [
+        ("revoked", "ApiKeyInvalid", "Invalid API-key, IP, or permissions for action"),
+        ("trading", "KeyMayDoMore", "the key may trade spot and margin"),
+    ],
+)
+def test_an_account_whose_key_is_no_good_stops_alone(
+    *, kind: str, error: str, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE, keys={DESK: kind})
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, LAST)
+        assert statuses(home, MAIN) == {"matched"}
+        assert statuses(home, DESK) <= {"incomplete"}
+        told = [(type(each).__name__, str(each)) for each in home.problems]
+        assert any(name == error and found in text and DESK in text for name, text in told), told
+        (row,) = [each for each in list_problems(home.url, "binance") if each["name"] == error]
+        assert (row["account"], row["kind"]) == (DESK, "API_KEY_INVALID")
+        resolve_problem(home.url, row["id"], "the key was made anew")
+        assert error not in {each["name"] for each in list_problems(home.url, "binance")}
+
+
+def statuses(home: BinanceHome, account: str) -> set[str]:
+    query = "SELECT DISTINCT status FROM recon.reconciliation WHERE account = :account"
+    return {status for (status,) in home.ask(query, account=account)}

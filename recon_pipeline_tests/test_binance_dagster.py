@@ -1,0 +1,57 @@
+"""A venue that is asked over HTTP, in Dagster: its assets, its captures, and when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from recon_pipeline.config import Settings, load_settings
+from recon_pipeline.definitions import build
+
+
+def settings_with(folder: Path, **venue: object) -> Settings:
+    account = {"main@example.com": {"credentials": "binance_main"}}
+    config = {"start": "2026-01-03", "venues": {"binance": {"kind": "binance", "accounts": account, **venue}}}
+    path = folder / "recon.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return load_settings(path, {"RECON_HOME": str(folder)})
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> dg.RepositoryDefinition:
+    return build(settings_with(tmp_path)).get_repository_def()
+
+
+def test_its_assets_are_those_of_every_venue(live: dg.RepositoryDefinition) -> None:
+    keys = {key.to_user_string() for key in live.asset_graph.get_all_asset_keys()}
+    names = ("raw", "transfers", "trades", "balances", "prices", "reconciliation")
+    assert {f"binance/{name}" for name in names} <= keys
+
+
+def test_the_due_day_runs_at_two_and_captures_run_early_each_hour(live: dg.RepositoryDefinition) -> None:
+    schedules = {schedule.name: schedule for schedule in live.schedule_defs}
+    assert schedules["daily_binance"].cron_schedule == "0 2 * * *"
+    assert schedules["captures_binance"].cron_schedule == "5 0-5 * * *"
+    assert {schedule.default_status for schedule in schedules.values()} == {dg.DefaultScheduleStatus.RUNNING}
+    assert [sensor.name for sensor in live.sensor_defs] == []
+
+
+def test_captures_take_no_pool_and_so_wait_for_no_backfill(live: dg.RepositoryDefinition) -> None:
+    (op,) = live.get_job("captures_binance").nodes
+    assert op.definition.pools == set()
+
+
+def test_the_schedules_of_a_sandbox_wait_until_they_are_switched_on(tmp_path: Path) -> None:
+    made = build(settings_with(tmp_path, sandbox="http://127.0.0.1:8790")).get_repository_def()
+    assert {schedule.default_status for schedule in made.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_a_key_written_into_recon_yaml_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    account = {"main@example.com": {"credentials": "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"}}
+    with pytest.raises(Exception, match="that cannot name credentials") as refused:
+        settings_with(tmp_path, accounts=account)
+    assert "vmPUZE6mv9SD" not in str(refused.value)
+    assert "recon secrets set" in str(refused.value)
