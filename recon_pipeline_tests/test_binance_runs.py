@@ -48,6 +48,7 @@ def rows(home: BinanceHome) -> list[tuple[object, ...]]:
     """Rows but for round trips within a day, which leave nothing and are found in the course of a week."""
     return home.ask(
         "SELECT date, account, wallet, asset, start_balance, calculated_balance, actual_balance, status, usd_price"
-        " FROM recon.reconciliation WHERE (start_balance, calculated_balance, actual_balance) IS DISTINCT FROM (0, 0, 0)"
+        " FROM recon.reconciliation"
+        " WHERE (start_balance, calculated_balance, actual_balance) IS DISTINCT FROM (0, 0, 0)"
         " ORDER BY 1, 2, 3, 4"
     )
