@@ -199,7 +199,7 @@ def shortfalls(night: Night, options: argparse.Namespace) -> list[str]:
     short = [] if night.verdict.is_perfect else ["recall or precision is not 1"]
     if night.refused:
         short.append(f"{len(night.refused)} requests were refused for their number, such as {night.refused[0]}")
-    if not options.backfill and not night.discovery.is_cheap:
+    if not options.backfill and not options.faults and not night.discovery.is_cheap:
         short.append("looking for trades was too dear")
     lacking = [stream for stream, counted in night.events.items() if counted.lacks(stream)]
     if lacking and options.seeds >= options.seeds_for_events:

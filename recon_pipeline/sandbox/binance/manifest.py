@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat
+from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, staking
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 from recon_pipeline.sandbox.binance.world import World
 
@@ -52,6 +52,8 @@ def _doubtful(name: str, told: dict[str, Any]) -> list[str]:
         return ["withdrawal_debit"] if is_late else []
     if name == f"{conversion.DUST} SPOT":
         return ["dust_amount"] * bool(Decimal(told["totalServiceChargeAmount"]))
+    if name == f"{staking.SOL_BOOST} DISTRIBUTE":
+        return ["boost_rewards"]
     if path == earn.FLEX_REWARDS:
         return ["realtime_rewards"] * (told["type"] == "REALTIME")
     if path in (fiat.ORDERS, fiat.PAYMENTS):
