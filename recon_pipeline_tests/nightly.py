@@ -183,7 +183,7 @@ def run_seeds(options: argparse.Namespace, say: Callable[[str], None]) -> Night:
                 count(world, night.events)
                 verdict = one_world(world, server, night, is_backfill=options.backfill)
                 night.verdict.add(verdict)
-                say(f"seed {seed}: {verdict}  [{time.monotonic() - begun:.0f} s]")
+                say(f"seed {seed}: {str(verdict).splitlines()[0]}  [{time.monotonic() - begun:.0f} s]")
         finally:
             server.stop()
     return night

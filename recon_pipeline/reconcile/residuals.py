@@ -18,6 +18,7 @@ from recon_pipeline.stores.lake import Lake
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Residual, Residuals
 
+_KEY = ("account", "wallet", "date", "asset")
 _JUST_AFTER = timedelta(microseconds=1)
 """A window begins right after its start."""
 _INPUTS = ("transfers", "trades", "balances", "coverage")
@@ -38,12 +39,13 @@ def residuals(settings: KernelSettings, reading: Reading, days: Sequence[date], 
             write.commit()
         reconcile(lake, settings, days, as_of_day, run="residuals")
         rows = lake.read("reconciliation", settings.venue, list(days)).select(
-            ["account", "wallet", "date", "asset", "variance_in_asset", "status", "window_start"]
+            [*_KEY, "variance_in_asset", "status", "window_start", "start_balance", "actual_balance"]
         )
     for row in rows.to_pylist():
         if row["variance_in_asset"]:
             is_closed = row["status"] != "incomplete"
             first = (row["window_start"] + _JUST_AFTER).date() if row["window_start"] else row["date"]
-            residual = Residual(row["variance_in_asset"], is_closed, max((row["date"] - first).days + 1, 1))
+            span, is_still = max((row["date"] - first).days + 1, 1), row["start_balance"] == row["actual_balance"]
+            residual = Residual(row["variance_in_asset"], is_closed, span, is_still)
             found[row["account"], row["wallet"], row["date"]][row["asset"]] = residual
     return found

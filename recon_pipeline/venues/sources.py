@@ -27,6 +27,8 @@ class Residual:
     is_closed: bool
     days: int = 1
     """How many days its window spans: more than one where days before it have no balance."""
+    is_still: bool = False
+    """Whether the balance is what it was at the start, though flows moved it."""
 
 
 Residuals = Mapping[tuple[str, str, date], Mapping[str, Residual]]

@@ -39,6 +39,7 @@ PREVENTED = BY_NAME["prevented_matches"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
+STILL_LEAST = 3
 FIRST_LIST = timedelta(hours=1)
 LAG = timedelta(minutes=TRADES.lag_minutes)
 
@@ -94,8 +95,11 @@ class Trades:
                 wanted += sticky(markets, asked, self.pull.clock.now())
             wanted = unasked(_once(wanted), asked, self.since, self._end)
             if not wanted and of_account:
-                wanted = unasked(touching(of_account, markets), asked, self.since, self._end)
-                until[email] = puzzle_of(email, found)
+                if stands_still(email, found):
+                    wanted = unasked(markets, asked, self.since, self._end)
+                else:
+                    wanted = unasked(touching(of_account, markets), asked, self.since, self._end)
+                    until[email] = puzzle_of(email, found)
             if wanted:
                 plan[email] = wanted
         self._ask_all(plan, until)
@@ -320,6 +324,16 @@ def unexplained(found: Residuals) -> Unexplained:
         if wallet == WALLET:
             assets[email] |= set(of_day)
     return assets
+
+
+def stands_still(email: str, found: Residuals) -> bool:
+    """Whether a day's balances of SPOT are all those of the day before though flows moved several: the venue stated
+    an old balance. Then what was traded leaves no trace where it should, and every market has to be asked."""
+    return any(
+        len(of_day) >= STILL_LEAST and all(residual.is_still for residual in of_day.values())
+        for (account, wallet, _), of_day in found.items()
+        if (account, wallet) == (email, WALLET)
+    )
 
 
 def puzzle_of(email: str, found: Residuals) -> Puzzle:
