@@ -52,13 +52,11 @@ def _doubtful(name: str, told: dict[str, Any]) -> list[str]:
         return ["withdrawal_debit"] if is_late else []
     if name == f"{conversion.DUST} SPOT":
         return ["dust_amount"] * bool(Decimal(told["totalServiceChargeAmount"]))
-    if name == f"{staking.SOL_BOOST} DISTRIBUTE":
-        return ["boost_rewards"]
     if path == earn.FLEX_REWARDS:
         return ["realtime_rewards"] * (told["type"] == "REALTIME")
     if path in (fiat.ORDERS, fiat.PAYMENTS):
         return ["fiat_wallet"] * (told["status"] in ("Successful", "Finished", "Completed"))
-    return []
+    return ["boost_rewards"] * (name == f"{staking.SOL_BOOST} DISTRIBUTE")
 
 
 def _doubtful_deposit(told: dict[str, Any]) -> list[str]:
