@@ -60,18 +60,20 @@ class Trades:
     def run(self) -> Residuals:
         """Ask until nothing is left to ask, then mark the days; what stays unexplained."""
         accounts = [email for email in self.facts if self._can_ask(email)]
-        found = self.left_over()
+        self._allocations(accounts)
+        found, is_wide = self.left_over(), False
         for round_ in range(ROUNDS_MAX):
-            asked = self._round(accounts, found, is_first=round_ == 0)
-            if not asked:
+            if self._round(accounts, found, is_first=round_ == 0, is_wide=is_wide):
+                found = self.left_over()
+            elif is_wide:
                 break
-            found = self.left_over()
-        if self._prevented(accounts, found):
-            found = self.left_over()
+            else:  # before every market of an asset is asked, what may explain two of them and is no trade
+                is_wide = True
+                if self._prevented(accounts, found):
+                    found = self.left_over()
         self._rotate(accounts)
         self._note_purged(accounts)
         self._mark(accounts, found)
-        self._allocations(accounts)
         return found
 
     def _can_ask(self, email: str) -> bool:
@@ -81,9 +83,9 @@ class Trades:
 
     # -- rounds
 
-    def _round(self, accounts: Iterable[str], found: Residuals, *, is_first: bool) -> int:
+    def _round(self, accounts: Iterable[str], found: Residuals, *, is_first: bool, is_wide: bool) -> int:
         """One round for every account; how many markets were asked. Where nothing is left between two unexplained
-        assets, the markets of one are asked until what was found explains what was left."""
+        assets, a wide one asks the markets of one until what was found explains what was left."""
         known, markets, assets = self._asked(), self._markets(), unexplained(found)
         plan: dict[str, list[Market]] = {}
         until: dict[str, Puzzle] = {}
@@ -94,7 +96,7 @@ class Trades:
             if is_first:
                 wanted += sticky(markets, asked, self.pull.clock.now())
             wanted = unasked(_once(wanted), asked, self.since, self._end)
-            if not wanted and of_account:
+            if not wanted and of_account and is_wide:
                 if stands_still(email, found):
                     wanted = unasked(markets, asked, self.since, self._end)
                 else:
