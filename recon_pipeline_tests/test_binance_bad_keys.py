@@ -1,4 +1,4 @@
-"""An account whose key cannot be used stops alone, says why, and the others' day is whole."""
+"""An account whose key cannot be used stops alone and says why; what nobody foresaw in a record is told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.stores.reviews import list_problems, resolve_problem
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -39,6 +40,20 @@ def test_an_account_whose_key_is_no_good_stops_alone(
         assert (row["account"], row["kind"]) == (DESK, "API_KEY_INVALID")
         resolve_problem(home.url, row["id"], "the key was made anew")
         assert error not in {each["name"] for each in list_problems(home.url, "binance")}
+
+
+def test_what_nobody_foresaw_in_a_record_waits_for_a_person(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(
+        21, days=7, subs=1, symbols_max=250, faults=("unknown_field", "unknown_kind"), keys={DESK: "revoked"}
+    )
+    noted = {effect["note"] for effect in manifest(world)["effects"] if effect["kind"] == "review"}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.run(FIRST, date(2026, 1, 5))
+        told = [each["found"] for each in list_problems(home.url, "binance", for_review=True)]
+    assert noted
+    assert {note for note in noted if any(note in text for text in told)} == noted
 
 
 def statuses(home: BinanceHome, account: str) -> set[str]:

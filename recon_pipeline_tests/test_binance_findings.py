@@ -10,6 +10,7 @@ import pytest
 from recon_pipeline.stores.reviews import Problem, list_problems, record_findings, resolve_problem
 from recon_pipeline.venues.binance.accounts import Named, note_named
 from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.mapping.model import Kind
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
 from recon_pipeline.venues.sources import Residual
 
@@ -45,8 +46,8 @@ def test_what_nobody_foresaw_waits_once_for_a_person_and_stays_resolved(database
 
 
 @pytest.mark.parametrize("kind", ["unknown_field", "unknown_value", "not_stated", "malformed", "conflict"])
-def test_every_kind_of_finding_says_what_to_do(kind: str) -> None:
-    entry: Problem = finding(Found(kind, MAIN, "rebates", "1", "something is odd"))  # type: ignore[arg-type]
+def test_every_kind_of_finding_says_what_to_do(kind: Kind) -> None:
+    entry: Problem = finding(Found(kind, MAIN, "rebates", "1", "something is odd"))
     assert entry.needs_manual_review
     assert entry.found == "rebates 1: something is odd"
     assert entry.next_step

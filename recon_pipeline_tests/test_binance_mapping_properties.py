@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -64,16 +64,16 @@ def everything(found: Mapped) -> dict[str, Any]:
 def test_the_legs_of_fills_sum_to_what_the_venue_stated(records: list[RawRecord]) -> None:
     found = map_records(records, CONTEXT)
     require_valid(found)
-    expected: Counter[str] = Counter()
+    expected: defaultdict[str, Decimal] = defaultdict(Decimal)
     for one in records:
         base, quote = SYMBOLS[one.content["symbol"]]
         sign = 1 if one.content["isBuyer"] else -1
-        expected[base] += sign * Decimal(one.content["qty"])  # type: ignore[assignment]
-        expected[quote] -= sign * Decimal(one.content["quoteQty"])  # type: ignore[assignment]
-        expected[one.content["commissionAsset"]] -= Decimal(one.content["commission"])  # type: ignore[assignment]
-    moved: Counter[str] = Counter()
+        expected[base] += sign * Decimal(one.content["qty"])
+        expected[quote] -= sign * Decimal(one.content["quoteQty"])
+        expected[one.content["commissionAsset"]] -= Decimal(one.content["commission"])
+    moved: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in found.trades:
-        moved[row["asset"]] += Decimal(row["amount"])  # type: ignore[assignment]
+        moved[row["asset"]] += Decimal(row["amount"])
     assert {asset: total for asset, total in moved.items() if total} == {
         asset: total for asset, total in expected.items() if total
     }

@@ -69,6 +69,10 @@ def test_the_window_is_complete_once_every_market_of_an_unexplained_asset_was_as
     assert standing({"COIN007"}, MARKETS, asked(*symbols(MARKETS)), START, END) == "final"
 
 
+def test_without_a_list_of_markets_nothing_is_complete() -> None:
+    assert standing(set(), [], {}, START, END) == "partial"
+
+
 @given(st.sets(st.sampled_from(MARKETS), max_size=40))
 def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) -> None:
     so_far = asked(*(market.symbol for market in known), through=START)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from recon_pipeline.stores.canonical import canonical_json
-from recon_pipeline.stores.database import connection
-from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
+from recon_pipeline.stores.database import DatabaseError, connection
+from recon_pipeline.stores.raw import DayRead, Part, RawStore, Told, exact
 
 pytestmark = pytest.mark.postgres
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -107,6 +108,16 @@ def test_a_failed_day_is_mended_by_a_read_that_succeeds(raw: RawStore) -> None:
 def test_the_main_account_s_read_covers_the_family(raw: RawStore) -> None:
     raw.keep(MAIN, "universal_transfers", [told("a")], complete(), NOON, covers=(MAIN, "desk-1_virtual@example.com"))
     assert [row.account for row in raw.ledger()] == ["desk-1_virtual@example.com", MAIN]
+
+
+def test_what_several_streams_tell_at_one_moment_is_stored_whole_or_not_at_all(raw: RawStore) -> None:
+    good = Part("flexible_positions", [told("a")], complete())
+    bad = Part("locked_positions", [told("b")], {DAY: DayRead("no such status")})
+    with pytest.raises(DatabaseError):
+        raw.keep_together(MAIN, [good, bad], NOON)
+    assert (contents(raw), raw.ledger()) == ({}, [])
+    raw.keep_together(MAIN, [good, replace(bad, days=complete())], NOON)
+    assert sorted(contents(raw)) == ["a", "b"]
 
 
 def test_the_version_moves_with_whatever_a_reading_rests_on(raw: RawStore) -> None:

@@ -60,6 +60,15 @@ class DayRead:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one of several streams told that are one read."""
+
+    stream: str
+    told: Sequence[Told]
+    days: Mapping[date, DayRead]
+
+
+@dataclass(frozen=True)
 class Kept:
     """What a read changed: records never told before, and keys of those that the venue has changed since."""
 
@@ -108,6 +117,13 @@ class RawStore:
             for each in covers or (account,):
                 self._mark(opened, each, stream, days, read_at)
             return kept
+
+    def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
+        """Store what several streams told at one moment, all of it or nothing."""
+        with self._transaction(f"storing {'+'.join(part.stream for part in parts)} of {account}") as opened:
+            for part in parts:
+                self._keep_records(opened, account, part.stream, part.told, read_at)
+                self._mark(opened, account, part.stream, part.days, read_at)
 
     def keep_symbol(
         self, account: str, stream: str, symbol: SymbolAsked, told: Sequence[Told], read_at: datetime

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, Told, exact
+from recon_pipeline.stores.raw import DayRead, Part, Told, exact
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.pulling import Pull, is_not_there
@@ -149,13 +149,15 @@ class Capture:
 
     def _keep(self, email: str, told: Any, day: date, moments: tuple[datetime, datetime, datetime]) -> None:
         started, as_of, ended = moments
+        parts = []
         for stream, call, rows in told:
             content = capture_content(as_of, day, _rows(rows))
             content |= {"read_from": started.isoformat(), "read_until": ended.isoformat()}
             response_id = rows[0].response_id if rows else None
             key = ":".join((*call.values(), as_of.isoformat()))
             record = Told(key, call, content, as_of, response_id)
-            self.pull.raw.keep(email, stream.name, [record], {day: DayRead("final", 1, len(rows))}, ended)
+            parts.append(Part(stream.name, (record,), {day: DayRead("final", 1, len(rows))}))
+        self.pull.raw.keep_together(email, parts, ended)
 
 
 def groups(facts: AccountFacts) -> list[Group]:

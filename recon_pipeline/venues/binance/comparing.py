@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,17 +26,26 @@ def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
     told = [line for path in files for line in read_statement(path, accounts)]
+    spans = {account: _span([line for line in told if line.account == account]) for account in accounts.values()}
     flows = [
         flow
-        for account in sorted({line.account for line in told})
-        for flow in flow_lines(_flows(url, venue.name, account, [line for line in told if line.account == account]))
+        for account, span in sorted(spans.items())
+        if span is not None
+        for flow in flow_lines(_flows(url, venue.name, account, *span))
     ]
-    return unmatched(told, flows), len(told)
+    found = unmatched(told, flows)
+    # a flow just outside may match a row at the edge, but says nothing if it does not
+    return [line for line in found if (span := spans[line.account]) and span[0] <= line.at <= span[1]], len(told)
 
 
-def _flows(url: str, venue: str, account: str, told: list[Line]) -> list[dict[str, Any]]:
-    """The account's flows of balances from its first to its last statement row."""
-    first, last = min(line.at for line in told), max(line.at for line in told)
+def _span(told: list[Line]) -> tuple[datetime, datetime] | None:
+    """From the first to the last row of an account's statements."""
+    instants = [line.at for line in told]
+    return (min(instants), max(instants)) if instants else None
+
+
+def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
+    """The account's flows of balances over that time, and what lies near enough to be told of in it."""
     columns = "account, wallet, asset, amount, datetime, txn_subtype, source, external_id, raw_id"
     query = " UNION ALL ".join(
         f"SELECT {columns} FROM recon.{frame} WHERE venue = :venue AND account = :account AND retired_at IS NULL"

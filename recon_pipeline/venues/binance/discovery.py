@@ -135,7 +135,9 @@ def standing(
     unexplained: Collection[str], markets: Collection[Market], asked: Asked, start: datetime, end: datetime
 ) -> str:
     """How an account's trades stand over `start` to `end`: `final` when every market was asked, `complete` when every
-    market of an unexplained asset was, else `partial`."""
+    market of an unexplained asset was, else `partial`. Without a list of markets nobody knows what was not asked."""
+    if not markets:
+        return "partial"
     if not unasked(markets, asked, start, end):
         return "final"
     return "partial" if unasked(touching(unexplained, markets), asked, start, end) else "complete"

@@ -39,7 +39,7 @@ from recon_pipeline.venues.binance.mapping import (
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
-from recon_pipeline.venues.streams import AccountFacts, RawRecord
+from recon_pipeline.venues.streams import RawRecord
 
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
@@ -65,7 +65,6 @@ def told_by(raw: RawStore, *, with_prices: bool = True) -> Told:
     """The records that count."""
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
-    markets = {}
     named: Named = {}
     without = (MARKETS,) if with_prices else (MARKETS, "klines")
     markets = {key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()}
@@ -149,12 +148,6 @@ def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> Ma
             if record.stream.startswith("flexible_") and "asset" in record.content
         ),
     )
-
-
-def accounts_of(api: ApiSettings, raw: RawStore) -> dict[str, AccountFacts]:
-    """The accounts as the venue last described them."""
-    told = told_by(raw)
-    return facts_of(api, told.info, told.subs, told.named)
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ConfigError, ReconError
 from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.stores.reviews import record_findings
 from recon_pipeline.transport.archive import AnswerArchive
 from recon_pipeline.transport.budgets import Budgets
 from recon_pipeline.transport.client import Client
@@ -19,6 +20,7 @@ from recon_pipeline.transport.secrets_file import SecretsFile
 from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import READ_LIST
+from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
@@ -62,6 +64,8 @@ class BinanceSource:
             found = Trades(pull, facts, left_over, self._since).run()
             _, mapped = mapped_by(self._api, raw)
             place_flows(raw, mapped, found)
+            told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
+            record_findings(self._url, self._venue.name, told)
             pull_prices(pull, assets_of(mapped))
             self._problems = tuple(pull.problems)
 

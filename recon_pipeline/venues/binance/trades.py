@@ -182,8 +182,9 @@ class Trades:
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
         now, days = self.pull.clock.now(), self.pull.asked.days
+        listed = self._markets()
         routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in exact(row.content)["routed"]}
-        markets = [market for market in self._markets() if market.symbol in routed]
+        markets = [market for market in listed if market.symbol in routed]
         known = self._asked(ALLOCATIONS)
 
         def ask_account(email: str) -> None:
@@ -200,7 +201,7 @@ class Trades:
         for email in accounts:
             marks = {}
             for day in days:
-                is_whole = not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
+                is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
                 marks[day] = DayRead(("final" if markets else "not_applicable") if is_whole else "partial")
             self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from recon_pipeline.sandbox.binance.api import refusals
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
@@ -94,9 +95,9 @@ def _too_old(call: Call) -> None:
         raise refusals.Refusal(-4166, "Search window is restricted to recent 90 days only.")
 
 
-def _income(path: str, **how: int) -> Listing:
+def _income(path: str, **how: Any) -> Listing:
     return Listing(path, default_days=7, page="page", size="limit", size_default=100, size_most=1000, envelope=bare,
-                   is_newest_first=False, filters={"symbol": "symbol", "incomeType": "incomeType"}, **how)  # type: ignore[arg-type]  # fmt: skip
+                   is_newest_first=False, filters={"symbol": "symbol", "incomeType": "incomeType"}, **how)  # fmt: skip
 
 
 _UM_INCOME = _income(ledgers.UM_INCOME)

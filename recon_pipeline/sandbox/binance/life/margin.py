@@ -94,13 +94,14 @@ def trade(
         word = f"{what}_{'INCOME' if money[1] > 0 else 'EXPENSE'}" if what else "TRADING_COMMISSION"
         if money[1]:
             capital_flow(scene, account, wallet, money, word, tran_id=tran_id, symbol=name)
+    number = trade_number(scene, name, dice)
     content = {
-        "commission": text8(fee), "commissionAsset": asset, "id": trade_number(scene, name, dice), "isBestMatch": True,
+        "commission": text8(fee), "commissionAsset": asset, "id": number, "isBestMatch": True,
         "isBuyer": is_buyer, "isMaker": False, "orderId": scene.next_id("orderId", 7_000_000_000),
         "price": text8(price), "qty": text8(quantity), "symbol": name, "isIsolated": wallet != "MARGIN",
         "time": scene.now_ms,
     }  # fmt: skip
-    scene.tell(account, f"{TRADES} {name} {wallet != 'MARGIN'}", content).order = content["id"]  # type: ignore[assignment]
+    scene.tell(account, f"{TRADES} {name} {wallet != 'MARGIN'}", content).order = number
 
 
 def _owed(scene: Scene, account: Account, wallet: str, asset: str, measure: str) -> Decimal:
