@@ -9,15 +9,19 @@ short.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +33,15 @@ from recon_pipeline.sandbox.binance.faults import FAULTS
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.trouble import NAMES
 from recon_pipeline.stores.database import engine, migrate
-from recon_pipeline.stores.embedded import SUPERUSER, EmbeddedPostgres
+from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.binance_judge import Judge, Verdict
-from recon_pipeline_tests.conftest import administer
 
 BEFORE, BEHIND = 2, 4
 """Days of a world before the first that is judged, and after the last: it must be due, and its end must be told."""
 SAVED_WITH_ROTATION, SAVED_WITHOUT = Decimal("0.80"), Decimal("0.95")
 _TRADES, _WEIGHT = "/api/v3/myTrades", 20
-_TEMPLATE = "recon"
 
 
 @dataclass
@@ -69,6 +71,12 @@ class Discovery:
     def is_cheap(self) -> bool:
         """Whether it cost as little as it should."""
         return self.saved >= SAVED_WITH_ROTATION and self.saved_without_rotation >= SAVED_WITHOUT
+
+    def add(self, other: Discovery) -> None:
+        """Take what another world cost in."""
+        self.weight += other.weight
+        self.of_rotation += other.of_rotation
+        self.of_all_markets += other.of_all_markets
 
     @contextmanager
     def metered(self, log: list[Any]) -> Iterator[None]:
@@ -111,10 +119,18 @@ class Night:
     """What came of all worlds together."""
 
     verdict: Verdict = field(default_factory=Verdict)
-    events: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
+    events: defaultdict[str, Counted] = field(default_factory=partial(defaultdict, Counted))
     discovery: Discovery = field(default_factory=Discovery)
     refused: list[str] = field(default_factory=list)
     """Requests that drew 429 or 418."""
+
+    def add(self, other: Night) -> None:
+        """Take what came of another world in."""
+        self.verdict.add(other.verdict)
+        for stream, counted in other.events.items():
+            self.events[stream].add(counted)
+        self.discovery.add(other.discovery)
+        self.refused += other.refused
 
 
 def live(home: BinanceHome, night: Night, *, is_backfill: bool = False) -> Verdict:
@@ -150,42 +166,38 @@ def judged(world: World) -> tuple[date, date]:
     return world.days[BEFORE], world.days[-BEHIND - 1]
 
 
-def one_world(world: World, server: EmbeddedPostgres, night: Night, *, is_backfill: bool) -> Verdict:
-    """A world in a database and a home of its own, both gone afterwards."""
-    name = f"nightly_{world.seed}"
-    administer(server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} OWNER recon_owner")
-    url = server.url(database=name)
-    try:
-        with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
-            first, _ = judged(world)
-            with binance_home(world, Path(folder), url, patch, start=first) as home:
-                return live(home, night, is_backfill=is_backfill)
-    finally:
-        engine(url).dispose()
-        administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def run_seeds(options: argparse.Namespace, say: Callable[[str], None]) -> Night:
-    """Every seed after the other."""
-    night = Night()
-    with tempfile.TemporaryDirectory(prefix="recon-nightly-pg-") as folder:
-        server = EmbeddedPostgres(Path(folder))
+def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
+    """One world on a database server of its own: what came of it, and how many seconds it took."""
+    begun, night = time.monotonic(), Night()
+    world = make_world(
+        seed, days=options.days + BEFORE + BEHIND, subs=options.subs,
+        faults=named(options.faults, FAULTS), transport=named(options.transport, NAMES),
+    )  # fmt: skip
+    count(world, night.events)
+    with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
+        server = EmbeddedPostgres(Path(folder) / "postgres")
         server.start()
         try:
             migrate(server.url())
-            engine(server.url(SUPERUSER, "postgres"))
-            for seed in range(options.first_seed, options.first_seed + options.seeds):
-                begun = time.monotonic()
-                world = make_world(
-                    seed, days=options.days + BEFORE + BEHIND, subs=options.subs,
-                    faults=named(options.faults, FAULTS), transport=named(options.transport, NAMES),
-                )  # fmt: skip
-                count(world, night.events)
-                verdict = one_world(world, server, night, is_backfill=options.backfill)
-                night.verdict.add(verdict)
-                say(f"seed {seed}: {str(verdict).splitlines()[0]}  [{time.monotonic() - begun:.0f} s]")
+            first, _ = judged(world)
+            with binance_home(world, Path(folder), server.url(), patch, start=first) as home:
+                night.verdict = live(home, night, is_backfill=options.backfill)
         finally:
+            engine(server.url()).dispose()
             server.stop()
+    return night, time.monotonic() - begun
+
+
+def run_seeds(options: argparse.Namespace, say: Callable[[str], None]) -> Night:
+    """Every seed, several at once."""
+    night = Night()
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        running = {pool.submit(run_seed, seed, options): seed for seed in seeds}
+        for done in as_completed(running):
+            of_seed, seconds = done.result()
+            night.add(of_seed)
+            say(f"seed {running[done]}: {of_seed.verdict}  [{seconds:.0f} s]")
     return night
 
 
@@ -216,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--subs", type=int, default=3, help="sub-accounts beside the main one")
     parser.add_argument("--faults", default="", help="all, or some between commas (sandbox/binance/faults.py)")
     parser.add_argument("--transport", default="", help="all, or some between commas (sandbox/binance/trouble.py)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worlds that are lived at once")
     parser.add_argument("--backfill", action="store_true", help="one run over all days at the end, not one each day")
     parser.add_argument("--seeds-for-events", type=int, default=20, help="so many seeds must hold every stream")
     options = parser.parse_args(arguments)

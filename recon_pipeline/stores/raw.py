@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -87,6 +87,21 @@ class SymbolAsked:
     trades: int
     last_trade_at: datetime | None
     purged_after: datetime | None = None
+
+
+class Stored(NamedTuple):
+    """A record that counts. Numbers of its content are Decimal or int; nobody may change it, many share it."""
+
+    fid: int
+    account: str
+    stream: str
+    key: str
+    call: Mapping[str, str]
+    content: Mapping[str, Any]
+    digest: str
+    is_doubted: bool
+    read_at: datetime
+    instant: datetime | None
 
 
 class RawStore:
@@ -169,14 +184,11 @@ class RawStore:
                 )
             )
 
-    def records(self, streams: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> list[sa.Row[Any]]:
-        """Every record that counts: fid, account, stream, key, call, content, digest, is_doubted, read_at.
-
-        Numbers of the content are Decimal or int; the order is by stream, account and key.
-        """
+    def records(self, streams: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> list[Stored]:
+        """Every record that counts, ordered by stream, account and key."""
         query = sa.text(
-            "SELECT fid, account, stream, record_key AS key, call, content::text AS content, digest, is_doubted,"
-            " read_at, instant FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
+            "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
+            " FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
             " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams)) AND NOT stream = ANY(:without)"
             " ORDER BY stream, account, record_key"
         )
@@ -186,7 +198,26 @@ class RawStore:
             "without": list(without),
         }
         with self._transaction("reading raw records") as opened:
-            return list(opened.execute(query, given))
+            rows = opened.execute(query, given).all()
+            contents = self._contents(opened, rows)
+        return [
+            Stored(fid, account, stream, key, call, contents[fid], digest, is_doubted, read_at, instant)
+            for fid, account, stream, key, call, digest, is_doubted, read_at, instant in rows
+        ]
+
+    @staticmethod
+    def _contents(opened: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[int, Any]:
+        """The contents of rows by their fid; what this process has read before is not read again."""
+        known = {row.fid: _PARSED.get(row.digest) for row in rows}
+        missing = {row.fid: row.digest for row in rows if known[row.fid] is None}
+        if len(_PARSED) + len(missing) > _PARSED_MAX:
+            _PARSED.clear()
+        if missing:
+            query = sa.text("SELECT fid, content::text FROM recon.raw_records WHERE fid = ANY(:fids)")
+            for fid, text in opened.execute(query, {"fids": list(missing)}):
+                known[fid] = content = exact(text)
+                _PARSED[missing[fid]] = content
+        return known
 
     def fields(self, stream: str, *names: str) -> dict[str, tuple[str | None, ...]]:
         """Some fields of every record of a stream that counts, by its key: for records too large to read whole."""
@@ -390,6 +421,12 @@ _ASKED = (
 )
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+_PARSED: dict[str, Any] = {}
+"""Contents by the digest of their record: the same in every database, for a digest stands for one content."""
+_PARSED_MAX = 250_000
+
+
 def exact(text: str) -> Any:
     """JSON from the database, with numbers as int or Decimal."""
-    return json.loads(text, parse_float=Decimal)
+    return _DECODER.decode(text)

@@ -5,7 +5,7 @@ Nothing here knows a venue: what a stream is stands in `Stream`, how a request i
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -84,26 +84,21 @@ class Ledger:
     """Which days of which streams have been read, as it stood when the pull began."""
 
     def __init__(self, raw: RawStore) -> None:
-        self._status: dict[tuple[str, str, date], str] = {
-            (row.account, row.stream, row.date): row.status for row in raw.ledger()
-        }
+        self._status: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
+        for row in raw.ledger():
+            self._status[row.account, row.stream][row.date] = row.status
 
     def to_ask(self, account: str, stream: str, first: date, last: date) -> list[date]:
         """The days from first to last that are not final, and every earlier one that was read and is not final."""
-        earlier = [
-            day
-            for (of_account, of_stream, day), status in self._status.items()
-            if (of_account, of_stream) == (account, stream)
-            and day < first
-            and status not in ("final", "not_applicable")
-        ]
+        known = self._status.get((account, stream), {})
+        earlier = [day for day, status in known.items() if day < first and status not in ("final", "not_applicable")]
         begin = min(earlier, default=first)
         days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
-        return [day for day in days if self._status.get((account, stream, day)) != "final"]
+        return [day for day in days if known.get(day) != "final"]
 
     def status(self, account: str, stream: str, day: date) -> str | None:
         """How a day stands; None if it was never read."""
-        return self._status.get((account, stream, day))
+        return self._status.get((account, stream), {}).get(day)
 
 
 class Puller:

@@ -65,6 +65,14 @@ class Counted:
     at_a_cut: int = 0
     is_split_possible: bool = False
 
+    def add(self, other: Counted) -> None:
+        """Take what was found elsewhere in."""
+        self.events += other.events
+        self.full_pages += other.full_pages
+        self.split_windows += other.split_windows
+        self.at_a_cut += other.at_a_cut
+        self.is_split_possible |= other.is_split_possible
+
     def lacks(self, stream: str) -> list[str]:
         """What there is too little of."""
         path = stream.split(maxsplit=1)[0]

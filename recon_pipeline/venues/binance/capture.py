@@ -7,13 +7,14 @@ kept as it was and never made anew: another day's balance is not this one's.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, Part, Told, exact
+from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.pulling import Pull, is_not_there
@@ -85,9 +86,8 @@ class Capture:
         parts: dict[tuple[str, str, str], set[str]] = {}
         names = [stream.name for stream in STREAMS if stream.role == "capture"]
         for row in self.pull.raw.records(names):
-            content = exact(row.content)
-            if content["date"] == day.isoformat():
-                key = (row.account, row.call.get("email", ""), content["as_of"])
+            if row.content["date"] == day.isoformat():
+                key = (row.account, row.call.get("email", ""), row.content["as_of"])
                 parts.setdefault(key, set()).add(row.stream)
         return {
             (account, subject, "+".join(stream.name for stream in STREAMS if stream.name in streams))
@@ -187,21 +187,17 @@ def races(
     records: Iterable[RawRecord], flows: Iterable[Mapping[str, Any]], wallet_of: Callable[[RawRecord], str]
 ) -> dict[tuple[str, str, str, str], str]:
     """Positions of captures during which a flow moved them: (account, wallet, asset, as_of) and the flow's id."""
-    taken = [
-        (
-            record.call.get("email", record.account),
-            wallet_of(record),
-            datetime.fromisoformat(str(record.content["read_from"])),
-            datetime.fromisoformat(str(record.content["read_until"])),
-            str(record.content["as_of"]),
-        )
-        for record in records
-        if "read_from" in record.content
-    ]
+    taken: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
+    for record in records:
+        content = record.content
+        if "read_from" in content:
+            begin, end = (datetime.fromisoformat(str(content[name])) for name in ("read_from", "read_until"))
+            account = record.call.get("email", record.account)
+            taken[account, wallet_of(record)].append((begin, end, str(content["as_of"])))
     found: dict[tuple[str, str, str, str], str] = {}
     for flow in flows:
-        for account, family, begin, end, as_of in taken:
-            is_here = flow["account"] == account and str(flow["wallet"]).partition(":")[0] == family
-            if is_here and begin <= flow["datetime"] <= end:
-                found[account, str(flow["wallet"]), str(flow["asset"]), as_of] = str(flow["external_id"])
+        wallet = str(flow["wallet"])
+        for begin, end, as_of in taken.get((flow["account"], wallet.partition(":")[0]), ()):
+            if begin <= flow["datetime"] <= end:
+                found[flow["account"], wallet, str(flow["asset"]), as_of] = str(flow["external_id"])
     return found

@@ -16,7 +16,7 @@ from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
+from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import Problem, record_problem
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
@@ -105,9 +105,7 @@ class Pull:
     def _accounts(self) -> dict[str, AccountFacts]:
         """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
         what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
-        info: dict[str, Mapping[str, Any]] = {
-            row.account: exact(row.content) for row in self.raw.records([ACCOUNT_INFO])
-        }
+        info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in self.raw.records([ACCOUNT_INFO])}
         subs: dict[str, list[str]] = {}
         for row in self.raw.records([SUB_ACCOUNTS]):
             subs.setdefault(row.account, []).append(row.key)
@@ -127,7 +125,7 @@ class Pull:
                 self.refused[email] = AccountUnknown("what the account has opened could not be read", where=email)
         named: Named = {}
         for row in self.raw.records(list(NAMING)):
-            note_named(named, row.account, row.stream, exact(row.content))
+            note_named(named, row.account, row.stream, row.content)
         return facts_of(self.api, info, subs, named)
 
     def _check_key(self, email: str) -> None:

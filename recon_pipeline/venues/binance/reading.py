@@ -16,7 +16,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
-from recon_pipeline.stores.raw import RawStore, exact
+from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
     EVERYBODY,
@@ -69,18 +69,17 @@ def told_by(raw: RawStore, *, with_prices: bool = True) -> Told:
     without = (MARKETS,) if with_prices else (MARKETS, "klines")
     markets = {key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()}
     for row in raw.records(without=without):
-        content = exact(row.content)
-        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, content, row.digest, row.read_at)
+        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at)
         if row.is_doubted:
             doubted.append(record)
         elif row.stream == ACCOUNT_INFO:
-            info[row.account] = content
+            info[row.account] = row.content
         elif row.stream == SUB_ACCOUNTS:
             subs[row.account].append(row.key)
         elif row.stream in _KNOWN:
             records.append(record)
             if row.stream in NAMING:
-                note_named(named, row.account, row.stream, content)
+                note_named(named, row.account, row.stream, row.content)
     return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, named)
 
 

@@ -183,7 +183,7 @@ class Trades:
         """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
         now, days = self.pull.clock.now(), self.pull.asked.days
         listed = self._markets()
-        routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in exact(row.content)["routed"]}
+        routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in row.content["routed"]}
         markets = [market for market in listed if market.symbol in routed]
         known = self._asked(ALLOCATIONS)
 
@@ -293,7 +293,7 @@ class Trades:
 
 def listed_markets(raw: RawStore) -> list[Market]:
     """The markets of the newest list, in order."""
-    rows = [exact(row.content) for row in raw.records([LISTED])]
+    rows = [row.content for row in raw.records([LISTED])]
     halted = {symbol for content in rows for symbol in content.get("halted", ())}
     return [
         Market(symbol, base, quote, symbol not in halted)
