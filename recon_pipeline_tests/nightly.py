@@ -9,6 +9,7 @@ short.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -168,6 +169,7 @@ def judged(world: World) -> tuple[date, date]:
 
 def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
     """One world on a database server of its own: what came of it, and how many seconds it took."""
+    gc.set_threshold(100_000, 20, 100)  # a world lives as long as its process
     begun, night = time.monotonic(), Night()
     world = make_world(
         seed, days=options.days + BEFORE + BEHIND, subs=options.subs,

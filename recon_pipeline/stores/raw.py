@@ -288,18 +288,18 @@ class RawStore:
                 },
             )
 
-    def version(self) -> str:
-        """Another text whenever anything that a reading rests on has changed."""
+    def version(self, *, without: Sequence[str] = ()) -> str:
+        """Another text whenever anything that a reading rests on has changed, but for the records of some streams."""
         with self._transaction("reading what was pulled") as opened:
             row = opened.execute(
                 sa.text(
                     "SELECT (SELECT concat_ws(' ', max(fid), count(superseded_at), count(*) FILTER (WHERE is_doubted))"
-                    " FROM recon.raw_records WHERE venue = :venue),"
+                    " FROM recon.raw_records WHERE venue = :venue AND NOT stream = ANY(:without)),"
                     " (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
                     " stream, date)) FROM recon.pulls WHERE venue = :venue),"
                     " (SELECT max(id) FROM recon.wallet_decisions WHERE venue = :venue)"
                 ),
-                {"venue": self._venue},
+                {"venue": self._venue, "without": list(without)},
             ).one()
             return " ".join(map(str, row))
 

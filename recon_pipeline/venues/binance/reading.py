@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,8 @@ FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" 
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
+SEARCHED = ("allocations", "spot_trades")
+"""What the search for trades adds to."""
 _PAIR = ("baseAsset", "quoteAsset")
 _CAN_WAIT = ("unknown_field", "unknown_value", "not_stated")
 
@@ -61,14 +63,14 @@ class Told:
     named: Named
 
 
-def told_by(raw: RawStore, *, with_prices: bool = True) -> Told:
-    """The records that count."""
+def told_by(raw: RawStore, *, with_prices: bool = True, streams: Sequence[str] | None = None) -> Told:
+    """The records that count, of all streams or of some."""
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     named: Named = {}
     without = (MARKETS,) if with_prices else (MARKETS, "klines")
     markets = {key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()}
-    for row in raw.records(without=without):
+    for row in raw.records(streams, without=without):
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at)
         if row.is_doubted:
             doubted.append(record)
@@ -88,16 +90,23 @@ def read_venue(
     api: ApiSettings,
     raw: RawStore,
     problems: Sequence[ReconError] = (),
-    *,
-    with_prices: bool = True,
 ) -> Reading:
-    """Every record mapped and validated, with the ledger as coverage. Without prices it is read sooner."""
-    told = told_by(raw, with_prices=with_prices)
-    context = context_of(api, told, raw.decisions())
+    """Every record mapped and validated, with the ledger as coverage."""
+    told = told_by(raw)
+    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()), problems)
+
+
+def _reading(
+    venue: VenueSettings,
+    api: ApiSettings,
+    raw: RawStore,
+    told: Told,
+    context: MappingContext,
+    problems: Sequence[ReconError] = (),
+) -> Reading:
     mapped = map_records(told.records, context)
     raced = without_races(mapped, told.records)
     doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
-    fids = {record.digest: record.fid for record in told.records}
     of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
     coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -108,11 +117,7 @@ def read_venue(
         "expected": mapped.expected,
         "coverage": coverage,
     }
-    allowed = {"stream": (*FLOW_STREAMS, *_KNOWN, "*")}
-    validated = {
-        name: validate(FRAMES[name], table_of(FRAMES[name], of_frame, fids), venue.name, allowed=allowed)
-        for name, of_frame in rows.items()
-    }
+    validated = _validated(venue.name, rows, told.records)
     return Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
@@ -124,6 +129,66 @@ def read_venue(
         counts={name: result.counts for name, result in validated.items()},
         problems=tuple(problems),
     )
+
+
+def _validated(
+    venue: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], records: Iterable[RawRecord]
+) -> dict[str, Validated]:
+    fids = {record.digest: record.fid for record in records}
+    allowed = {"stream": (*FLOW_STREAMS, *_KNOWN, "*")}
+    return {
+        name: validate(FRAMES[name], table_of(FRAMES[name], of_frame, fids), venue, allowed=allowed)
+        for name, of_frame in rows.items()
+    }
+
+
+class Search:
+    """Readings while trades are searched for: after the first, only the trades that came since are read and mapped.
+
+    Without prices. Where anything else has changed, above all a record that was told before, it is all read anew.
+    """
+
+    def __init__(self, venue: VenueSettings, api: ApiSettings, raw: RawStore) -> None:
+        self._venue, self._api, self._raw = venue, api, raw
+        self._besides = ""
+        self._known: set[int] = set()
+        self._context: MappingContext | None = None
+        self._reading: Reading | None = None
+
+    def read(self) -> Reading:
+        """What was told so far."""
+        besides, added = self._raw.version(without=SEARCHED), told_by(self._raw, streams=SEARCHED)
+        fids = {record.fid for record in added.records}
+        if (
+            self._reading is None
+            or self._context is None
+            or added.doubted
+            or self._besides != besides
+            or not self._known <= fids
+        ):
+            self._reading = self._whole()
+        else:
+            new = [record for record in added.records if record.fid not in self._known]
+            self._reading = self._with(self._reading, self._context, new)
+        self._besides, self._known = besides, fids
+        return self._reading
+
+    def _whole(self) -> Reading:
+        told = told_by(self._raw, with_prices=False)
+        self._context = context_of(self._api, told, self._raw.decisions())
+        return _reading(self._venue, self._api, self._raw, told, self._context)
+
+    def _with(self, reading: Reading, context: MappingContext, new: Sequence[RawRecord]) -> Reading:
+        mapped = map_records(new, context)
+        validated = _validated(self._venue.name, {"trades": mapped.trades, "transfers": mapped.transfers}, new)
+        grown = {
+            name: pa.concat_tables([reading.frames[name], result.rows]).sort_by(
+                [(column, "ascending") for column in FRAMES[name].order]
+            )
+            for name, result in validated.items()
+        }
+        quarantine = pa.concat_tables([reading.quarantine, _quarantine(validated, mapped, ())])
+        return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
 
 
 def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:

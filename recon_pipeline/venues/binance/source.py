@@ -24,7 +24,7 @@ from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, context_of, mapped_by, read_venue, told_by
+from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, mapped_by, read_venue, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -58,8 +58,10 @@ class BinanceSource:
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
             facts = pull.run()
 
+            search = Search(self._venue, self._api, raw)
+
             def left_over() -> Residuals:
-                return asked.residuals(read_venue(self._venue, self._api, raw, with_prices=False))
+                return asked.residuals(search.read())
 
             found = Trades(pull, facts, left_over, self._since).run()
             _, mapped = mapped_by(self._api, raw)
