@@ -246,6 +246,18 @@ class RawStore:
             )
             return [(row.stream, row.symbol) for row in rows]
 
+    def has_told(self, account: str, stream: str) -> bool:
+        """Whether a stream ever told of anything of an account; a capture without rows tells of nothing."""
+        with self._transaction(f"reading {stream} of {account}") as opened:
+            found = opened.scalar(
+                sa.text(
+                    "SELECT EXISTS (SELECT FROM recon.raw_records WHERE venue = :venue AND account = :account"
+                    " AND stream = :stream AND content -> 'rows' IS DISTINCT FROM '[]'::jsonb)"
+                ),
+                {"venue": self._venue, "account": account, "stream": stream},
+            )
+            return bool(found)
+
     def versions(self, stream: str) -> list[sa.Row[Any]]:
         """Every version of a stream's records, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:

@@ -17,7 +17,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
-from recon_pipeline.venues.binance.pulling import Pull, is_not_there
+from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -101,12 +101,9 @@ class Capture:
         before, started, ended = None, self.pull.clock.now(), self.pull.clock.now()
         for _ in range(READS_MAX):
             begun = self.pull.clock.now()
-            try:
-                told = self._read(group, ask)
-            except (AccountNotThere, ProductNotEnabled) as error:
-                if is_not_there(error, group.streams[0][0], facts):
-                    return False
-                raise
+            told = self._read(group, ask, facts)
+            if told is None:
+                return False
             now = self.pull.clock.now()
             if before is not None and self._same(email, before, told, ended, day):
                 if now - midnight(day + ONE_DAY) >= CLOSES_UNTIL:
@@ -121,18 +118,23 @@ class Capture:
             next_step="the day has no close of this wallet; the next day's window reaches over it",
         )
 
-    def _read(self, group: Group, ask: Ask) -> list[tuple[Stream, Call, list[Told]]]:
-        """Every stream of the group, to its last page. A product that the account does not have has no rows."""
-        told = []
+    def _read(self, group: Group, ask: Ask, facts: AccountFacts) -> list[tuple[Stream, Call, list[Told]]] | None:
+        """Every stream of the group, to its last page; None if the account has none of its products.
+
+        A product that the account does not have has no rows. One that it has, and that is refused all the same, may
+        have some: the refusal is raised.
+        """
+        told, absent = [], 0
         for stream, call in group.streams:
             drain = Drain(stream, ask)
             try:
                 drain.call(call, None)
-            except (AccountNotThere, ProductNotEnabled):
-                if len(group.streams) == 1:
+            except (AccountNotThere, ProductNotEnabled) as error:
+                if not self.pull.is_not_there(error, stream, facts):
                     raise
+                absent += 1
             told.append((stream, call, drain.told))
-        return told
+        return None if absent == len(group.streams) else told
 
     def _same(self, email: str, one: Any, other: Any, as_of: datetime, day: date) -> bool:
         """Whether two reads state the same balances; prices and rates may have moved."""

@@ -296,7 +296,7 @@ class Pull:
         try:
             yield
         except ReconError as error:
-            if stream is not None and facts is not None and is_not_there(error, stream, facts):
+            if stream is not None and facts is not None and self.is_not_there(error, stream, facts):
                 not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
                 first, last = self._days(stream)
                 days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
@@ -305,6 +305,20 @@ class Pull:
             self._record(error, email, stream_name, symbol)
             if getattr(error, "stops_account", False) and stream is not None:
                 raise AccountStopped(error) from None
+
+    def is_not_there(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+        """Whether the venue says that the account does not have the product at all, and nothing says otherwise.
+
+        The account info tells of some products, of futures as of one; those margined in coins may not be opened for all
+        that. And an account of which the stream has told before has the product, whatever a key is refused.
+        """
+        if isinstance(error, AccountNotThere):
+            return True
+        if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
+            return True  # an endpoint that the venue's own pages do not name any more
+        is_certain = stream.product in facts.products and stream.product != "futures_coin"
+        is_refused = isinstance(error, ProductNotEnabled) and not is_certain
+        return is_refused and not self.raw.has_told(facts.email, stream.name)
 
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
@@ -368,16 +382,3 @@ def _asked_by_day(facts: AccountFacts, role: str) -> list[Stream]:
 
 
 BY_MARKET = frozenset({"spot_trades", "allocations"})
-
-
-def is_not_there(error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
-    """Whether the venue says that the account does not have the product at all, and its account info agrees.
-
-    The account info tells of futures as of one product; those margined in coins may not be opened for all that.
-    """
-    if isinstance(error, AccountNotThere):
-        return True
-    if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
-        return True  # an endpoint that the venue's own pages do not name any more
-    is_certain = stream.product in facts.products and stream.product != "futures_coin"
-    return isinstance(error, ProductNotEnabled) and not is_certain

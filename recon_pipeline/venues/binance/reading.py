@@ -93,7 +93,7 @@ def read_venue(
 ) -> Reading:
     """Every record mapped and validated, with the ledger as coverage."""
     told = told_by(raw)
-    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()), problems)
+    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()), problems=problems)
 
 
 def _reading(
@@ -102,6 +102,7 @@ def _reading(
     raw: RawStore,
     told: Told,
     context: MappingContext,
+    *,
     problems: Sequence[ReconError] = (),
 ) -> Reading:
     mapped = map_records(told.records, context)
