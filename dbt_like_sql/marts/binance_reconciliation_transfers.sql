@@ -15,7 +15,12 @@ SELECT
     t.network,
     t.txn_hash,
     -- the two legs of a move between own wallets and accounts carry the venue's number of that move
-    CASE WHEN t.external_id ~ '^[0-9]{1,18}:(out|in)$' THEN split_part(t.external_id, ':', 1)::bigint END AS match_id,
+    -- where it is a number; a number made of its text where it is none or too large
+    CASE
+        WHEN move.number ~ '^[0-9]{1,18}$' THEN move.number::bigint
+        WHEN move.number ~ '^[0-9]{19}$' AND move.number <= '9223372036854775807' THEN move.number::bigint
+        ELSE ('x' || left(md5(move.number), 15))::bit(60)::bigint
+    END AS match_id,
     coalesce((
         SELECT bool_or(r.status = 'matched')
         FROM recon.reconciliation AS r
@@ -28,4 +33,7 @@ SELECT
 FROM recon.transfers AS t
 JOIN recon.venues AS v ON v.venue = t.venue AND v.kind = 'binance'
 LEFT JOIN recon.raw_records AS raw ON raw.venue = t.venue AND raw.digest = t.raw_id AND raw.superseded_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN t.txn_subtype IN ('internal_in', 'internal_out') THEN t.txn_hash END COLLATE "C" AS number
+) AS move
 WHERE t.retired_at IS NULL

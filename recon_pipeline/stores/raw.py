@@ -325,7 +325,7 @@ class RawStore:
     def _keep_records(
         self, opened: sa.Connection, account: str, stream: str, told: Sequence[Told], read_at: datetime
     ) -> Kept:
-        versions = _one_version_each(told)
+        versions = _one_version_each(account, stream, told)
         place = {"venue": self._venue, "account": account, "stream": stream}
         asked = {**place, "keys": list(versions)}
         stand = {row.record_key: row.digest for row in opened.execute(sa.text(_STANDING), asked)} if versions else {}
@@ -372,9 +372,10 @@ class _Version:
         return f'{{"call":{record.call_json},"content":{record.content_json},{canonical_json(rest)[1:]}'
 
 
-def _one_version_each(told: Sequence[Told]) -> dict[str, _Version]:
+def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> dict[str, _Version]:
     """What is told of each record, by its key. Told twice in one read with different content, it is doubted; told by
-    two calls with the same content, it is told once."""
+    two calls with the same content, it is told once. The digest names the record too: what two accounts are told in
+    the same words are two records."""
     by_key: dict[str, dict[str, Told]] = {}
     for record in told:
         by_key.setdefault(record.key, {})[record.digest] = record
@@ -382,7 +383,8 @@ def _one_version_each(told: Sequence[Told]) -> dict[str, _Version]:
     for key, of_key in by_key.items():
         first = min(of_key)
         is_doubted = len({record.content_json for record in of_key.values()}) > 1
-        versions[key] = _Version(of_key[first], digest_of_json(sorted(of_key)) if is_doubted else first, is_doubted)
+        digest = digest_of_json(account, stream, key, sorted(of_key) if is_doubted else first)
+        versions[key] = _Version(of_key[first], digest, is_doubted)
     return versions
 
 

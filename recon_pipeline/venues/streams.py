@@ -97,7 +97,7 @@ class Stream:
 class RawRecord:
     """A record as the venue told it, in the version that counts.
 
-    `digest` is sha256 over the canonical JSON of call and content, the `raw_id` of the frames; `fid` the id of its row
+    `digest` is sha256 over account, stream, key, call and content, the `raw_id` of the frames; `fid` the id of its row
     in recon.raw_records, stable over re-runs.
     """
 
