@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.stores.raw import RawStore, Stored
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
 FIRST = date(2026, 1, 1)
+DESK = "desk-1_virtual@example.com"
+SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
+LEGS = """
+    SELECT DISTINCT count(*), count(DISTINCT match_id) FROM marts.binance_reconciliation_transfers
+    WHERE source = 'sub_account_transfers' GROUP BY txn_hash
+"""
 
 
 def day(number: int) -> date:
@@ -29,6 +37,26 @@ def test_every_position_of_every_wallet_matches_exactly(
         assert home.not_matched() == []
         assert home.statuses()["matched"] > 100
         assert home.problems == []
+        for table in ("transfers", "trades", "balances"):
+            (found,) = home.ask(
+                f"SELECT count(*), count(DISTINCT pid), count(fid) FROM marts.binance_reconciliation_{table}"
+            )
+            assert found[0] == found[1] == found[2] > 100
+        legs = home.ask(LEGS)  # the other leg may be told by a ledger of its own
+        assert (2, 1) in legs
+        assert {numbers for _, numbers in legs} == {1}
+        assert {row.call["email"] for row in records(home, "sub_statistics")} == {DESK}
+
+
+def test_a_run_for_a_sub_account_asks_its_main_account_for_what_only_that_is_told(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(4), accounts={DESK})
+        assert {account for (account,) in home.ask("SELECT DISTINCT account FROM recon.reconciliation")} == {DESK}
+        assert home.not_matched() == []
 
 
 def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
@@ -42,6 +70,11 @@ def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
         for number in (5, 3, 4):
             home.run(day(number), day(number))
         assert rows(home) == whole
+
+
+def records(home: BinanceHome, stream: str) -> list[Stored]:
+    with closing(RawStore(home.url, "binance")) as raw:
+        return raw.records([stream])
 
 
 def rows(home: BinanceHome) -> list[tuple[object, ...]]:

@@ -21,6 +21,7 @@ from recon_pipeline.venues.binance.discovery import (
     sticky,
     touching,
     unasked,
+    with_idle_days,
 )
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -63,14 +64,28 @@ def test_a_market_is_not_asked_again_for_a_time_that_it_covers() -> None:
 
 def test_the_window_is_complete_once_every_market_of_an_unexplained_asset_was_asked() -> None:
     of_coin = symbols(touching({"COIN007"}, MARKETS))
-    assert standing({"COIN007"}, MARKETS, asked(*of_coin[:-1]), START, END) == "partial"
-    assert standing({"COIN007"}, MARKETS, asked(*of_coin), START, END) == "complete"
-    assert standing(set(), MARKETS, {}, START, END) == "complete"
-    assert standing({"COIN007"}, MARKETS, asked(*symbols(MARKETS)), START, END) == "final"
+    assert standing({"COIN007"}, MARKETS, asked(*of_coin[:-1]), (START, END)) == "partial"
+    assert standing({"COIN007"}, MARKETS, asked(*of_coin), (START, END)) == "complete"
+    assert standing(set(), MARKETS, {}, (START, END)) == "complete"
+    assert standing({"COIN007"}, MARKETS, asked(*symbols(MARKETS)), (START, END)) == "final"
 
 
 def test_without_a_list_of_markets_nothing_is_complete() -> None:
-    assert standing(set(), [], {}, START, END) == "partial"
+    assert standing(set(), [], {}, (START, END)) == "partial"
+
+
+def test_over_days_on_which_nothing_was_traded_no_market_is_asked_but_for_a_residual() -> None:
+    idle, day = {date(2026, 3, 1)}, START + timedelta(hours=7)
+    so_far = asked("ETHBTC", through=day)
+    known = with_idle_days(MARKETS, so_far, START, idle)
+    assert {each.asked_through for each in known.values()} == {END}
+    assert rotation(MARKETS, known, START, END) == []
+    assert rotation(MARKETS, known, START, END + timedelta(days=1)) != []
+    assert standing(set(), MARKETS, so_far, (START, END), idle) == "final"
+    assert standing(set(), MARKETS, so_far, (START, END + timedelta(days=1)), idle) == "complete"
+    assert standing({"COIN007"}, MARKETS, so_far, (START, END), idle) == "partial"
+    assert known.keys() == set(symbols(MARKETS))
+    assert so_far == asked("ETHBTC", through=day)
 
 
 @given(st.sets(st.sampled_from(MARKETS), max_size=40))
@@ -80,7 +95,7 @@ def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) ->
         some = rotation(MARKETS, so_far, START, END)
         assert len(some) <= -(-len(MARKETS) // ROTATION_DAYS)
         so_far |= asked(*symbols(some))
-    assert standing(set(), MARKETS, so_far, START, END) == "final"
+    assert standing(set(), MARKETS, so_far, (START, END)) == "final"
 
 
 def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:

@@ -68,6 +68,24 @@ def test_one_read_that_tells_two_stories_is_not_believed_until_a_later_one_tells
     assert [(row.is_doubted, row.content["amount"]) for row in raw.records()] == [(False, "1.5")]
 
 
+def test_what_two_accounts_are_told_in_the_same_words_are_two_records(raw: RawStore) -> None:
+    for account, stream in ((MAIN, "deposits"), ("sub@example.com", "deposits"), (MAIN, "withdrawals")):
+        raw.keep(account, stream, [told("a")], complete(), NOON)
+    assert len({row.digest for row in raw.records()}) == len({row.fid for row in raw.records()}) == 3
+
+
+def test_a_capture_without_rows_tells_of_nothing(raw: RawStore) -> None:
+    def captured(*rows: str) -> Told:
+        return Told("a", {}, {"rows": list(rows)}, NOON, None)
+
+    raw.keep(MAIN, "locked_positions", [captured()], complete(), NOON)
+    assert not raw.has_told(MAIN, "locked_positions")
+    assert not raw.has_told(MAIN, "deposits")
+    raw.keep(MAIN, "locked_positions", [captured("BTC")], complete(), NOON)
+    raw.keep(MAIN, "locked_positions", [captured()], complete(), NOON)
+    assert raw.has_told(MAIN, "locked_positions")
+
+
 def test_numbers_keep_every_digit_on_their_way_through_the_database(raw: RawStore) -> None:
     numbers = {
         "fine": Decimal("0.000000000000000000123456789"),

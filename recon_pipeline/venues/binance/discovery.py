@@ -9,8 +9,8 @@ no residual: a rotation asks every other market within a week.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from recon_pipeline.stores.raw import Told
@@ -131,16 +131,36 @@ def unasked(markets: Iterable[Market], asked: Asked, start: datetime, end: datet
     return [m for m in markets if m.symbol not in asked or not asked[m.symbol].covers(start, end)]
 
 
+def with_idle_days(markets: Iterable[Market], asked: Asked, start: datetime, idle: Collection[date]) -> Asked:
+    """As if every market had been asked over the days on which the account traded nothing at all."""
+    if not idle:
+        return asked
+    found = {}
+    for market in markets:
+        known = asked.get(market.symbol)
+        if known is None or known.asked_from > start:
+            known = AskedMarket(market.symbol, start, start, None, 0, None)
+        through = known.asked_through
+        while through.date() in idle:
+            through = datetime.combine(through.date() + timedelta(days=1), time(), through.tzinfo)
+        found[market.symbol] = replace(known, asked_through=through)
+    return found
+
+
 def standing(
-    unexplained: Collection[str], markets: Collection[Market], asked: Asked, start: datetime, end: datetime
+    unexplained: Collection[str],
+    markets: Collection[Market],
+    asked: Asked,
+    span: tuple[datetime, datetime],
+    idle: Collection[date] = (),
 ) -> str:
-    """How an account's trades stand over `start` to `end`: `final` when every market was asked, `complete` when every
-    market of an unexplained asset was, else `partial`. Without a list of markets nobody knows what was not asked."""
-    if not markets:
+    """How an account's trades stand over a span: `final` when every market was asked or the account was idle,
+    `complete` when every market of an unexplained asset was asked, else `partial`. Without a list of markets nobody
+    knows what was not asked."""
+    start, end = span
+    if not markets or unasked(touching(unexplained, markets), asked, start, end):
         return "partial"
-    if not unasked(markets, asked, start, end):
-        return "final"
-    return "partial" if unasked(touching(unexplained, markets), asked, start, end) else "complete"
+    return "complete" if unasked(markets, with_idle_days(markets, asked, start, idle), start, end) else "final"
 
 
 def _ordered(markets: Iterable[Market]) -> list[Market]:

@@ -91,8 +91,8 @@ class Pull:
         self.asked.check()
         facts = self.look_at_accounts()
         ledger = Ledger(self.raw)
-        wanted = [of_account for of_account in facts.values() if self._is_wanted(of_account.email)]
-        self.each(wanted, lambda of_account: self._account(of_account, ledger))
+        asked = [of_account for of_account in facts.values() if self._is_asked(of_account)]
+        self.each(asked, lambda of_account: self._account(of_account, ledger))
         return facts
 
     # -- accounts
@@ -180,7 +180,7 @@ class Pull:
             for role in ("snapshot", "flow", "detail"):
                 # which markets are asked for detail is known from the ledgers
                 of_role = self._with_named_markets(facts) if role == "detail" else facts
-                for stream in _asked_by_day(facts, role):
+                for stream in self._streams(facts, role):
                     first, last = self._days(stream)
                     with self.told_of(facts.email, stream.name, stream, facts):
                         puller.pull(stream, of_role, ask, first, last)
@@ -271,6 +271,15 @@ class Pull:
 
     def _is_wanted(self, email: str) -> bool:
         return self.asked.accounts is None or email in self.asked.accounts
+
+    def _is_asked(self, facts: AccountFacts) -> bool:
+        """Whether anything is asked with the key of an account: for itself, or for a sub-account of its own."""
+        return self._is_wanted(facts.email) or any(map(self._is_wanted, facts.subs))
+
+    def _streams(self, facts: AccountFacts, role: str) -> list[Stream]:
+        """What is asked of an account; if only a sub-account of it is wanted, what its key alone may ask for that."""
+        streams = _asked_by_day(facts, role)
+        return streams if self._is_wanted(facts.email) else [each for each in streams if each.asked_with == "master"]
 
     def each(self, things: list[Any], work: Callable[[Any], None]) -> None:
         """Several accounts at once: they wait for budgets of their own, and for each other's answers."""

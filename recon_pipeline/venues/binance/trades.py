@@ -24,7 +24,9 @@ from recon_pipeline.venues.binance.discovery import (
     sticky,
     touching,
     unasked,
+    with_idle_days,
 )
+from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain, PageRepeated
@@ -60,6 +62,7 @@ class Trades:
     def run(self) -> Residuals:
         """Ask until nothing is left to ask, then mark the days; what stays unexplained."""
         accounts = [email for email in self.facts if self._can_ask(email)]
+        ask_volumes(self.pull, self.facts, accounts)
         self._allocations(accounts)
         found, is_wide = self.left_over(), False
         for round_ in range(ROUNDS_MAX):
@@ -108,8 +111,15 @@ class Trades:
         return sum(map(len, plan.values()))
 
     def _rotate(self, accounts: Iterable[str]) -> None:
-        known, markets = self._asked(), self._markets()
-        self._ask_all({email: rotation(markets, known[email], self.since, self._end) for email in accounts})
+        known, markets, idle = self._asked(), self._markets(), idle_days(self.pull.raw)
+        self._ask_all(
+            {
+                email: rotation(
+                    markets, with_idle_days(markets, known[email], self.since, idle[email]), self.since, self._end
+                )
+                for email in accounts
+            }
+        )
 
     def _ask_all(self, plan: Mapping[str, list[Market]], until: Mapping[str, Puzzle] | None = None) -> None:
         known = self._asked()
@@ -264,13 +274,15 @@ class Trades:
     def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
+        idle = idle_days(self.pull.raw)
         days = self.pull.asked.days
         stored = {(row.account, row.date): row.status for row in self.pull.raw.ledger() if row.stream == TRADES.name}
         for email in accounts:
             marks: dict[date, DayRead] = {}
             for day in sorted({*days, *(d for a, d in stored if a == email and stored[a, d] != "final")}):
                 assets = set(found.get((email, WALLET, day), {}))
-                status = standing(assets, markets, known[email], self.since, midnight(day + ONE_DAY))
+                span = self.since, midnight(day + ONE_DAY)
+                status = standing(assets, markets, known[email], span, idle[email])
                 if day in days or status == "final":
                     marks[day] = DayRead(status)
             self.pull.raw.mark(email, TRADES.name, marks, now)
