@@ -104,6 +104,12 @@ def test_records_at_both_edges_of_the_span_belong_to_it() -> None:
     assert drained(PAGED, Venue(edges)) == ["1", "2"]
 
 
+def test_a_list_that_is_told_whole_may_have_nothing_to_tell() -> None:
+    whole = Drain(a_stream(Paging()), lambda *_: Reply({"rows": []}, 1))
+    whole.call({}, (START, END))
+    assert (whole.told, whole.pages) == ([], 1)
+
+
 def test_a_page_that_comes_twice_is_asked_for_again() -> None:
     rows = [{"id": number, "time": at(5, 12, number)} for number in range(17)]
     assert drained(PAGED, Venue(rows, repeats=2)) == sorted(str(row["id"]) for row in rows)

@@ -91,7 +91,7 @@ class Drain:
         for _ in range(ASKED_AGAIN_MAX):
             rows, told = self._answer(call, params)
             keys = {each.key for each in told}
-            if len(rows) < self._stream.paging.size or keys - known:
+            if not rows or len(rows) < self._stream.paging.size or keys - known:
                 self.told.extend(told)
                 known |= keys
                 return rows
