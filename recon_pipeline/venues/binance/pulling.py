@@ -42,7 +42,7 @@ from recon_pipeline.venues.binance.accounts import (
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.drain import Ask, Params
-from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, midnight
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
@@ -52,6 +52,7 @@ START_DAYS = 7
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
+ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
 
 
@@ -182,16 +183,34 @@ class Pull:
                 of_role = self._with_named_markets(facts) if role == "detail" else facts
                 for stream in self._streams(facts, role):
                     first, last = self._days(stream)
+                    of_stream = self._with_parents(of_role, first) if stream.name == ALGO_CHILDREN else of_role
                     with self.told_of(facts.email, stream.name, stream, facts):
-                        puller.pull(stream, of_role, ask, first, last)
+                        puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
-        """The account with the markets that its ledgers name, each as product:symbol."""
-        named = [f"{_LEDGERS[stream]}:{name}" for stream, name in self.raw.symbols_named(facts.email, list(_LEDGERS))]
-        asked = sorted({*facts.extras.get("detail_symbols", ()), *named})
-        return replace(facts, extras={**facts.extras, "detail_symbols": asked})
+        """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""
+        of_each = {
+            email: {f"{_LEDGERS[stream]}:{name}" for stream, name in self.raw.symbols_named(email, list(_LEDGERS))}
+            for email in (facts.email, *facts.subs)
+        }
+        given = facts.extras.get("detail_symbols", ())
+        extras = {
+            "detail_symbols": sorted({*given, *of_each[facts.email]}),
+            "family_symbols": sorted({*given, *(name for names in of_each.values() for name in names)}),
+        }
+        return replace(facts, extras={**facts.extras, **extras})
+
+    def _with_parents(self, facts: AccountFacts, first: date) -> AccountFacts:
+        """The account with its algo orders of late, whose child orders are told order by order."""
+        orders = self.raw.records([ALGO_ORDERS])
+        of_late = {
+            str(row.content["algoId"])
+            for row in orders
+            if row.account == facts.email and row.instant is not None and row.instant >= midnight(first)
+        }
+        return replace(facts, extras={**facts.extras, "algo_ids": sorted(of_late)})
 
     def _days(self, stream: Stream) -> tuple[date, date]:
         """The days that a stream is asked for: a week more of snapshots, so that the run's first day has a start; and

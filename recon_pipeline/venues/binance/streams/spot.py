@@ -352,7 +352,7 @@ TRADES: tuple[Stream, ...] = (
         rows=under("subOrders"),
         key=by("algoId", "subId"),
         instant=at("bookTime"),
-        calls=as_asked,
+        calls=for_each("algo_ids", "algoId", "spot"),
         paging=pages(100, "page", "pageSize"),
     ),
 )

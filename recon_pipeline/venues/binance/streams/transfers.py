@@ -8,7 +8,6 @@ from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
     Calls,
-    as_asked,
     at,
     bare,
     by,
@@ -46,13 +45,17 @@ _PAIRS = (
     ("FUNDING", "OPTION"),
 )
 """The pairs that touch a wallet without a ledger of its own. The others move only between wallets with one."""
+_OF_MINERS = ("MAIN_MINING", "MINING_MAIN", "MINING_C2C")
+"""Types of old that the venue still tells: what a pool paid before it paid into Funding."""
 
 
 def wallet_transfer_calls(facts: AccountFacts) -> Sequence[Call]:
     """One call for each type of transfer whose two ends the account has, in both directions."""
     opened = {code for code, product in PRODUCT_BY_CODE.items() if product in facts.products}
     pairs = [pair for pair in _PAIRS if opened.issuperset(pair)]
-    return [{"type": f"{one}_{other}"} for a, b in pairs for one, other in ((a, b), (b, a))]
+    types = [f"{one}_{other}" for a, b in pairs for one, other in ((a, b), (b, a))]
+    types += _OF_MINERS if facts.extras.get("mining_users") else ()
+    return [{"type": each} for each in types]
 
 
 def _both_directions(facts: AccountFacts) -> Sequence[Call]:
@@ -71,6 +74,12 @@ def _by_direction(call: Call, content: Content) -> str:
 
 def _sub_alone(facts: AccountFacts) -> Sequence[Call]:
     return () if facts.master is None else ({"type": "1"}, {"type": "2"})
+
+
+def _moved_symbols(facts: AccountFacts) -> Sequence[Call]:
+    """One call for each market of futures that a ledger of the family names."""
+    named = [name.partition(":") for name in facts.extras.get("family_symbols", ()) if facts.subs]
+    return [{"symbol": symbol} for product, _, symbol in named if product in ("futures", "futures_coin")]
 
 
 def _futures_of_subs(facts: AccountFacts) -> Sequence[Call]:
@@ -206,7 +215,7 @@ TRANSFERS: tuple[Stream, ...] = (
         rows=under("futureMovePositionOrderVoList"),
         key=by("symbol", "fromUserEmail", "timeStamp"),
         instant=at("timeStamp"),
-        calls=as_asked,
+        calls=_moved_symbols,
         by_master=True,
         window=span(30, reach=90),
         paging=pages(100, "page", "rows"),
