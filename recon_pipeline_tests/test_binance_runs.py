@@ -59,6 +59,18 @@ def test_a_run_for_a_sub_account_asks_its_main_account_for_what_only_that_is_tol
         assert home.not_matched() == []
 
 
+def test_a_convert_out_of_another_wallet_than_is_usual_is_placed_by_the_run_that_finds_both_wallets_open(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = (*SPOT_ALONE, "conversion")
+    world = make_world(1, days=7, subs=0, symbols_max=250, without=without, faults=("convert_from_funding",))
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(3))
+        home.run(day(3), day(3))
+        assert home.ask("SELECT wallet FROM recon.wallet_decisions") == [("FUNDING",)]
+        assert home.not_matched() == []
+
+
 def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

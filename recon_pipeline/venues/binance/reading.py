@@ -92,8 +92,13 @@ def read_venue(
     problems: Sequence[ReconError] = (),
 ) -> Reading:
     """Every record mapped and validated, with the ledger as coverage."""
+    return replace(read_mapped(venue, api, raw)[0], problems=tuple(problems))
+
+
+def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore) -> tuple[Reading, Mapped]:
+    """The reading, and what the records mean that it rests on."""
     told = told_by(raw)
-    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()), problems=problems)
+    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()))
 
 
 def _reading(
@@ -102,9 +107,7 @@ def _reading(
     raw: RawStore,
     told: Told,
     context: MappingContext,
-    *,
-    problems: Sequence[ReconError] = (),
-) -> Reading:
+) -> tuple[Reading, Mapped]:
     mapped = map_records(told.records, context)
     raced = without_races(mapped, told.records)
     doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
@@ -119,7 +122,7 @@ def _reading(
         "coverage": coverage,
     }
     validated = _validated(venue.name, rows, told.records)
-    return Reading(
+    reading = Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
         quarantine=_quarantine(validated, mapped, [*raced, *doubted]),
@@ -128,8 +131,8 @@ def _reading(
         streams=FLOW_STREAMS,
         digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS)),
         counts={name: result.counts for name, result in validated.items()},
-        problems=tuple(problems),
     )
+    return reading, mapped
 
 
 def _validated(
@@ -177,7 +180,7 @@ class Search:
     def _whole(self) -> Reading:
         told = told_by(self._raw, with_prices=False)
         self._context = context_of(self._api, told, self._raw.decisions())
-        return _reading(self._venue, self._api, self._raw, told, self._context)
+        return _reading(self._venue, self._api, self._raw, told, self._context)[0]
 
     def _with(self, reading: Reading, context: MappingContext, new: Sequence[RawRecord]) -> Reading:
         mapped = map_records(new, context)
@@ -190,12 +193,6 @@ class Search:
         }
         quarantine = pa.concat_tables([reading.quarantine, _quarantine(validated, mapped, ())])
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
-
-
-def mapped_by(api: ApiSettings, raw: RawStore) -> tuple[Told, Mapped]:
-    """The records that count, and what they mean."""
-    told = told_by(raw)
-    return told, map_records(told.records, context_of(api, told, raw.decisions()))
 
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:

@@ -24,7 +24,7 @@ from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, mapped_by, read_venue, told_by
+from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, read_mapped, read_venue, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -63,8 +63,10 @@ class BinanceSource:
             def left_over() -> Residuals:
                 return asked.residuals(search.read())
 
-            found = Trades(pull, facts, left_over, self._since).run()
-            _, mapped = mapped_by(self._api, raw)
+            Trades(pull, facts, left_over, self._since).run()
+            # only now that the search has marked the trades' days can a window of them be closed
+            reading, mapped = read_mapped(self._venue, self._api, raw)
+            found = asked.residuals(reading)
             place_flows(raw, mapped, found)
             told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)

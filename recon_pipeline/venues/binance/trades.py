@@ -59,8 +59,8 @@ class Trades:
     since: datetime
     """From when on trades count: the beginning of the first window."""
 
-    def run(self) -> Residuals:
-        """Ask until nothing is left to ask, then mark the days; what stays unexplained."""
+    def run(self) -> None:
+        """Ask until nothing is left to ask, then mark the days."""
         accounts = [email for email in self.facts if self._can_ask(email)]
         ask_volumes(self.pull, self.facts, accounts)
         self._allocations(accounts)
@@ -77,7 +77,6 @@ class Trades:
         self._rotate(accounts)
         self._note_purged(accounts)
         self._mark(accounts, found)
-        return found
 
     def _can_ask(self, email: str) -> bool:
         wanted = self.pull.asked.accounts
