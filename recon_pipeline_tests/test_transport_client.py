@@ -43,7 +43,7 @@ from recon_pipeline.transport.errors import (
     VenueError,
     VenueUnreachable,
 )
-from recon_pipeline.transport.wire import Timeouts, Wire
+from recon_pipeline.transport.wire import NotJson, Timeouts, Wire, parsed
 from recon_pipeline_tests.clock_server import SimulatedTime, clock_server
 from recon_pipeline_tests.transport_venue import (
     EXCHANGE_INFO,
@@ -197,6 +197,22 @@ def test_an_answer_that_came_compressed_is_kept_as_it_was_meant(scene: Scene) ->
     answer = scene.client.ask(TRADES, {}, MAIN)
     assert answer.json == [{"a": 1}]
     assert scene.archive.read(answer.digest) == b'[{"a": 1}]'
+
+
+@pytest.mark.parametrize(
+    "number", ["1e5000", "-1E-5000", "1e99999999999999999999", "9" * 5000, f"0.{'1' * 5000}", f"[{'7' * 4301}]"]
+)
+def test_a_number_of_thousands_of_digits_is_refused(number: str) -> None:
+    with pytest.raises(NotJson, match="a number of the answer has more than 4000 digits"):
+        parsed(f'{{"score": {number}}}'.encode())
+    assert parsed(b'{"score": 1e4000, "id": 123}') == {"score": Decimal("1e4000"), "id": 123}
+
+
+def test_what_no_database_stores_is_replaced() -> None:
+    told_text = b'{"a\\u0000": ["\\ud83d", "\\ud83d\\ude00", {"b": "\\uDE00 \\u0001"}], "c": "\\\\ud83d", "d": 1.0}'
+    assert parsed(told_text) == {
+        "a\ufffd": ["\ufffd", "\U0001f600", {"b": "\ufffd \x01"}], "c": "\\ud83d", "d": Decimal("1.0"),
+    }  # fmt: skip
 
 
 # -- what passes
