@@ -28,6 +28,7 @@ from recon_pipeline.transport.errors import (
     WindowTooLong,
     WindowTooOld,
 )
+from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline_tests.transport_venue import INCOME, SNAPSHOT, TRADES
 
@@ -35,8 +36,6 @@ DIALECT = BinanceDialect()
 WITHDRAWALS = Endpoint(
     "GET", "/sapi/v1/capital/withdraw/history", "api", 18000, Bucket("/x", 180000, "account"), "signed"
 )
-SUBS = Endpoint("GET", "/sapi/v1/sub-account/list", "api", 1, Bucket("/y", 12000, "ip"))
-MARGIN = Endpoint("GET", "/sapi/v1/margin/account", "api", 10, Bucket("/z", 12000, "ip"))
 
 TABLE: list[tuple[tuple[int, ...], type[VenueError], ErrorKind, Remedy]] = [
     ((-1003, -1015, -12014, -4005), RateLimit, ErrorKind.RATE_LIMIT, Remedy.WAIT),
@@ -99,13 +98,33 @@ def test_a_status_without_a_word(status: int, error: type[VenueError], remedy: R
     assert (found.error, found.remedy) == (error, remedy)
 
 
-@pytest.mark.parametrize("endpoint", [INCOME, SUBS, MARGIN])
+NOT_OPEN = [
+    INCOME, e.SUB_ACCOUNTS, e.SUB_ASSETS, e.SUB_DEPOSITS, e.MANAGED_SNAPSHOT, e.CUSTODY_TRANSFERS, e.MARGIN_ACCOUNT,
+    e.ISOLATED_ACCOUNT, e.FUTURES_POSITION_MARGIN, e.FUTURES_COIN_BALANCE, e.OPTION_BILLS, e.PM_BALANCE, e.PM_PRO_LOANS,
+    e.PREDICTION_TRANSFERS, e.MINING_EARNINGS, e.MINING_ACCOUNT_EARNINGS, e.EQUITY_TRADES, e.EQUITY_TOKENS,
+    e.VIP_LOAN_ORDERS,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", NOT_OPEN, ids=str)
 def test_a_refused_key_elsewhere_says_that_the_product_is_not_open(endpoint: Endpoint) -> None:
-    found = classify({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, 401, endpoint)
-    assert found is not None
-    assert (found.error, found.remedy) == (ProductNotEnabled, Remedy.NONE)
+    for body in ({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, None):
+        found = classify(body, 401, endpoint)
+        assert found is not None
+        assert (found.error, found.remedy) == (ProductNotEnabled, Remedy.NONE)
+    wrong = classify({"code": -2008, "msg": "Invalid Api-Key ID."}, 401, endpoint)
+    assert wrong is not None
+    assert wrong.error is ApiKeyInvalid
     assert not ProductNotEnabled.stops_account
     assert ApiKeyInvalid.stops_account
+
+
+@pytest.mark.parametrize("endpoint", [e.ACCOUNT, e.MY_TRADES, e.ACCOUNT_INFO, e.ACCOUNT_SNAPSHOT, e.DEPOSITS], ids=str)
+def test_a_refused_key_where_every_account_is_told_is_no_good(endpoint: Endpoint) -> None:
+    for body in ({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, None):
+        found = classify(body, 401, endpoint)
+        assert found is not None
+        assert found.error is ApiKeyInvalid
 
 
 @pytest.mark.parametrize(
@@ -148,7 +167,8 @@ def test_an_error_in_a_body_of_success() -> None:
 
 def test_how_long_the_venue_wants_us_to_wait() -> None:
     told_at, until = "Thu, 01 Jan 2026 00:00:30 GMT", "Thu, 01 Jan 2026 00:01:00 GMT"
-    waits = {"7": 7, "0": 0, until: 30, "soon": None, "-5": None, "": None, "١": None}
+    waits = {"7": 7, "0": 0, until: 30, "soon": None, "-5": None, "": None, "١": None, "9" * 5000: None,
+             "Thu, 01 Jan 2026 00:01:00 +99999999999999": None}  # fmt: skip
     for text, seconds in waits.items():
         found = classify(None, 429, Retry_After=text, Date=told_at)
         assert found is not None
@@ -175,7 +195,7 @@ def test_the_used_weight_stands_in_the_header_of_its_family() -> None:
     }
     used = [DIALECT.used_weight(endpoint, headers) for endpoint in (TRADES, INCOME, SNAPSHOT, WITHDRAWALS)]
     assert used == [21, 21, 2400, 18000]
-    for nonsense in ("", "-1", "1.5", "²"):
+    for nonsense in ("", "-1", "1.5", "²", "9" * 5000):
         assert DIALECT.used_weight(TRADES, {"x-mbx-used-weight-1m": nonsense}) is None
 
 

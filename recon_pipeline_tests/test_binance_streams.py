@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from recon_pipeline.transport.endpoints import NotOnReadList
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.mapping import DOUBTS, MAPPED_STREAMS, capture_content
-from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, UnexpectedAnswer, instant_of
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, instant_of
 from recon_pipeline.venues.binance.streams.page import PAGE, with_table
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, RawRecord, Stream
 from recon_pipeline_tests.binance_records import ALL_PRODUCTS, DESK, MAIN, READ_AT, mapped, record
@@ -337,7 +338,9 @@ def test_instants_are_told_by_their_magnitude(value: Any) -> None:
     assert instant_of(value) == datetime(2025, 11, 2, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", [None, True, "", "soon", 0, -1, 10**18, 1.5, [], "٣"])
+@pytest.mark.parametrize(
+    "value", [None, True, "", "soon", 0, -1, 10**18, 1.5, [], "٣", "9" * 5000, "0001-01-01T00:00:00+14:00"]
+)
 def test_what_is_no_instant_is_none(value: Any) -> None:
     assert instant_of(value) is None
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon_pipeline.transport.endpoints import Bucket, Endpoint
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.drain import Drain, PageRepeated, WindowTooFull
 from recon_pipeline.venues.pull import midnight, numbered, spans
 from recon_pipeline.venues.streams import EQUAL_ROWS, Call, Content, Paging, Stream, Window
@@ -132,6 +133,22 @@ def test_an_end_that_the_venue_excludes_is_asked_one_millisecond_later() -> None
     venue = Venue([])
     drained(replace(PAGED, window=window), venue)
     assert venue.asked[0]["endTime"] == str(at(31, 0))
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([{"time": at(5)}], "id is missing in a record"),
+        ([{"id": 1, "time": None}], "a record cannot be read (TypeError)"),
+    ],
+)
+def test_a_record_of_another_shape_has_a_name_and_points_to_its_answer(rows: list[Content], found: str) -> None:
+    drain = Drain(PAGED, lambda *_: Reply({"rows": rows}, 17))
+    with pytest.raises(UnexpectedAnswer) as refused:
+        drain.call({}, (START, END))
+    assert (refused.value.found, refused.value.endpoint, refused.value.response_id) == (found, "GET /list", 17)
+    assert refused.value.needs_manual_review
+    assert refused.value.__cause__ is None
 
 
 def test_records_without_an_id_are_told_apart_by_number() -> None:

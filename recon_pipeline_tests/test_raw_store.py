@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.database import DatabaseError, connection
 from recon_pipeline.stores.raw import DayRead, Part, RawStore, Told
+from recon_pipeline.venues.pull import Ledger
 
 pytestmark = pytest.mark.postgres
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -103,6 +104,11 @@ def test_numbers_keep_every_digit_on_their_way_through_the_database(raw: RawStor
     }
 
 
+def test_a_whole_number_that_the_database_writes_out_is_read_again(raw: RawStore) -> None:
+    raw.keep(MAIN, "deposits", [Told("a", {}, {"score": Decimal("1e5000"), "id": 7}, None, None)], complete(), NOON)
+    assert contents(raw)["a"] == {"score": Decimal("1e5000"), "id": 7}
+
+
 def test_a_float_has_lost_digits_already_and_is_refused() -> None:
     with pytest.raises(TypeError, match="float is not exact JSON"):
         canonical_json({"amount": 1.1})
@@ -115,6 +121,22 @@ def test_what_was_read_to_the_end_stands_whatever_becomes_of_a_later_read(raw: R
     raw.mark(MAIN, "deposits", {DAY: DayRead("final", 1, 3)}, NOON)
     raw.mark(MAIN, "deposits", {DAY: DayRead("complete", 1, 3)}, NOON)
     assert [row.status for row in raw.ledger()] == ["final"]
+
+
+def test_a_day_that_was_read_stays_read_when_the_stream_applies_no_more(raw: RawStore) -> None:
+    for status in ("complete", "final"):
+        raw.mark(MAIN, "deposits", {DAY: DayRead(status, 1, 3)}, NOON)
+        raw.mark(MAIN, "deposits", {DAY: DayRead("not_applicable")}, NOON)
+        assert [(row.status, row.records) for row in raw.ledger()] == [(status, 3)]
+
+
+def test_a_day_to_which_a_stream_did_not_apply_is_asked_again_within_its_horizon(raw: RawStore) -> None:
+    days = [DAY - timedelta(days=back) for back in (0, 1, 2, 5)]
+    raw.mark(MAIN, "deposits", dict.fromkeys(days, DayRead("not_applicable")), NOON)
+    ledger, first = Ledger(raw), DAY + timedelta(days=1)
+    assert ledger.to_ask(MAIN, "deposits", first, first) == [first]
+    since = DAY - timedelta(days=2)
+    assert ledger.to_ask(MAIN, "deposits", first, first, since) == [*sorted(days)[1:], first]
 
 
 def test_a_failed_day_is_mended_by_a_read_that_succeeds(raw: RawStore) -> None:

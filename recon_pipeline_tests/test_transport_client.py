@@ -43,7 +43,7 @@ from recon_pipeline.transport.errors import (
     VenueError,
     VenueUnreachable,
 )
-from recon_pipeline.transport.wire import Timeouts, Wire
+from recon_pipeline.transport.wire import NotJson, Timeouts, Wire, parsed
 from recon_pipeline_tests.clock_server import SimulatedTime, clock_server
 from recon_pipeline_tests.transport_venue import (
     EXCHANGE_INFO,
@@ -199,6 +199,22 @@ def test_an_answer_that_came_compressed_is_kept_as_it_was_meant(scene: Scene) ->
     assert scene.archive.read(answer.digest) == b'[{"a": 1}]'
 
 
+@pytest.mark.parametrize(
+    "number", ["1e5000", "-1E-5000", "1e99999999999999999999", "9" * 5000, f"0.{'1' * 5000}", f"[{'7' * 4301}]"]
+)
+def test_a_number_of_thousands_of_digits_is_refused(number: str) -> None:
+    with pytest.raises(NotJson, match="a number of the answer has more than 4000 digits"):
+        parsed(f'{{"score": {number}}}'.encode())
+    assert parsed(b'{"score": 1e4000, "id": 123}') == {"score": Decimal("1e4000"), "id": 123}
+
+
+def test_what_no_database_stores_is_replaced() -> None:
+    told_text = b'{"a\\u0000": ["\\ud83d", "\\ud83d\\ude00", {"b": "\\uDE00 \\u0001"}], "c": "\\\\ud83d", "d": 1.0}'
+    assert parsed(told_text) == {
+        "a\ufffd": ["\ufffd", "\U0001f600", {"b": "\ufffd \x01"}], "c": "\\ud83d", "d": Decimal("1.0"),
+    }  # fmt: skip
+
+
 # -- what passes
 
 
@@ -334,7 +350,7 @@ def test_a_429_without_end_has_a_name_and_an_instant(scene: Scene) -> None:
     assert len(scene.venue.requests) == 9
 
 
-def test_a_ban_stops_all_that_goes_to_the_host(scene: Scene, tmp_path: Path) -> None:
+def test_a_ban_stops_all_that_goes_to_the_venue(scene: Scene, tmp_path: Path) -> None:
     start = scene.clock.now()
     until = microseconds(start + timedelta(seconds=150)) // 1000
     words = f"Way too many requests; IP(203.0.113.7) banned until {until}. Please use the websocket."
@@ -353,8 +369,19 @@ def test_a_ban_stops_all_that_goes_to_the_host(scene: Scene, tmp_path: Path) -> 
         pytest.raises(HostBanned),
     ):
         other.ask(SNAPSHOT, {}, MAIN, live=True)
+    with pytest.raises(HostBanned):
+        scene.client.ask(INCOME, {}, MAIN)  # another host of the venue: it is the address that is banned
     assert len(scene.venue.requests) == asked
-    assert scene.client.ask(INCOME, {}, MAIN).status == 200  # another host
+
+
+def test_a_429_of_many_days_is_not_asked_again_at_once(scene: Scene) -> None:
+    start = scene.clock.now()
+    for told_seconds in (400_000, 999_999_999):
+        scene.venue.plan(told(TOO_MANY, 429, Retry_After=str(told_seconds)))
+        with pytest.raises(RateLimit, match="answers nobody before") as failed:
+            scene.client.ask(TRADES, {}, MAIN)
+        assert failed.value.until == start + timedelta(days=4)
+    assert len(scene.venue.requests) == 1
 
 
 def test_what_others_use_at_the_address_slows_us_down(scene: Scene) -> None:
@@ -380,6 +407,19 @@ def test_a_time_that_the_venue_refuses_is_set_once(scene: Scene) -> None:
         scene.client.ask(TRADES, {}, MAIN)
     assert failed.value.kind is ErrorKind.NETWORK_ERROR
     assert failed.value.code == "-1021"
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_simulated_venue_whose_clock_is_off_is_signed_for_by_its_own(scene: Scene, seconds: int) -> None:
+    scene.venue.now_ms = lambda: scene.time.now_us // 1000 + seconds * 1000
+    scene.venue.plan(told({"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, 400))
+    before = scene.clock.now()
+    assert scene.client.ask(TRADES, {}, MAIN).status == 200
+    scene.client.ask(TRADES, {}, MAIN)
+    assert scene.clock.now() == before
+    stamps = [int(request.payload.partition("timestamp=")[2].partition("&")[0]) for request in scene.venue.requests]
+    ours = microseconds(before) // 1000
+    assert stamps == [ours, ours + seconds * 1000, ours + seconds * 1000]
 
 
 def test_a_live_client_takes_over_the_venues_time_before_it_signs(database: str, tmp_path: Path) -> None:

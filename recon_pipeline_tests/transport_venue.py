@@ -36,7 +36,7 @@ SNAPSHOT = Endpoint("GET", "/sapi/v1/accountSnapshot", "api", 2400, SNAPSHOT_BUC
 FUNDING = Endpoint(
     "POST", "/sapi/v1/asset/get-funding-asset", "api", 1, Bucket("/sapi/v1/asset/get-funding-asset", 12000, "ip")
 )
-INCOME = Endpoint("GET", "/fapi/v1/income", "fapi", 30, Bucket("/fapi", 2400, "ip"))
+INCOME = Endpoint("GET", "/fapi/v1/income", "fapi", 30, Bucket("/fapi", 2400, "ip"), opened="told")
 EXCHANGE_INFO = Endpoint("GET", "/api/v3/exchangeInfo", "api", 20, API_BUCKET, "none")
 READ_LIST = ReadList("binance", (TRADES, SNAPSHOT, FUNDING, INCOME, EXCHANGE_INFO, SERVER_TIME))
 

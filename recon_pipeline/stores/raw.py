@@ -409,14 +409,14 @@ _INSERT = (
     f" LEFT JOIN LATERAL (SELECT max(t.version) AS version, bool_or(t.superseded_at IS NULL) AS stands"
     f" FROM recon.raw_records AS t WHERE {_CURRENT}) AS last ON true WHERE last.stands IS NOT TRUE"
 )
-# What was read completely stands, whatever becomes of a later read; final stays final.
+# What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final.
 _MARK = (
     "INSERT INTO recon.pulls AS p (venue, account, stream, date, status, pages, records, error, message, read_at)"
     " SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
     " AS given(date date, status text, pages bigint, records bigint, error text, message text)"
     " ON CONFLICT (venue, account, stream, date) DO UPDATE SET status = excluded.status, pages = excluded.pages,"
     " records = excluded.records, error = excluded.error, message = excluded.message, read_at = excluded.read_at"
-    " WHERE NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed'))"
+    " WHERE NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete')"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone.
@@ -436,11 +436,25 @@ _ASKED = (
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal)
+
+
+def _whole(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:  # Python reads no longer ones
+        return Decimal(digits)
+
+
+_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_whole)
 _PARSED: dict[str, Any] = {}
 """Contents by the digest of their record: the same in every database, for a digest stands for one content."""
 _PARSED_MAX = 250_000
 
 
 def exact(text: str) -> Any:
-    """JSON from the database, with numbers as int or Decimal."""
-    return _DECODER.decode(text)
+    """JSON from the database, with numbers as int or Decimal; a whole one of thousands of digits, which the database
+    writes out, is Decimal too."""
+    try:
+        return _DECODER.decode(text)
+    except ValueError:
+        return _LONG_DECODER.decode(text)

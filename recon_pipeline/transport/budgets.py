@@ -3,7 +3,7 @@
 A bucket is one row, taken under its lock for a moment: what was spent in the trailing window, and who waits. Nobody
 holds anything while it waits or asks, so whoever is killed leaves nothing behind but its place in the queue, which is
 given up when it does not come back. The venue's own word stands above our count: an instant before which nothing may
-be asked, of a bucket (429) or of the whole host (418), stops every process.
+be asked, of a bucket (429) or of the whole host (a ban), stops every process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESERVE = Decimal("0.1")
 PATIENCE_SECONDS = 300.0
 WHOLE_HOST = "*"
 _BAN_DAYS_MAX = 4
-"""No venue bans for longer: what seems to is of before a clock was set back."""
+"""No venue bans for longer, and nothing longer is stored: what seems to be was stored before a clock was set back."""
 
 T = TypeVar("T")
 
@@ -219,12 +219,13 @@ class Budgets:
 
     def _hold(self, host: str, bucket: str, subject: str, seconds: float, why: str) -> None:
         key = {"host": host, "bucket": bucket, "subject": subject}
+        lasts = min(timedelta(seconds=seconds), timedelta(days=_BAN_DAYS_MAX))
 
         def once(opened: sa.Connection) -> None:
             opened.execute(sa.text("SET LOCAL synchronous_commit = on"))
             now = self._clock.now() if self._clock.is_simulated else opened.scalar(sa.text("SELECT clock_timestamp()"))
             if now is not None:
-                opened.execute(_HOLD, key | {"until": now + timedelta(seconds=seconds), "why": why})
+                opened.execute(_HOLD, key | {"until": now + lasts, "why": why})
 
         self._pool.run("storing how long a venue wants to be left alone", once)
 

@@ -210,7 +210,8 @@ class Client:
         grant = self._admitted(asked, breaker)
         try:
             asked_at = self.clock.now()
-            raw = self._dialect.sign(asked.endpoint, asked.params, asked.credentials, asked_at)
+            signed_at = self.clock.signing_time()
+            raw = self._dialect.sign(asked.endpoint, asked.params, asked.credentials, signed_at)
             try:
                 exchange = self._wire.exchange(asked.endpoint, raw)
             finally:
@@ -338,7 +339,8 @@ class Client:
             seconds = max(seconds, (refusal.until - self.clock.now()).total_seconds())
         why = f"HTTP {error.status}, code {error.code}"
         if isinstance(error, HostBanned):
-            self._budgets.ban(asked.place.host, seconds, why)
+            for host in self._breakers:  # the address is banned, whichever host of the venue said so
+                self._budgets.ban(self._host(host), seconds, why)
         else:
             self._budgets.hold(asked.place, seconds, why)
         if tried >= self._patience.refusals_max:
@@ -380,10 +382,12 @@ class Client:
         return (*known, *(raw.secrets if raw else ()))
 
     def _place(self, endpoint: Endpoint, credentials: Credentials | None) -> Place:
-        # One address may serve several hosts of the venue, as a sandbox does: their bans are not one.
-        host = f"{self._wire.address(endpoint.host)}/{endpoint.host}"
         subject = credentials.account if endpoint.bucket.per == "account" and credentials else "ip"
-        return Place(host, endpoint.bucket, subject)
+        return Place(self._host(endpoint.host), endpoint.bucket, subject)
+
+    def _host(self, name: str) -> str:
+        # one address may serve several hosts of the venue, as a sandbox does: their allowances are not one
+        return f"{self._wire.address(name)}/{name}"
 
 
 def _one_line(text: str) -> str:

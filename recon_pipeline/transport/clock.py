@@ -75,6 +75,10 @@ class Clock(Protocol):
         """The venue has done something, which may have taken its time: `now` is not what it was."""
         ...
 
+    def signing_time(self) -> datetime:
+        """The instant that the venue expects in a signed request."""
+        ...
+
     def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
         """Take the venue's time over; the others are readings of `time.monotonic` around the question."""
         ...
@@ -115,6 +119,10 @@ class LiveClock:
     def look_again(self) -> None:
         """It is looked at each time."""
 
+    def signing_time(self) -> datetime:
+        """The same: it is the venue's time already."""
+        return self.now()
+
     def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
         """The venue read its clock somewhere between question and answer: in the middle, as far as one can tell."""
         self._anchor = (server_time, (asked_at + answered_at) / 2)
@@ -134,12 +142,14 @@ class SharedClock:
     """The clock of a simulated venue, over HTTP.
 
     Its time is kept until this thread sleeps or asks the venue: it stands still while the thread works. A heartbeat
-    tells the server that the workers of this process live, however long they compute.
+    tells the server that the workers of this process live, however long they compute. Everybody waits by it; what is
+    signed goes by the venue's own time, which may be off from it as any machine's is.
     """
 
     is_simulated = True
 
     def __init__(self, url: str) -> None:
+        self._venue_is_ahead = timedelta(0)
         self._url = url.rstrip("/")
         self._mine = threading.local()
         self._awake: set[str] = set()
@@ -190,9 +200,14 @@ class SharedClock:
         """Ask for the time anew when it is wanted."""
         self._mine.now_us = None
 
+    def signing_time(self) -> datetime:
+        """By the venue's own clock, as far off as it was when it was last asked."""
+        return self.now() + self._venue_is_ahead
+
     def correct(self, server_time: datetime, asked_at: float, answered_at: float) -> None:
-        """Somebody moved it while this thread worked."""
+        """The shared time stays; how far the venue is off from it is remembered."""
         self.look_again()
+        self._venue_is_ahead = server_time - self.now()
 
     def close(self) -> None:
         """End the heartbeat."""

@@ -35,7 +35,7 @@ class Remedy(Enum):
     ASK_AGAIN = auto()
     """The answer was damaged; the host may be well all the same."""
     WAIT = auto()
-    """The bucket's allowance is used up; with HostBanned, the whole host's."""
+    """The bucket's allowance is used up; with HostBanned, nothing of the venue may be asked from here."""
     SET_CLOCK = auto()
     """Our time is not the venue's."""
     SUSPECT_BAN = auto()

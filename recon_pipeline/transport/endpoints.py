@@ -11,6 +11,9 @@ from recon_pipeline.errors import ReconError
 Method = Literal["GET", "POST"]
 Per = Literal["ip", "account"]
 Security = Literal["none", "signed"]
+Opened = Literal["always", "told", "untold"]
+"""Whether every account has what an endpoint tells of; or has to open it, or be of a kind, of which the venue tells
+elsewhere; or of which it does not, so that only a refusal says that an account has it not."""
 
 
 class NotOnReadList(ReconError):  # noqa: N818 - the name says what is the matter
@@ -42,6 +45,8 @@ class Endpoint:
     weight: int
     bucket: Bucket
     security: Security = "signed"
+    opened: Opened = "always"
+    """What a refused key means: where every account is told, that the key is no good; else that this is not for it."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

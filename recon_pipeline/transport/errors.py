@@ -201,3 +201,9 @@ class AccountNotThere(UnknownVenueError):
 
 class MalformedAnswer(UnknownVenueError):
     """What came is not what the venue's page promises: no JSON, HTML, cut off, or of another shape."""
+
+
+class UnexpectedAnswer(MalformedAnswer):
+    """An answer of status 200 whose body does not have the shape of its endpoint."""
+
+    default_next_step = "the answer is in the archive; what it left out stays open and is asked again with the next run"

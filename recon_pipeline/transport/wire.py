@@ -22,6 +22,12 @@ from recon_pipeline.transport.dialect import RawRequest
 from recon_pipeline.transport.endpoints import Endpoint
 
 _ANSWER_BYTES_MAX = 256 * 2**20
+_DIGITS_MAX = 4000
+"""Of a number, before the point or after it. The database takes four times as many, and Python a few hundred more."""
+_ABSURD_WHOLE = re.compile(rb"[0-9]{%d}" % (_DIGITS_MAX + 1))
+_ABSURD = f"a number of the answer has more than {_DIGITS_MAX} digits"
+_MAY_BE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _QUERY = re.compile(r"\?[^\s\"']*")
 
 
@@ -113,11 +119,36 @@ class Wire:
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON of an answer, numbers exact: whole ones as int, all others as Decimal. NotJson if it is none."""
+    """The JSON of an answer, numbers exact: whole ones as int, all others as Decimal. NotJson if it is none.
+
+    What JSON may hold and no database stores is left out: U+0000 and half an emoji are U+FFFD, and a number of
+    thousands of digits is refused.
+    """
     try:
-        return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, ArithmeticError):
-        raise NotJson(_what_it_is(body)) from None
+        content = json.loads(body.decode("utf-8"), parse_float=_decimal, parse_constant=_refuse_constant)
+        return _storable(content) if _MAY_BE_UNSTORABLE.search(body) else content
+    except (ValueError, RecursionError):
+        raise NotJson(_ABSURD if _ABSURD_WHOLE.search(body) else _what_it_is(body)) from None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        raise NotJson(_ABSURD) from None
+    if len(text) > _DIGITS_MAX or abs(number.adjusted()) > _DIGITS_MAX:
+        raise NotJson(_ABSURD)
+    return number
+
+
+def _storable(content: Any) -> Any:
+    if isinstance(content, str):
+        return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", content)
+    if isinstance(content, list):
+        return [_storable(each) for each in content]
+    if isinstance(content, dict):
+        return {_storable(name): _storable(value) for name, value in content.items()}
+    return content
 
 
 def quiet_http_logs() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Told
 from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.venues.answers import Answer, reading, told_by
 from recon_pipeline.venues.streams import Call, Content, Stream, Window
 
 ONE_MS = timedelta(milliseconds=1)
@@ -26,18 +26,6 @@ class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
 
 class WindowTooFull(ReconError):  # noqa: N818 - as above
     """So many records at one instant that the venue cannot tell them all."""
-
-
-class Answer(Protocol):
-    """What the transport brings back."""
-
-    @property
-    def json(self) -> Any:
-        """The body, numbers exact."""
-
-    @property
-    def response_id(self) -> int | None:
-        """The row of recon.raw_responses that points to the bytes."""
 
 
 Ask = Callable[[Endpoint, Sequence[tuple[str, str]]], Answer]
@@ -79,7 +67,8 @@ class Drain:
             if paging.kind == "none" or len(rows) < paging.size:
                 return
             if paging.kind == "from_id":
-                last_id = max(int(row[paging.id_field]) for row in rows)
+                with reading(self._stream.endpoint, self.told[-1].response_id):
+                    last_id = max(int(row[paging.id_field]) for row in rows)
         raise WindowTooFull(
             f"more than {PAGES_MAX} pages of {self._stream.name}",
             where=str(self._stream.endpoint),
@@ -126,10 +115,7 @@ class Drain:
         size = [(paging.size_param, str(paging.size))] if paging.size_param else []
         answer = self._ask(self._stream.endpoint, [*call.items(), *params, *size])
         self.pages += 1
-        rows = self._stream.rows(answer.json)
-        return rows, [
-            Told(self._stream.key(call, row), call, row, self._stream.instant(row), answer.response_id) for row in rows
-        ]
+        return told_by(self._stream, call, answer)
 
 
 def times(window: Window, first: datetime, last: datetime) -> Params:

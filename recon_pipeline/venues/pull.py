@@ -88,10 +88,17 @@ class Ledger:
         for row in raw.ledger():
             self._status[row.account, row.stream][row.date] = row.status
 
-    def to_ask(self, account: str, stream: str, first: date, last: date) -> list[date]:
-        """The days from first to last that are not final, and every earlier one that was read and is not final."""
+    def to_ask(self, account: str, stream: str, first: date, last: date, since: date = date.max) -> list[date]:
+        """The days from first to last that are not final, and every earlier one that was read and is not final.
+
+        Of earlier ones to which the stream did not apply, those from `since` on: it may apply to them now.
+        """
         known = self._status.get((account, stream), {})
-        earlier = [day for day, status in known.items() if day < first and status not in ("final", "not_applicable")]
+        earlier = [
+            day
+            for day, status in known.items()
+            if day < first and status != "final" and (status != "not_applicable" or day >= since)
+        ]
         begin = min(earlier, default=first)
         days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
         return [day for day in days if known.get(day) != "final"]
@@ -113,10 +120,12 @@ class Puller:
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
         and its days are then marked as failed; the spans before it stand."""
-        days = self._ledger.to_ask(facts.email, stream.name, first, last)
-        covers = self._covers(stream, facts)
         now = self._now()
-        if not stream.calls(facts):
+        calls = stream.calls(facts)
+        since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
+        days = self._ledger.to_ask(facts.email, stream.name, first, last, since)
+        covers = covered(stream, facts)
+        if not calls:
             for each in covers:
                 self._raw.mark(each, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
             return 0
@@ -132,7 +141,7 @@ class Puller:
     def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
         frozen_at = self._now()
         asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
-        covers = self._covers(stream, facts)
+        covers = covered(stream, facts)
         drain = Drain(stream, ask)
         try:
             for call in stream.calls(facts):
@@ -170,9 +179,10 @@ class Puller:
             self._raw.mark(account, stream.name, dict.fromkeys(gone, lost), now)
         return [day for day in days if day >= oldest]
 
-    @staticmethod
-    def _covers(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
-        return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
+
+def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
+    """The accounts of which a stream tells when it is asked with an account's key."""
+    return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
 
 
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")

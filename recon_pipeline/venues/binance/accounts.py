@@ -85,5 +85,8 @@ def families(facts: AccountFacts) -> frozenset[str]:
 def note_named(named: Named, account: str, stream: str, content: Mapping[str, Any]) -> None:
     """Take in what a record names; a capture does so in each of its rows."""
     extra, name_field = NAMING[stream]
-    names = {str(row[name_field]) for row in (content, *content.get("rows", ())) if row.get(name_field)}
+    rows = content.get("rows")
+    names = {
+        str(row[name_field]) for row in (content, *(rows if isinstance(rows, list) else ())) if row.get(name_field)
+    }
     named.setdefault(account, {}).setdefault(extra, set()).update(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from recon_pipeline.transport.errors import (
     WindowTooOld,
 )
 from recon_pipeline.transport.signing import Params, encoded
+from recon_pipeline.transport.wire import NotJson, parsed
 
 RECV_WINDOW_MS = 10_000
 SPOT_HOST = "api"
@@ -44,11 +44,10 @@ _USED_OF_HOST = "x-mbx-used-weight-1m"
 _USED_OF_ADDRESS = "x-sapi-used-ip-weight-1m"
 _USED_OF_ACCOUNT = "x-sapi-used-uid-weight-1m"
 _BANNED_UNTIL = re.compile(r"banned until ([0-9]{13})(?![0-9])")
+_WEIGHT = re.compile(r"[0-9]{1,12}").fullmatch
 _BAN_SECONDS_MIN = 120.0
 _OK_CODES = frozenset({"0", "200", "000000", "000000000"})
 """Codes in the body of an answer that is none but what was asked for."""
-_PRODUCT_PATHS = ("/fapi/", "/dapi/", "/eapi/", "/papi/", "/sapi/v1/sub-account/", "/sapi/v2/sub-account/")
-_PRODUCT_WORDS = ("/sub-account/", "/managed-subaccount/", "/margin/", "/portfolio/", "/broker/")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ _KEY_REFUSED = _Meaning(
     "a key that exists, may read, and is allowed from this machine's address",
 )
 _KEY_WRONG = _Meaning(ApiKeyInvalid, "the venue refuses the key", expected="a key that exists and may read")
+_UNAUTHORISED = _Meaning(ApiKeyInvalid, "the venue does not let the key in", expected="a key that exists and may read")
 _SIGNATURE = _Meaning(
     ApiKeyInvalid,
     "the venue refuses the signature",
@@ -145,7 +145,7 @@ class BinanceDialect:
         else:
             name = _USED_OF_ADDRESS
         text = headers.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if _WEIGHT(text) else None
 
     def classify(self, endpoint: Endpoint, status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
         """By the status where it says all, else by the code in the body, on whatever status it comes."""
@@ -160,7 +160,7 @@ class BinanceDialect:
         elif isinstance(code, int) and code in ERROR_CODES:
             meaning = _of_endpoint(ERROR_CODES[code], endpoint)
         else:
-            meaning = _of_status(status)
+            meaning = _of_endpoint(_of_status(status), endpoint)
         if meaning is _TOO_MANY and (until := _banned_until(message)) is not None:
             return _banned(code, message, wait_seconds, until)
         return Refusal(
@@ -199,8 +199,8 @@ def _told(body: Any) -> tuple[int | str | None, str]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed(text.encode())
+    except (NotJson, ValueError):
         return None
 
 
@@ -210,16 +210,15 @@ def _number(code: int | str) -> int | str:
 
 def _of_endpoint(meaning: _Meaning, endpoint: Endpoint) -> _Meaning:
     """A refused key says elsewhere that the account has not opened the product, or is no main account."""
-    path = endpoint.path
-    is_product = path.startswith(_PRODUCT_PATHS) or any(word in path for word in _PRODUCT_WORDS)
-    return _PRODUCT if meaning is _KEY_REFUSED and is_product else meaning
+    is_of_product = meaning in (_KEY_REFUSED, _UNAUTHORISED) and endpoint.opened != "always"
+    return _PRODUCT if is_of_product else meaning
 
 
 def _of_status(status: int) -> _Meaning:
     if status >= 500:
         return _BUSY
     if status == 401:
-        return _KEY_WRONG
+        return _UNAUTHORISED
     if status == 403:
         return _Meaning(UnknownVenueError, "the venue's firewall refuses the request", next_step=_ASK_VENUE)
     if status == 451:
@@ -253,13 +252,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return float(text)
     try:
         at = parsedate_to_datetime(text) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at is None or at.tzinfo is None:
         return None
     told_at = headers.get("date", "")
     try:
         now = parsedate_to_datetime(told_at) if told_at else datetime.now(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         now = datetime.now(UTC)
     return max((at - now).total_seconds(), 0.0) if now.tzinfo else None

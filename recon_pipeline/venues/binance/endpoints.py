@@ -1,12 +1,13 @@
 """What may be asked of Binance: every endpoint that reads, its host, its weight and the allowance that it draws on.
 
 `/api`, fapi, dapi, eapi and papi have one allowance each, for the IP address. Each `/sapi` endpoint has one of its own,
-for the IP address or for the account. A number is the weight of the call as this pipeline makes it.
+for the IP address or for the account. A number is the weight of the call as this pipeline makes it. `opened` is told
+where the account info, or the list of sub-accounts, says whether an account may ask; untold where nothing does.
 """
 
 from __future__ import annotations
 
-from recon_pipeline.transport.endpoints import Bucket, Endpoint, Method, ReadList, Security
+from recon_pipeline.transport.endpoints import Bucket, Endpoint, Method, Opened, ReadList, Security
 
 SAPI_IP_LIMIT = 12_000
 SAPI_ACCOUNT_LIMIT = 180_000
@@ -20,27 +21,32 @@ PAPI = Bucket("/papi", 6_000, "ip", is_shared_with_live=True)
 _ENDPOINTS: list[Endpoint] = []
 
 
-def _in(bucket: Bucket, path: str, weight: int, security: Security = "signed") -> Endpoint:
-    """An endpoint that shares its allowance with all others of its host."""
-    endpoint = Endpoint("GET", path, bucket.name.removeprefix("/"), weight, bucket, security)
+def _in(
+    bucket: Bucket, path: str, weight: int, security: Security = "signed", *, opened: Opened | None = None
+) -> Endpoint:
+    """An endpoint that shares its allowance with all others of its host; but for spot's, a product of its own."""
+    host = bucket.name.removeprefix("/")
+    endpoint = Endpoint("GET", path, host, weight, bucket, security, opened or ("always" if host == "api" else "told"))
     _ENDPOINTS.append(endpoint)
     return endpoint
 
 
-def _alone(path: str, weight: int, bucket: Bucket, method: Method) -> Endpoint:
-    endpoint = Endpoint(method, path, "api", weight, bucket)
+def _alone(path: str, weight: int, bucket: Bucket, method: Method, opened: Opened) -> Endpoint:
+    endpoint = Endpoint(method, path, "api", weight, bucket, opened=opened)
     _ENDPOINTS.append(endpoint)
     return endpoint
 
 
-def _by_ip(path: str, weight: int, *, method: Method = "GET", live: bool = False) -> Endpoint:
+def _by_ip(
+    path: str, weight: int, *, method: Method = "GET", live: bool = False, opened: Opened = "always"
+) -> Endpoint:
     """An endpoint of /sapi with an allowance of its own for each IP address."""
-    return _alone(path, weight, Bucket(path, SAPI_IP_LIMIT, "ip", is_shared_with_live=live), method)
+    return _alone(path, weight, Bucket(path, SAPI_IP_LIMIT, "ip", is_shared_with_live=live), method, opened)
 
 
-def _by_account(path: str, weight: int, *, live: bool = False) -> Endpoint:
+def _by_account(path: str, weight: int, *, live: bool = False, opened: Opened = "always") -> Endpoint:
     """An endpoint of /sapi with an allowance of its own for each account."""
-    return _alone(path, weight, Bucket(path, SAPI_ACCOUNT_LIMIT, "account", is_shared_with_live=live), "GET")
+    return _alone(path, weight, Bucket(path, SAPI_ACCOUNT_LIMIT, "account", is_shared_with_live=live), "GET", opened)
 
 
 # --- spot: one allowance ----------------------------------------------------------------------------------------------
@@ -64,26 +70,26 @@ WALLET_BALANCE = _by_ip("/sapi/v1/asset/wallet/balance", 60, live=True)
 
 # --- in and out -------------------------------------------------------------------------------------------------------
 DEPOSITS = _by_ip("/sapi/v1/capital/deposit/hisrec", 1)
-SUB_DEPOSITS = _by_ip("/sapi/v1/capital/deposit/subHisrec", 1)
+SUB_DEPOSITS = _by_ip("/sapi/v1/capital/deposit/subHisrec", 1, opened="told")
 WITHDRAWALS = _by_account("/sapi/v1/capital/withdraw/history", 18_000)
 WALLET_TRANSFERS = _by_ip("/sapi/v1/asset/transfer", 1)
-UNIVERSAL_TRANSFERS = _by_ip("/sapi/v1/sub-account/universalTransfer", 1)
-SUB_TRANSFERS = _by_ip("/sapi/v1/sub-account/sub/transfer/history", 1)
-SUB_USER_TRANSFERS = _by_ip("/sapi/v1/sub-account/transfer/subUserHistory", 1)
-SUB_FUTURES_TRANSFERS = _by_ip("/sapi/v1/sub-account/futures/internalTransfer", 1)
-SUB_POSITION_MOVES = _by_ip("/sapi/v1/sub-account/futures/move-position", 1)
-MANAGED_TRANSFERS = _by_ip("/sapi/v1/managed-subaccount/queryTransLogForInvestor", 1)
-MANAGED_TRADER_TRANSFERS = _by_account("/sapi/v1/managed-subaccount/queryTransLogForTradeParent", 60)
-MANAGED_OWN_TRANSFERS = _by_account("/sapi/v1/managed-subaccount/query-trans-log", 60)
-CUSTODY_TRANSFERS = _by_ip("/sapi/v1/asset/custody/transfer-history", 60)
+UNIVERSAL_TRANSFERS = _by_ip("/sapi/v1/sub-account/universalTransfer", 1, opened="told")
+SUB_TRANSFERS = _by_ip("/sapi/v1/sub-account/sub/transfer/history", 1, opened="told")
+SUB_USER_TRANSFERS = _by_ip("/sapi/v1/sub-account/transfer/subUserHistory", 1, opened="told")
+SUB_FUTURES_TRANSFERS = _by_ip("/sapi/v1/sub-account/futures/internalTransfer", 1, opened="told")
+SUB_POSITION_MOVES = _by_ip("/sapi/v1/sub-account/futures/move-position", 1, opened="told")
+MANAGED_TRANSFERS = _by_ip("/sapi/v1/managed-subaccount/queryTransLogForInvestor", 1, opened="told")
+MANAGED_TRADER_TRANSFERS = _by_account("/sapi/v1/managed-subaccount/queryTransLogForTradeParent", 60, opened="told")
+MANAGED_OWN_TRANSFERS = _by_account("/sapi/v1/managed-subaccount/query-trans-log", 60, opened="told")
+CUSTODY_TRANSFERS = _by_ip("/sapi/v1/asset/custody/transfer-history", 60, opened="told")
 
 # --- sub-accounts, as their master sees them --------------------------------------------------------------------------
-SUB_ACCOUNTS = _by_ip("/sapi/v1/sub-account/list", 1)
-SUB_STATISTICS = _by_ip("/sapi/v1/sub-account/transaction-statistics", 60)
-SUB_ASSETS = _by_account("/sapi/v4/sub-account/assets", 60, live=True)
-SUB_MARGIN_ACCOUNT = _by_ip("/sapi/v1/sub-account/margin/account", 10, live=True)
-SUB_FUTURES_ACCOUNT = _by_ip("/sapi/v2/sub-account/futures/account", 1, live=True)
-MANAGED_SNAPSHOT = _by_ip("/sapi/v1/managed-subaccount/accountSnapshot", 2_400)
+SUB_ACCOUNTS = _by_ip("/sapi/v1/sub-account/list", 1, opened="told")
+SUB_STATISTICS = _by_ip("/sapi/v1/sub-account/transaction-statistics", 60, opened="told")
+SUB_ASSETS = _by_account("/sapi/v4/sub-account/assets", 60, live=True, opened="told")
+SUB_MARGIN_ACCOUNT = _by_ip("/sapi/v1/sub-account/margin/account", 10, live=True, opened="told")
+SUB_FUTURES_ACCOUNT = _by_ip("/sapi/v2/sub-account/futures/account", 1, live=True, opened="told")
+MANAGED_SNAPSHOT = _by_ip("/sapi/v1/managed-subaccount/accountSnapshot", 2_400, opened="told")
 
 # --- trades and payments ----------------------------------------------------------------------------------------------
 CONVERTS = _by_account("/sapi/v1/convert/tradeFlow", 3_000)
@@ -96,16 +102,16 @@ C2C = _by_ip("/sapi/v1/c2c/orderMatch/listUserOrderHistory", 1)
 PAY = _by_account("/sapi/v1/pay/transactions", 3_000)
 REBATES = _by_account("/sapi/v1/rebate/taxQuery", 12_000)
 CLOUD_MINING = _by_account("/sapi/v1/asset/ledger-transfer/cloud-mining/queryByPage", 600)
-MINING_EARNINGS = _by_ip("/sapi/v1/mining/payment/list", 1)
-MINING_BONUSES = _by_ip("/sapi/v1/mining/payment/other", 1)
-MINING_ACCOUNT_EARNINGS = _by_ip("/sapi/v1/mining/payment/uid", 1)
+MINING_EARNINGS = _by_ip("/sapi/v1/mining/payment/list", 1, opened="untold")
+MINING_BONUSES = _by_ip("/sapi/v1/mining/payment/other", 1, opened="untold")
+MINING_ACCOUNT_EARNINGS = _by_ip("/sapi/v1/mining/payment/uid", 1, opened="untold")
 AUTO_INVEST = _by_ip("/sapi/v1/lending/auto-invest/history/list", 1)
 SPOT_ALGO_ORDERS = _by_ip("/sapi/v1/algo/spot/historicalOrders", 1)
 SPOT_ALGO_SUB_ORDERS = _by_ip("/sapi/v1/algo/spot/subOrders", 1)
-EQUITY_ORDERS = _by_ip("/sapi/v1/equity/order/history", 1)
-EQUITY_TRADES = _by_ip("/sapi/v1/equity/trade/history", 1)
-EQUITY_TOKENS = _by_ip("/sapi/v1/equity/tokenized/history", 1)
-PREDICTION_TRANSFERS = _by_ip("/sapi/v1/w3w/wallet/prediction/transfer/list", 200)
+EQUITY_ORDERS = _by_ip("/sapi/v1/equity/order/history", 1, opened="untold")
+EQUITY_TRADES = _by_ip("/sapi/v1/equity/trade/history", 1, opened="untold")
+EQUITY_TOKENS = _by_ip("/sapi/v1/equity/tokenized/history", 1, opened="untold")
+PREDICTION_TRANSFERS = _by_ip("/sapi/v1/w3w/wallet/prediction/transfer/list", 200, opened="untold")
 
 # --- products of yield ------------------------------------------------------------------------------------------------
 FLEXIBLE_SUBSCRIPTIONS = _by_ip("/sapi/v1/simple-earn/flexible/history/subscriptionRecord", 150)
@@ -145,32 +151,32 @@ FLEXIBLE_LOAN_BORROWS = _by_ip("/sapi/v2/loan/flexible/borrow/history", 400)
 FLEXIBLE_LOAN_REPAYMENTS = _by_ip("/sapi/v2/loan/flexible/repay/history", 400)
 FLEXIBLE_LOAN_ADJUSTMENTS = _by_account("/sapi/v2/loan/flexible/ltv/adjustment/history", 400)
 FLEXIBLE_LOAN_LIQUIDATIONS = _by_ip("/sapi/v2/loan/flexible/liquidation/history", 400)
-VIP_LOAN_REPAYMENTS = _by_ip("/sapi/v1/loan/vip/repay/history", 400)
-VIP_LOAN_INTEREST = _by_ip("/sapi/v1/loan/vip/accruedInterest", 400)
-VIP_LOAN_ORDERS = _by_ip("/sapi/v1/loan/vip/ongoing/orders", 400)
+VIP_LOAN_REPAYMENTS = _by_ip("/sapi/v1/loan/vip/repay/history", 400, opened="untold")
+VIP_LOAN_INTEREST = _by_ip("/sapi/v1/loan/vip/accruedInterest", 400, opened="untold")
+VIP_LOAN_ORDERS = _by_ip("/sapi/v1/loan/vip/ongoing/orders", 400, opened="untold")
 
 # --- margin -----------------------------------------------------------------------------------------------------------
-MARGIN_CAPITAL_FLOW = _by_ip("/sapi/v1/margin/capital-flow", 100)
-MARGIN_BORROW_REPAY = _by_ip("/sapi/v1/margin/borrow-repay", 10)
-MARGIN_INTEREST = _by_ip("/sapi/v1/margin/interestHistory", 1)
-MARGIN_TRANSFERS = _by_ip("/sapi/v1/margin/transfer", 1)
-MARGIN_TRADES = _by_ip("/sapi/v1/margin/myTrades", 10)
-MARGIN_LIQUIDATIONS = _by_ip("/sapi/v1/margin/forceLiquidationRec", 1)
-MARGIN_SMALL_LIABILITIES = _by_account("/sapi/v1/margin/exchange-small-liability-history", 100)
-MARGIN_LIQUIDATION_LOANS = _by_account("/sapi/v1/margin/liquidation-loan/repay-history", 100)
-MARGIN_ACCOUNT = _by_ip("/sapi/v1/margin/account", 10, live=True)
-ISOLATED_ACCOUNT = _by_ip("/sapi/v1/margin/isolated/account", 10, live=True)
+MARGIN_CAPITAL_FLOW = _by_ip("/sapi/v1/margin/capital-flow", 100, opened="told")
+MARGIN_BORROW_REPAY = _by_ip("/sapi/v1/margin/borrow-repay", 10, opened="told")
+MARGIN_INTEREST = _by_ip("/sapi/v1/margin/interestHistory", 1, opened="told")
+MARGIN_TRANSFERS = _by_ip("/sapi/v1/margin/transfer", 1, opened="told")
+MARGIN_TRADES = _by_ip("/sapi/v1/margin/myTrades", 10, opened="told")
+MARGIN_LIQUIDATIONS = _by_ip("/sapi/v1/margin/forceLiquidationRec", 1, opened="told")
+MARGIN_SMALL_LIABILITIES = _by_account("/sapi/v1/margin/exchange-small-liability-history", 100, opened="told")
+MARGIN_LIQUIDATION_LOANS = _by_account("/sapi/v1/margin/liquidation-loan/repay-history", 100, opened="told")
+MARGIN_ACCOUNT = _by_ip("/sapi/v1/margin/account", 10, live=True, opened="told")
+ISOLATED_ACCOUNT = _by_ip("/sapi/v1/margin/isolated/account", 10, live=True, opened="told")
 
 # --- derivatives: one allowance for each host -------------------------------------------------------------------------
 FUTURES_TIME = _in(FAPI, "/fapi/v1/time", 1, "none")
 FUTURES_INCOME = _in(FAPI, "/fapi/v1/income", 30)
 FUTURES_BALANCE = _in(FAPI, "/fapi/v3/balance", 5)
 FUTURES_TRADES = _in(FAPI, "/fapi/v1/userTrades", 5)
-FUTURES_POSITION_MARGIN = _in(FAPI, "/fapi/v1/positionMargin/history", 1)
+FUTURES_POSITION_MARGIN = _in(FAPI, "/fapi/v1/positionMargin/history", 1, opened="untold")
 FUTURES_COIN_TIME = _in(DAPI, "/dapi/v1/time", 1, "none")
-FUTURES_COIN_INCOME = _in(DAPI, "/dapi/v1/income", 20)
-FUTURES_COIN_BALANCE = _in(DAPI, "/dapi/v1/balance", 1)
-FUTURES_COIN_TRADES = _in(DAPI, "/dapi/v1/userTrades", 20)
+FUTURES_COIN_INCOME = _in(DAPI, "/dapi/v1/income", 20, opened="untold")
+FUTURES_COIN_BALANCE = _in(DAPI, "/dapi/v1/balance", 1, opened="untold")
+FUTURES_COIN_TRADES = _in(DAPI, "/dapi/v1/userTrades", 20, opened="untold")
 OPTION_TIME = _in(EAPI, "/eapi/v1/time", 1, "none")
 OPTION_BILLS = _in(EAPI, "/eapi/v1/bill", 1)
 OPTION_ACCOUNT = _in(EAPI, "/eapi/v1/marginAccount", 3)
@@ -186,7 +192,7 @@ PM_REPAYMENTS = _in(PAPI, "/papi/v1/margin/repayLoan", 10)
 PM_MARGIN_INTEREST = _in(PAPI, "/papi/v1/margin/marginInterestHistory", 1)
 PM_NEGATIVE_INTEREST = _in(PAPI, "/papi/v1/portfolio/interest-history", 50)
 PM_NEGATIVE_EXCHANGES = _in(PAPI, "/papi/v1/portfolio/negative-balance-exchange-record", 100)
-PM_PRO_LOANS = _by_ip("/sapi/v1/portfolio/pmloan-history", 500)
+PM_PRO_LOANS = _by_ip("/sapi/v1/portfolio/pmloan-history", 500, opened="untold")
 
 READ_LIST = ReadList("binance", _ENDPOINTS)
 """Nothing else of Binance is ever signed."""

@@ -6,16 +6,19 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
-from recon_pipeline.errors import ReconError
+from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import Problem, record_problem
 from recon_pipeline.transport.client import Answer, Client
@@ -29,6 +32,7 @@ from recon_pipeline.transport.errors import (
     ProductNotEnabled,
     VenueError,
 )
+from recon_pipeline.venues.answers import reading, text_in
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
@@ -41,8 +45,9 @@ from recon_pipeline.venues.binance.accounts import (
 )
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
-from recon_pipeline.venues.drain import Ask, Params
-from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, midnight
+from recon_pipeline.venues.binance.streams.shapes import under, whole
+from recon_pipeline.venues.drain import Ask, PageRepeated, Params
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, covered, midnight
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
@@ -53,7 +58,9 @@ LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
+_SUB_ROWS = under("subAccounts")
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
+_LOG = logging.getLogger(__name__)
 
 
 class NoCredentials(ReconError):  # noqa: N818 - the name says what is the matter
@@ -62,6 +69,9 @@ class NoCredentials(ReconError):  # noqa: N818 - the name says what is the matte
 
 class AccountUnknown(ReconError):  # noqa: N818 - as above
     """Nobody could say yet which products an account has opened, and so which streams move it."""
+
+
+_NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
 
 
 class AccountStopped(Exception):  # noqa: N818 - never leaves this module
@@ -86,6 +96,8 @@ class Pull:
     problems: list[ReconError] = field(default_factory=list)
     refused: dict[str, ReconError] = field(default_factory=dict)
     """Accounts whose key may not be used, and why."""
+    without_family: set[str] = field(default_factory=set)
+    """Accounts of which nobody could say yet whether they have sub-accounts."""
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -116,7 +128,10 @@ class Pull:
             with self.told_of(email, ACCOUNT_INFO):
                 self._check_key(email)
                 info[email] = self._one(email, ACCOUNT_INFO, ask, e.ACCOUNT_INFO)
-                subs[email] = self._subs(email, ask)
+                with self.told_of(email, SUB_ACCOUNTS):
+                    subs[email] = self._subs(email, ask, is_main=bool(subs.get(email)))
+                if email not in subs:
+                    self.without_family.add(email)
 
         self.each([name for name in self.api.accounts if self.has_key(name)], look)
         for email, why in self.keys.items():
@@ -146,23 +161,30 @@ class Pull:
 
     def _one(self, email: str, stream: str, ask: Ask, endpoint: Endpoint) -> Mapping[str, Any]:
         answer = ask(endpoint, [])
-        content: Mapping[str, Any] = answer.json
+        with reading(endpoint, answer.response_id):
+            (content,) = whole(answer.json)
         now = self.clock.now()
         self.raw.keep(email, stream, [Told(stream, {}, content, None, answer.response_id)], {}, now)
         return content
 
-    def _subs(self, email: str, ask: Ask) -> list[str]:
-        """The sub-accounts of a main account; none if it is one itself."""
+    def _subs(self, email: str, ask: Ask, *, is_main: bool) -> list[str]:
+        """The sub-accounts of a main account; none if it is one itself. A refusal says so of one that never had any; of
+        one that had some it may be a ban that passes, and comes out."""
         told: list[Told] = []
         try:
             while True:
                 page: Params = [("page", str(len(told) // SUBS_ON_A_PAGE + 1)), ("limit", str(SUBS_ON_A_PAGE))]
                 answer = ask(e.SUB_ACCOUNTS, page)
-                rows = answer.json.get("subAccounts", [])
-                told += [Told(str(row["email"]), {}, row, None, answer.response_id) for row in rows]
+                with reading(e.SUB_ACCOUNTS, answer.response_id):
+                    rows = _SUB_ROWS(answer.json)
+                    told += [Told(text_in(row, "email"), {}, row, None, answer.response_id) for row in rows]
                 if len(rows) < SUBS_ON_A_PAGE:
                     break
+                if len({each.key for each in told}) < len(told):
+                    raise PageRepeated("a page of sub-accounts was told twice", where=str(e.SUB_ACCOUNTS))
         except (NotMainAccount, ProductNotEnabled):
+            if is_main:
+                raise
             return []
         self.raw.keep(email, SUB_ACCOUNTS, told, {}, self.clock.now())
         return [each.key for each in told]
@@ -184,10 +206,21 @@ class Pull:
                 for stream in self._streams(facts, role):
                     first, last = self._days(stream)
                     of_stream = self._with_parents(of_role, first) if stream.name == ALGO_CHILDREN else of_role
+                    if self._waits_for_family(stream, facts):
+                        self._fail(stream, facts, _NO_FAMILY)
+                        continue
                     with self.told_of(facts.email, stream.name, stream, facts):
                         puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _waits_for_family(self, stream: Stream, facts: AccountFacts) -> bool:
+        """Whether a stream would be asked of an account in a family, and nobody knows whether this one is in one."""
+        if not self.without_family or facts.master is not None or facts.subs or stream.calls(facts):
+            return False
+        someone = (facts.email,)
+        extras = {**facts.extras, "subs_without_key": someone}
+        return bool(stream.calls(replace(facts, master=facts.email, subs=someone, extras=extras)))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""
@@ -247,12 +280,14 @@ class Pull:
         call = stream.calls(AccountFacts("", products=frozenset({"spot"})))[0]
         with self.clock.working():
             answer = self.client.ask(stream.endpoint, dict(call), stop=self.asked.check)
-        rows = stream.rows(answer.json)
-        told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
-        listed = sorted([str(row["symbol"]), str(row["baseAsset"]), str(row["quoteAsset"])] for row in rows)
-        halted = sorted(str(row["symbol"]) for row in rows if row.get("status") != "TRADING")
+        with reading(stream.endpoint, answer.response_id):
+            rows = stream.rows(answer.json)
+            told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
+            listed = sorted([text_in(row, name) for name in ("symbol", "baseAsset", "quoteAsset")] for row in rows)
+            halted = sorted(text_in(row, "symbol") for row in rows if row.get("status") != "TRADING")
+            routed = _routed(answer.json)
         now = self.clock.now()
-        content = {"markets": listed, "routed": _routed(answer.json), "halted": halted}
+        content = {"markets": listed, "routed": routed, "halted": halted}
         self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, content, None, answer.response_id)], {}, now)
         self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
 
@@ -320,33 +355,52 @@ class Pull:
         facts: AccountFacts | None = None,
         symbol: str | None = None,
     ) -> Iterator[None]:
-        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused."""
+        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused.
+
+        So is an error that nobody foresaw: a fault of ours shall not cost the other streams and accounts.
+        """
         try:
             yield
+        except AccountStopped:
+            raise
         except ReconError as error:
             if stream is not None and facts is not None and self.is_not_there(error, stream, facts):
                 not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
-                first, last = self._days(stream)
-                days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
-                self.raw.mark(email, stream.name, dict.fromkeys(days, not_there), self.clock.now())
+                self._mark(stream, (email,), not_there)
                 return
             self._record(error, email, stream_name, symbol)
             if getattr(error, "stops_account", False) and stream is not None:
                 raise AccountStopped(error) from None
+        except Exception as error:
+            unforeseen = _unforeseen(error, f"venue {self.venue}, account {email or '-'}, {stream_name}")
+            self._record(unforeseen, email, stream_name, symbol)
+            if stream is not None and facts is not None:
+                self._fail(stream, facts, unforeseen)
 
     def is_not_there(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
         """Whether the venue says that the account does not have the product at all, and nothing says otherwise.
 
-        The account info tells of some products, of futures as of one; those margined in coins may not be opened for all
-        that. And an account of which the stream has told before has the product, whatever a key is refused.
+        The account info tells of some products; of others, such as shares or futures margined in coins, nothing does.
+        And an account of which the stream has told before has the product, whatever a key is refused.
         """
         if isinstance(error, AccountNotThere):
             return True
         if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
             return True  # an endpoint that the venue's own pages do not name any more
-        is_certain = stream.product in facts.products and stream.product != "futures_coin"
+        is_certain = stream.product in facts.products and stream.endpoint.opened != "untold"
         is_refused = isinstance(error, ProductNotEnabled) and not is_certain
         return is_refused and not self.raw.has_told(facts.email, stream.name)
+
+    def _fail(self, stream: Stream, facts: AccountFacts, error: ReconError) -> None:
+        failed = DayRead("failed", error=type(error).__name__, message=error.found)
+        self._mark(stream, covered(stream, facts), failed)
+
+    def _mark(self, stream: Stream, accounts: Iterable[str], read: DayRead) -> None:
+        """Mark the days for which a stream is asked; what was read before stands."""
+        first, last = self._days(stream)
+        days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
+        for account in accounts:
+            self.raw.mark(account, stream.name, dict.fromkeys(days, read), self.clock.now())
 
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
@@ -368,13 +422,28 @@ def _key_warning(found: str, email: str) -> Problem:
 
 def _routed(answer: Mapping[str, Any]) -> list[str]:
     """The markets whose orders may be filled by routing: such fills are told as allocations."""
-    return sorted({str(symbol) for route in answer.get("sors", ()) for symbol in route.get("symbols", ())})
+    return sorted({str(symbol) for route in answer.get("sors") or () for symbol in route.get("symbols") or ()})
+
+
+def _unforeseen(error: Exception, where: str) -> UnforeseenError:
+    """By its type and its place in the program alone: its text may hold what a record holds."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    _LOG.error("%s: %s, raised by way of %s", where, type(error).__name__, " ".join(places))
+    return UnforeseenError(
+        f"{type(error).__name__} at {places[-1]}",
+        where=where,
+        next_step="report it with this text; the stream is asked again with the next run, the others went on",
+    )
 
 
 def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = None) -> Problem:
     """An error as it is kept for a person."""
     told = error if isinstance(error, VenueError) else None
-    raw = {"http_status": told.status, "code": told.code, "message": told.message} if told else None
+    raw = None
+    if told is not None:
+        raw = {"http_status": told.status, "code": told.code, "message": told.message}
+        raw |= {"response_id": told.response_id} if told.response_id is not None else {}
     return Problem(
         name=type(error).__name__,
         found=error.found,

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 
 from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
+from recon_pipeline.venues.answers import reading, told_by
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
     Gap,
@@ -167,9 +168,10 @@ class Trades:
         while True:
             place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
             answer = ask(stream.endpoint, [*call.items(), place, ("limit", str(size))])
-            rows = stream.rows(answer.json)
-            told += [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
-            ids = [int(row[_ID[stream.name]]) for row in rows]
+            rows, of_page = told_by(stream, call, answer)
+            told += of_page
+            with reading(stream.endpoint, answer.response_id):
+                ids = [int(row[_ID[stream.name]]) for row in rows]
             if len(rows) < size:
                 break
             if next_id is not None and max(ids) < next_id:
@@ -259,11 +261,9 @@ class Trades:
         ended = [each for each in orders.told if each.content.get("status") == "EXPIRED_IN_MATCH"]
         matches: list[Told] = []
         for order in ended:
-            answer = ask(PREVENTED.endpoint, [*call.items(), ("orderId", str(order.content["orderId"]))])
-            rows = PREVENTED.rows(answer.json)
-            matches += [
-                Told(PREVENTED.key(call, row), call, row, PREVENTED.instant(row), answer.response_id) for row in rows
-            ]
+            with reading(ORDERS.endpoint, order.response_id):
+                number = str(int(order.content["orderId"]))
+            matches += told_by(PREVENTED, call, ask(PREVENTED.endpoint, [*call.items(), ("orderId", number)]))[1]
         now = self.pull.clock.now()
         self.pull.raw.keep(email, ORDERS.name, ended, {}, now)
         return self.pull.raw.keep(email, PREVENTED.name, matches, {}, now).new

@@ -13,7 +13,7 @@ from recon_pipeline.venues.binance.streams.earn import EARN
 from recon_pipeline.venues.binance.streams.loans import LOANS
 from recon_pipeline.venues.binance.streams.margin import MARGIN
 from recon_pipeline.venues.binance.streams.reference import REFERENCE
-from recon_pipeline.venues.binance.streams.shapes import UnexpectedAnswer, content_key, instant_of
+from recon_pipeline.venues.binance.streams.shapes import content_key, instant_of
 from recon_pipeline.venues.binance.streams.spot import SPOT
 from recon_pipeline.venues.binance.streams.transfers import TRANSFERS
 from recon_pipeline.venues.streams import Call, Stream
@@ -21,7 +21,6 @@ from recon_pipeline.venues.streams import Call, Stream
 __all__ = [
     "BY_NAME",
     "STREAMS",
-    "UnexpectedAnswer",
     "content_key",
     "instant_of",
     "klines_call",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
-    UnexpectedAnswer,
     as_asked,
     at,
     by,

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from recon_pipeline.errors import ReconError
 from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Call, Content, Paging, Role, Stream, Window
 
 Rows = Callable[[Any], Sequence[Content]]
@@ -20,22 +20,16 @@ Calls = Callable[[AccountFacts], Sequence[Call]]
 Pending = Callable[[Content], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS_MAX = 20
+"""No instant is told with more."""
 _SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
-
-
-class UnexpectedAnswer(ReconError):  # noqa: N818 - the name says what is the matter
-    """An answer of status 200 whose body does not have the shape of its endpoint."""
 
 
 # --- envelopes --------------------------------------------------------------------------------------------------------
 
 
 def _unexpected(found: str, expected: str) -> UnexpectedAnswer:
-    return UnexpectedAnswer(
-        found,
-        expected=expected,
-        next_step="the answer is in the archive; the window stays open and is asked again with the next run",
-    )
+    return UnexpectedAnswer(found, expected=expected)
 
 
 def refuse_failure(answer: Any) -> None:
@@ -138,7 +132,7 @@ def instant_of(value: Any) -> datetime | None:
     if isinstance(value, str):
         if not value.isascii() or not value.isdigit():
             return _instant_of_text(value)
-        value = int(value)
+        value = int(value) if len(value) <= _DIGITS_MAX else None
     if not isinstance(value, int) or not 0 < value < 10**17:
         return None
     microseconds = value * 1_000_000 if value < 10**11 else value * 1_000 if value < 10**14 else value
@@ -148,9 +142,9 @@ def instant_of(value: Any) -> datetime | None:
 def _instant_of_text(value: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def at(*names: str) -> Instant:

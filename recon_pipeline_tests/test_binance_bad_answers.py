@@ -1,0 +1,222 @@
+"""An answer of another shape than the venue's pages promise has a name, and costs its own stream and account alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.plants import Outage
+from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+
+pytestmark = pytest.mark.postgres
+MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
+FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
+SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
+REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+TRADE = {
+    "symbol": "BTCUSDT", "price": "1", "qty": "1", "quoteQty": "1", "commission": "0", "commissionAsset": "BNB",
+    "time": 1767528000000, "isBuyer": True, "isMaker": False,
+}  # fmt: skip
+
+
+def a_world(seed: int = 21, without: tuple[str, ...] = SPOT_ALONE, **more: Any) -> World:
+    return make_world(seed, days=7, subs=1, symbols_max=250, without=without, **more)
+
+
+def spoil(world: World, account: str | None, path: str, body: bytes, status: int = 200) -> None:
+    world.plants.outages.append(Outage(account or "", path, 0, 1 << 62, body, status, "application/json"))
+
+
+def live_through(home: BinanceHome) -> None:
+    home.capture_days(date(2026, 1, 2), LAST)
+    home.run(FIRST, LAST)
+
+
+def statuses(home: BinanceHome, account: str, wallet: str = "%") -> set[str]:
+    query = "SELECT DISTINCT status FROM recon.reconciliation WHERE account = :account AND wallet LIKE :wallet"
+    return {status for (status,) in home.ask(query, account=account, wallet=wallet)}
+
+
+def pulled(home: BinanceHome, account: str, stream: str) -> set[str]:
+    query = (
+        "SELECT DISTINCT status FROM recon.pulls WHERE account = :account AND stream = :stream"
+        " AND date BETWEEN :first AND :last"
+    )
+    return {status for (status,) in home.ask(query, account=account, stream=stream, first=FIRST, last=LAST)}
+
+
+def problems(home: BinanceHome) -> set[tuple[str, str, str]]:
+    """What waits for a person: (account, name, stream)."""
+    waiting = list_problems(home.url, "binance")
+    return {(each["account"], each["name"], each["stream"]) for each in waiting if each["name"] != "KeyWarning"}
+
+
+def pay(**more: Any) -> bytes:
+    row = {"orderType": "PAY", "transactionId": "M_R_1", "transactionTime": 1767528000000, "amount": "1",
+           "currency": "USDT", "walletType": 2, **more}  # fmt: skip
+    return json.dumps({"code": "000000", "message": "success", "success": True, "data": [row]}).encode()
+
+
+def test_an_account_info_that_is_none_stops_its_account_alone(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    spoil(world, DESK, "/sapi/v1/account/info", b"[]")
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert statuses(home, MAIN) == {"matched"}
+        assert statuses(home, DESK) <= {"incomplete"}
+        assert problems(home) == {(DESK, "UnexpectedAnswer", "account_info")}
+        world.plants.outages.clear()
+        home.run(FIRST, LAST)
+        assert statuses(home, DESK, "SPOT") == {"matched"}
+
+
+@pytest.mark.parametrize("body", [b'{"subAccounts":null}', b'{"subAccounts":[{"subUserId":1}]}'])
+def test_a_list_of_sub_accounts_that_is_none_leaves_no_family_and_no_green_day(
+    *, body: bytes, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    spoil(world, MAIN, "/sapi/v1/sub-account/list", body)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert problems(home) == {(MAIN, "UnexpectedAnswer", "sub_accounts")}
+        assert pulled(home, MAIN, "universal_transfers") == {"failed"}
+        assert pulled(home, DESK, "sub_user_transfers") == {"failed"}
+        assert pulled(home, MAIN, "deposits") == pulled(home, DESK, "deposits") == {"complete"}
+        world.plants.outages.clear()
+        home.run(FIRST, LAST)
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, FIRST)
+        spoil(world, MAIN, "/sapi/v1/sub-account/list", REFUSED, 401)
+        home.run(LAST, LAST)
+        assert problems(home) == {(MAIN, "ProductNotEnabled", "sub_accounts")}
+        assert pulled(home, MAIN, "universal_transfers") == {"complete"}
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_a_trade_without_an_id_leaves_its_account_incomplete(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    spoil(world, DESK, "/api/v3/myTrades", json.dumps([TRADE]).encode())
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert statuses(home, MAIN) == {"matched"}
+        assert "incomplete" in statuses(home, DESK)
+        assert problems(home) == {(DESK, "UnexpectedAnswer", "spot_trades")}
+        assert "id is missing in a record" in {each["found"] for each in list_problems(home.url, "binance")}
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"symbols":[{"symbol":"BTCUSDT","quoteAsset":"USDT"}]}', "baseAsset is missing in a record, or is not text"),
+        (b'{"symbols":[],"sors":"none"}', "a record cannot be read (AttributeError)"),
+    ],
+)
+def test_a_list_of_markets_that_cannot_be_read_leaves_trades_partial(
+    *, body: bytes, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    world.plants.outages.append(Outage(None, "/api/v3/exchangeInfo", 0, 1 << 62, body, 200, "application/json"))  # type: ignore[arg-type]
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        (problem,) = [each for each in list_problems(home.url, "binance") if each["name"] == "UnexpectedAnswer"]
+        assert (problem["stream"], problem["found"]) == ("exchange_info", found)
+        assert pulled(home, MAIN, "spot_trades") == {"partial"}
+        assert pulled(home, MAIN, "deposits") == {"complete"}
+
+
+def test_what_no_database_stores_is_stored_without(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    spoil(world, DESK, "/sapi/v1/pay/transactions", pay(note="cut \ud83d", remark="none \x00"))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        for _ in range(2):
+            live_through(home)
+            assert pulled(home, DESK, "pay") == {"complete"}
+        told = home.ask("SELECT content ->> 'note', content ->> 'remark' FROM recon.raw_records WHERE stream = 'pay'")
+        assert told == [("cut \N{REPLACEMENT CHARACTER}", "none \N{REPLACEMENT CHARACTER}")]
+        assert not problems(home) & {(DESK, "UnexpectedAnswer", "pay")}
+
+
+def test_a_number_of_thousands_of_digits_costs_its_stream_alone(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    body = pay().replace(b'"walletType": 2', b'"walletType": 2, "score": 1e5000')
+    spoil(world, DESK, "/sapi/v1/pay/transactions", body)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert problems(home) == {(DESK, "MalformedAnswer", "pay")}
+        assert pulled(home, DESK, "pay") == {"failed"}
+        assert statuses(home, MAIN) == {"matched"}
+        world.plants.outages.clear()
+        home.run(FIRST, LAST)
+        assert statuses(home, DESK) == {"matched"}
+
+
+def test_a_fault_of_ours_costs_its_stream_alone_and_shows_no_content(
+    *, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_pending(_: object) -> bool:
+        raise RuntimeError("an amount of 17.25 and an address")
+
+    stream = BY_NAME["wallet_transfers"]
+    before = stream.is_pending
+    object.__setattr__(stream, "is_pending", is_pending)
+    try:
+        with binance_home(a_world(), tmp_path, database, monkeypatch, start=FIRST) as home:
+            live_through(home)
+            assert {(name, told) for _, name, told in problems(home)} == {("UnforeseenError", "wallet_transfers")}
+            assert "failed" in pulled(home, MAIN, "wallet_transfers") | pulled(home, DESK, "wallet_transfers")
+            assert pulled(home, MAIN, "deposits") == {"complete"}
+            kept = list_problems(home.url, "binance", for_review=True)
+            assert all(each["found"].startswith("RuntimeError at test_binance_bad_answers.py:") for each in kept)
+            assert "17.25" not in f"{kept}{caplog.text}"
+            assert "RuntimeError, raised by way of" in caplog.text
+    finally:
+        object.__setattr__(stream, "is_pending", before)
+
+
+def test_a_product_of_which_nothing_tells_is_not_applicable_where_a_key_is_refused(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world(without=(*SPOT_ALONE, "conversion"))
+    spoil(world, DESK, "/sapi/v1/equity/trade/history", REFUSED, 401)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert pulled(home, DESK, "equity_trades") == {"not_applicable"}
+        assert statuses(home, DESK) == statuses(home, MAIN) == {"matched"}
+        assert problems(home) == set()
+        world.plants.outages.clear()
+        home.run(FIRST, LAST)
+        assert pulled(home, DESK, "equity_trades") == {"complete"}
+
+
+def test_a_venue_whose_clock_is_off_is_reconciled(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world(35, transport=("clock_skew",))  # its clock is off by more than a second on every morning
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert any(call["code"] == -1021 for call in home.sandbox.log)
+        assert problems(home) == set()
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
