@@ -56,6 +56,25 @@ def test_what_nobody_foresaw_in_a_record_waits_for_a_person(
     assert {note for note in noted if any(note in text for text in told)} == noted
 
 
+def test_a_key_that_opens_another_account_is_not_believed(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE)
+    swapped = {MAIN: {"credentials": "binance_desk_1"}, DESK: {"credentials": "binance_main"}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=swapped) as home:
+        home.run(FIRST, LAST)
+        assert home.statuses().keys() <= {"incomplete"}
+        told = {(each["account"], each["name"]) for each in list_problems(home.url, "binance")}
+        assert {(account, name) for account, name in told if name != "KeyWarning"} == {
+            (MAIN, "WrongIdentity"),
+            (DESK, "WrongIdentity"),
+        }
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, LAST)
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
 def statuses(home: BinanceHome, account: str) -> set[str]:
     query = "SELECT DISTINCT status FROM recon.reconciliation WHERE account = :account"
     return {status for (status,) in home.ask(query, account=account)}

@@ -43,6 +43,7 @@ from recon_pipeline.venues.binance.accounts import (
     facts_of,
     note_named,
 )
+from recon_pipeline.venues.binance.identity import wrong_identities
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.streams.shapes import under, whole
@@ -54,6 +55,7 @@ from recon_pipeline.venues.streams import AccountFacts, Stream
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
 """How far back a start is sought for a run's first day."""
+IDENTITY = "identity"
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
@@ -122,18 +124,30 @@ class Pull:
         subs: dict[str, list[str]] = {}
         for row in self.raw.records([SUB_ACCOUNTS]):
             subs.setdefault(row.account, []).append(row.key)
+        told: dict[tuple[str, str], list[Told]] = {}
 
         def look(email: str) -> None:
             ask = self.ask_as(email)
             with self.told_of(email, ACCOUNT_INFO):
                 self._check_key(email)
-                info[email] = self._one(email, ACCOUNT_INFO, ask, e.ACCOUNT_INFO)
+                with self.told_of(email, IDENTITY):
+                    told[email, IDENTITY] = self._number(self.ask_live(email))
+                told[email, ACCOUNT_INFO] = [self._one(ACCOUNT_INFO, ask, e.ACCOUNT_INFO)]
                 with self.told_of(email, SUB_ACCOUNTS):
-                    subs[email] = self._subs(email, ask, is_main=bool(subs.get(email)))
-                if email not in subs:
+                    told[email, SUB_ACCOUNTS] = self._subs(ask, is_main=bool(subs.get(email)))
+                if (email, SUB_ACCOUNTS) not in told and email not in subs:
                     self.without_family.add(email)
 
         self.each([name for name in self.api.accounts if self.has_key(name)], look)
+        self._refuse_strangers(told)
+        for (email, stream), of_email in sorted(told.items()):
+            if email in self.refused:
+                continue
+            self.raw.keep(email, stream, of_email, {}, self.clock.now())
+            if stream == ACCOUNT_INFO:
+                info[email] = of_email[0].content
+            elif stream == SUB_ACCOUNTS:
+                subs[email] = [each.key for each in of_email]
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
@@ -143,6 +157,17 @@ class Pull:
         for row in self.raw.records(list(NAMING)):
             note_named(named, row.account, row.stream, row.content)
         return facts_of(self.api, info, subs, named)
+
+    def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
+        """Refuse keys that open another account than theirs; what they told is not kept."""
+        opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
+        before = {row.account: str(row.content["uid"]) for row in self.raw.records([IDENTITY])}
+        lists = [row.content for row in self.raw.records([SUB_ACCOUNTS])]
+        lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
+        listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
+        for email, error in wrong_identities(opened, before, listed).items():
+            self.refused[email] = error
+            self._record(error, email, IDENTITY)
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
@@ -159,15 +184,21 @@ class Pull:
             for found in warnings:
                 record_problem(self.url, self.venue, _key_warning(found, email))
 
-    def _one(self, email: str, stream: str, ask: Ask, endpoint: Endpoint) -> Mapping[str, Any]:
+    def _one(self, stream: str, ask: Ask, endpoint: Endpoint) -> Told:
         answer = ask(endpoint, [])
         with reading(endpoint, answer.response_id):
             (content,) = whole(answer.json)
-        now = self.clock.now()
-        self.raw.keep(email, stream, [Told(stream, {}, content, None, answer.response_id)], {}, now)
-        return content
+        return Told(stream, {}, content, None, answer.response_id)
 
-    def _subs(self, email: str, ask: Ask, *, is_main: bool) -> list[str]:
+    def _number(self, ask: Ask) -> list[Told]:
+        """The venue's number of the account; nothing if it does not tell one."""
+        answer = ask(e.ACCOUNT, [("omitZeroBalances", "true")])
+        with reading(e.ACCOUNT, answer.response_id):
+            (content,) = whole(answer.json)
+            number = content.get("uid")
+        return [Told(IDENTITY, {}, {"uid": str(number)}, None, answer.response_id)] if number is not None else []
+
+    def _subs(self, ask: Ask, *, is_main: bool) -> list[Told]:
         """The sub-accounts of a main account; none if it is one itself. A refusal says so of one that never had any; of
         one that had some it may be a ban that passes, and comes out."""
         told: list[Told] = []
@@ -186,8 +217,7 @@ class Pull:
             if is_main:
                 raise
             return []
-        self.raw.keep(email, SUB_ACCOUNTS, told, {}, self.clock.now())
-        return [each.key for each in told]
+        return told
 
     def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
         """Every stream of one account."""

@@ -1,0 +1,48 @@
+"""Whose account a key opens. The venue numbers its accounts: a key is believed only while its number is the one that
+the account always had, and the one under which its main account lists it.
+
+Source: "Account information (USER_DATA)", uid; "Query Sub-account List (For Master Account)", subUserId.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from recon_pipeline.errors import ReconError
+
+
+class WrongIdentity(ReconError):  # noqa: N818 - the name says what is the matter
+    """The key of an account opens another one."""
+
+
+def wrong_identities(
+    opened: Mapping[str, str], before: Mapping[str, str], listed: Mapping[str, str]
+) -> dict[str, WrongIdentity]:
+    """The accounts whose key opens another one, by e-mail.
+
+    `opened` is the number that each key opens now, `before` the one that it opened at first, `listed` that of each
+    sub-account as main accounts list them. Two keys that open one account are both wrong, but for the one expected.
+    """
+    owner = {number: email for email, number in listed.items()}
+    times = Counter(opened.values())
+    wrong = {}
+    for email, number in sorted(opened.items()):
+        expected = listed.get(email, before.get(email))
+        other = owner.get(number, email)
+        if expected is None and other == email and times[number] > 1:
+            other = next(each for each in sorted(opened) if each != email and opened[each] == number)
+        if (expected is not None and expected != number) or other != email:
+            wrong[email] = _wrong(email, other)
+    return wrong
+
+
+def _wrong(email: str, other: str) -> WrongIdentity:
+    whose = f"that of {other}" if other != email else "another account than before"
+    return WrongIdentity(
+        f"the key opens {whose}",
+        where=f"account {email}",
+        expected="the key of this account",
+        next_step="store the right key with recon secrets set, or correct the account's credentials in recon.yaml;"
+        " nothing is read with this key until then",
+    )

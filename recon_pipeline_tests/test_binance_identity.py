@@ -1,0 +1,30 @@
+"""A key is believed while it opens the account that it always opened."""
+
+from __future__ import annotations
+
+import pytest
+
+from recon_pipeline.venues.binance.identity import wrong_identities
+
+MAIN, DESK, VAULT = "main@example.com", "desk@example.com", "vault@example.com"
+LISTED = {DESK: "2", VAULT: "3"}
+
+
+@pytest.mark.parametrize(
+    ("opened", "before", "listed", "wrong"),
+    [
+        ({MAIN: "1", DESK: "2"}, {}, LISTED, {}),
+        ({MAIN: "1", DESK: "2"}, {MAIN: "1", DESK: "2"}, {}, {}),
+        ({MAIN: "2", DESK: "1"}, {}, LISTED, {MAIN: DESK, DESK: "another account than before"}),
+        ({DESK: "3"}, {}, LISTED, {DESK: VAULT}),
+        ({MAIN: "7"}, {MAIN: "1"}, {}, {MAIN: "another account than before"}),
+        ({MAIN: "1", "copy@example.com": "1"}, {MAIN: "1"}, {}, {"copy@example.com": MAIN}),
+        ({MAIN: "1", "copy@example.com": "1"}, {}, {}, {MAIN: "copy@example.com", "copy@example.com": MAIN}),
+    ],
+)
+def test_a_key_opens_the_account_that_it_is_for(
+    opened: dict[str, str], before: dict[str, str], listed: dict[str, str], wrong: dict[str, str]
+) -> None:
+    found = wrong_identities(opened, before, listed)
+    assert found.keys() == wrong.keys()
+    assert all(whose in found[email].found for email, whose in wrong.items())
