@@ -27,7 +27,7 @@ from recon_pipeline.venues.binance.discovery import (
 )
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.drain import ONE_MS, Ask, Drain, PageRepeated
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
 from recon_pipeline.venues.streams import AccountFacts, Stream
@@ -148,7 +148,7 @@ class Trades:
 
     def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
-        by_id, size = str(stream.paging.page_param), stream.paging.size
+        by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.pull.clock.now()
         call = {"symbol": market.symbol}
         goes_on = known is not None and known.asked_from <= self.since
@@ -157,17 +157,13 @@ class Trades:
         next_id = known.last_id + 1 if known is not None and goes_on and known.last_id is not None else None
         while True:
             place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
-            answer = ask(stream.endpoint, [*call.items(), place, ("limit", str(size))])
-            rows = stream.rows(answer.json)
-            told += [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
-            ids = [int(row[_ID[stream.name]]) for row in rows]
+            rows = page_of_market(stream, ask, [*call.items(), place, ("limit", str(size))], market.symbol, next_id)
+            told += rows
             if len(rows) < size:
                 break
-            if next_id is not None and max(ids) < next_id:
-                raise PageRepeated("a page of trades went back", where=f"{stream.endpoint}, {market.symbol}")
-            next_id = max(ids) + 1
+            next_id = max(int(row.content[number]) for row in rows) + 1
         instants = [each.instant for each in told if each.instant is not None]
-        ids = [int(each.content[_ID[stream.name]]) for each in told]
+        ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,
             asked_from=begin if goes_on else self.since,
@@ -213,6 +209,8 @@ class Trades:
             for email in accounts:
                 asked = known[email].get(symbol)
                 begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
+                if asked is not None and asked.purged_after == max(through, gone_at):
+                    continue
                 gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
                 self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
 
@@ -282,13 +280,33 @@ class Trades:
         for row in self.pull.raw.asked_symbols(stream.name):
             last_id = None if row.last_id is None else int(row.last_id)
             known[row.account][row.symbol] = AskedMarket(
-                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at
+                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at, row.purged_after
             )
         return known
 
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
         return listed_markets(self.pull.raw)
+
+
+def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:
+    """One page of a market. One that goes back, or tells of another market, is not the one that was asked for, and is
+    asked for again: what ends with it would be marked as asked."""
+    for _ in range(ASKED_AGAIN_MAX):
+        answer = ask(stream.endpoint, params)
+        rows = stream.rows(answer.json)
+        if all(
+            str(row.get("symbol")) == symbol and (first_id is None or int(row[_ID[stream.name]]) >= first_id)
+            for row in rows
+        ):
+            call = {"symbol": symbol}
+            return [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
+    raise PageRepeated(
+        f"a page of {stream.name} is not the one that was asked for",
+        where=f"{stream.endpoint}, {symbol}",
+        expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
+        next_step="run the day again; until then the market counts as not asked",
+    )
 
 
 def listed_markets(raw: RawStore) -> list[Market]:
