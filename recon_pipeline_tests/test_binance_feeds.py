@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.accounts import MAIN
 from recon_pipeline.sandbox.binance.book import Move, Record
-from recon_pipeline.sandbox.binance.life import capital, conversion, income, staking
+from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, staking
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -170,3 +171,75 @@ def test_a_market_that_left_the_list_is_noted_once(
         assert [is_noted for is_noted, _ in before] == [True]
         home.run(day(5), day(5))
         assert home.ask(noted) == before
+
+
+# --- self-trades that became transfers --------------------------------------------------------------------------------
+
+TRADING = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat")
+LIST = f"{orders.ORDERS} ETHUSDT"
+
+
+def as_it_is(world: World) -> None:
+    """On the fourth day an order of the sub meets one of the main account, which has rested since the first: the main
+    account's ends so, the sub's is larger and rests on."""
+    [sub] = [email for email in world.accounts if email != MAIN]
+    [taker], maker = (
+        [r.at(ms(6, 0) * 1000) for r in world.archive.between(sub, LIST, ms(4, 0), ms(5, 0))],
+        resting(world),
+    )
+    assert taker is not None
+    assert (taker["status"], maker["status"], maker["time"] < ms(2, 0)) == ("NEW", "EXPIRED_IN_MATCH", True)
+
+
+def resting(world: World) -> dict[str, Any]:
+    [maker] = [r.at(ms(6, 0) * 1000) for r in world.archive.between(MAIN, LIST, ms(1, 0), ms(2, 0))]
+    assert maker is not None
+    return maker
+
+
+def many_orders_since(world: World) -> None:
+    """A thousand orders have been placed since, so that the list of the latest does not reach back to it."""
+    as_it_is(world)
+    filler = {**resting(world), "status": "CANCELED"}
+    del filler["preventedMatchId"], filler["preventedQuantity"]
+    for number in range(1_001):
+        placed = {"orderId": 8_000_000_000 + number, "time": ms(5, 9) + number, "updateTime": ms(5, 9) + number}
+        tell(world, LIST, ms(5, 9) + number, filler | placed).order = placed["orderId"]
+
+
+def many_orders_since_and_it_rests_on(world: World) -> None:
+    """As before; but the main account's order was larger too, and rests."""
+    many_orders_since(world)
+    [record] = world.archive.between(MAIN, LIST, ms(1, 0), ms(2, 0))
+    record.versions = [(at, {**told, "origQty": "900", "status": "NEW"}) for at, told in record.versions if told]
+
+
+@pytest.mark.parametrize(
+    ("change", "accounts"),
+    [
+        (as_it_is, (MAIN, "desk-1_virtual@example.com")),
+        (as_it_is, (MAIN,)),
+        (many_orders_since, (MAIN, "desk-1_virtual@example.com")),
+        (many_orders_since_and_it_rests_on, (MAIN,)),
+    ],
+    ids=["both", "main alone", "by the number of the match", "among the orders that rest"],
+)
+def test_a_transfer_in_place_of_a_self_trade_is_found_whatever_became_of_the_orders(
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[World], None],
+    accounts: tuple[str, ...],
+) -> None:
+    world = make_world(25, days=12, subs=1, symbols_max=250, without=TRADING)
+    change(world)
+    named = {MAIN: {"credentials": "binance_main"}, "desk-1_virtual@example.com": {"credentials": "binance_desk_1"}}
+    keys = {email: named[email] for email in accounts}
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3), accounts=keys) as home:
+        home.capture_days(day(2), day(5))
+        home.run(day(3), day(5))
+        assert [row for row in home.not_matched() if row[1] in accounts] == []
+        found = home.ask(
+            "SELECT account, count(*) FROM recon.transfers WHERE source = 'prevented_matches' GROUP BY 1 ORDER BY 1"
+        )
+        assert found == sorted((email, 2) for email in accounts)

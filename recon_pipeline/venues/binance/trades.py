@@ -7,7 +7,7 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -25,17 +25,16 @@ from recon_pipeline.venues.binance.discovery import (
     touching,
     unasked,
 )
+from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, PageRepeated, Params
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
 TRADES = BY_NAME["spot_trades"]
 ALLOCATIONS = BY_NAME["allocations"]
-ORDERS = BY_NAME["spot_orders"]
-PREVENTED = BY_NAME["prevented_matches"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
@@ -216,46 +215,42 @@ class Trades:
 
     # -- transfers between accounts in place of self-trades
 
-    def _prevented(self, accounts: Iterable[str], found: Residuals) -> int:
+    def _prevented(self, accounts: Collection[str], found: Residuals) -> int:
         """Ask for prevented matches where both assets of a market stay unexplained; how many were new.
 
-        They are told order by order, and only the list of orders says which orders ended in one.
+        They are told order by order, and only the list of orders says which orders were in one.
         """
-        markets, counts = self._markets(), []
-        work = [
-            (email, market, day - timedelta(days=back))
-            for email in accounts
-            for (account, wallet, day), assets in found.items()
-            if (account, wallet) == (email, WALLET)
-            for market in markets
-            if market.base in assets and market.quote in assets
-            for back in range(assets[market.base].days)
-        ]
+        markets = self._markets()
+        work: dict[tuple[str, Market], set[date]] = defaultdict(set)
+        for (account, wallet, day), assets in found.items():
+            if account in accounts and wallet == WALLET:
+                for market in markets:
+                    if market.base in assets and market.quote in assets:
+                        span = range(assets[market.base].days)
+                        work[account, market] |= {day - timedelta(days=back) for back in span}
+        searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
+        new = self._search([(search, None) for search in searches])
+        # the order of the other side may be older than any list that was asked: its match is told by its number
+        told = {(each.market.symbol, number) for each in searches for number in each.transfers}
+        return new + self._search(
+            [
+                (search, number)
+                for search in searches
+                for symbol, number in sorted(told)
+                if symbol == search.market.symbol and number not in search.transfers
+            ]
+        )
 
-        def look(item: tuple[str, Market, date]) -> None:
-            email, market, day = item
-            ask = self.pull.ask_as(email)
-            with self.pull.told_of(email, PREVENTED.name, symbol=market.symbol):
-                counts.append(self._look_at_orders(email, ask, market, day))
+    def _search(self, work: list[tuple[OrderSearch, int | None]]) -> int:
+        counts = []
+
+        def look(item: tuple[OrderSearch, int | None]) -> None:
+            search, number = item
+            with self.pull.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
+                counts.append(search.run(number))
 
         self.pull.each(work, look)
         return sum(counts)
-
-    def _look_at_orders(self, email: str, ask: Ask, market: Market, day: date) -> int:
-        call = {"symbol": market.symbol}
-        orders = Drain(ORDERS, ask)
-        orders.call(call, (midnight(day), midnight(day + ONE_DAY) - ONE_MS))
-        ended = [each for each in orders.told if each.content.get("status") == "EXPIRED_IN_MATCH"]
-        matches: list[Told] = []
-        for order in ended:
-            answer = ask(PREVENTED.endpoint, [*call.items(), ("orderId", str(order.content["orderId"]))])
-            rows = PREVENTED.rows(answer.json)
-            matches += [
-                Told(PREVENTED.key(call, row), call, row, PREVENTED.instant(row), answer.response_id) for row in rows
-            ]
-        now = self.pull.clock.now()
-        self.pull.raw.keep(email, ORDERS.name, ended, {}, now)
-        return self.pull.raw.keep(email, PREVENTED.name, matches, {}, now).new
 
     # -- days
 
