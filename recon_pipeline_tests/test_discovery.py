@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +26,8 @@ from recon_pipeline.venues.binance.discovery import (
     unasked,
     with_idle_days,
 )
+from recon_pipeline.venues.binance.trades import TRADES, page_of_market
+from recon_pipeline.venues.drain import PageRepeated
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = datetime(2026, 3, 2, tzinfo=UTC)
@@ -34,6 +39,12 @@ MARKETS = [
 
 def asked(*symbols: str, through: datetime = END, traded: datetime | None = None) -> dict[str, AskedMarket]:
     return {symbol: AskedMarket(symbol, START, through, None, 0, traded) for symbol in symbols}
+
+
+@dataclass
+class Reply:
+    json: Any
+    response_id: int | None = None
 
 
 def symbols(markets: list[Market]) -> list[str]:
@@ -110,6 +121,22 @@ def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:
 
     assert not puzzle.is_solved_with(market, [trade(1, "103", is_buyer=True)])
     assert puzzle.is_solved_with(market, [trade(2, "100", is_buyer=False)])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"symbol": "ETHUSDT", "id": 400}, {"symbol": "BTCUSDT", "id": 6}], ids=["another market", "gone back"]
+)
+def test_a_last_page_that_is_another_one_is_asked_for_again_and_never_taken_for_the_end(wrong: dict[str, Any]) -> None:
+    right = {"symbol": "BTCUSDT", "id": 7}
+
+    def page(*answers: dict[str, Any]) -> list[str]:
+        coming = iter(answers)
+        told = page_of_market(TRADES, lambda *_: Reply([next(coming)]), [("fromId", "7")], "BTCUSDT", 7)
+        return [each.key for each in told]
+
+    assert page(wrong, right) == ["BTCUSDT:7"]
+    with pytest.raises(PageRepeated, match="is not the one that was asked for"):
+        page(wrong, wrong, wrong)
 
 
 def test_markets_that_are_halted_come_last() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recon_pipeline.transport.endpoints import Bucket, Endpoint
 from recon_pipeline.transport.errors import UnexpectedAnswer
-from recon_pipeline.venues.drain import Drain, PageRepeated, WindowTooFull
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.drain import Drain, FewerThanStated, PageRepeated, WindowTooFull
 from recon_pipeline.venues.pull import midnight, numbered, spans
 from recon_pipeline.venues.streams import EQUAL_ROWS, Call, Content, Paging, Stream, Window
 
@@ -120,6 +121,62 @@ def test_a_page_that_never_comes_is_an_error_and_not_an_end() -> None:
     rows = [{"id": number, "time": at(5, 12, number)} for number in range(17)]
     with pytest.raises(PageRepeated, match="told nothing that the pages before had not"):
         drained(PAGED, Venue(rows, repeats=99))
+
+
+@pytest.mark.parametrize(
+    ("name", "envelope"),
+    [
+        ("wallet_transfers", lambda rows: {"total": 120, "rows": rows}),
+        ("mining_earnings", lambda rows: {"code": 0, "data": {"totalNum": 120, "accountProfits": rows}}),
+        ("rebates", lambda rows: {"code": "000000000", "data": {"totalRecords": "120", "data": rows}}),
+        ("universal_transfers", lambda rows: {"totalCount": 120, "result": rows}),
+    ],
+)
+def test_a_list_that_ends_before_it_should_by_its_own_count_is_not_read(
+    name: str, envelope: Callable[[Sequence[Content]], Any]
+) -> None:
+    asked: list[int] = []
+
+    def ask(_endpoint: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(int(dict(params).get("current", dict(params).get("page", dict(params).get("pageIndex", "1")))))
+        return Reply(envelope([{"tranId": n, "time": at(5)} for n in range(50)] if asked[-1] == 1 else []), None)
+
+    drain = Drain(BY_NAME[name], ask)
+    with pytest.raises(FewerThanStated, match=f"{name} told 50 records of a list that has more"):
+        drain.call({}, (START, END))
+    assert (drain.told, asked) == ([], [1, 1, 1])
+
+
+def test_a_page_cut_short_once_is_asked_for_again() -> None:
+    answers = [{"total": 2, "rows": [{"tranId": 1}]}, {"total": 2, "rows": [{"tranId": 1}, {"tranId": 2}]}]
+    drain = Drain(BY_NAME["wallet_transfers"], lambda *_: Reply(answers[min(drain.pages, 1)], 7 + drain.pages))
+    drain.call({"type": "MAIN_FUNDING"}, (START, END))
+    assert ([told.key for told in drain.told], drain.response_ids) == (["1", "2"], [7, 8])
+
+
+def test_a_list_without_pages_is_halved_wherever_the_venue_says_that_there_is_more() -> None:
+    rows = [{"orderId": number, "createTime": at(1 + number % 30, number % 24, number)} for number in range(90)]
+
+    def ask(_endpoint: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        first, last = (int(dict(params)[name]) for name in ("startTime", "endTime"))
+        found = [row for row in rows if first <= row["createTime"] <= last]
+        return Reply({"list": found[:20], "moreData": len(found) > 20, "limit": 20}, None)
+
+    drain = Drain(BY_NAME["converts"], ask)
+    drain.call({}, (START, END))
+    assert sorted(int(told.key) for told in drain.told) == list(range(90))
+
+
+def test_more_that_is_promised_and_never_told_is_an_error() -> None:
+    drain = Drain(BY_NAME["converts"], lambda *_: Reply({"list": [], "moreData": True}, None))
+    with pytest.raises(FewerThanStated, match="told 0 records of a list that has more"):
+        drain.call({}, (START, END))
+
+
+def test_an_empty_list_that_comes_whole_is_the_end_of_it() -> None:
+    drain = Drain(replace(PAGED, paging=Paging()), lambda *_: Reply({"rows": []}, 3))
+    drain.call({}, None)
+    assert (drain.told, drain.pages, drain.response_ids) == ([], 1, [3])
 
 
 def test_more_records_in_a_millisecond_than_an_answer_holds_are_refused() -> None:

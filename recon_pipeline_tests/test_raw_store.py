@@ -13,13 +13,14 @@ import sqlalchemy as sa
 
 from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.database import DatabaseError, connection
-from recon_pipeline.stores.raw import DayRead, Part, RawStore, Told
+from recon_pipeline.stores.raw import DayRead, Part, RawStore, Told, Whole
 from recon_pipeline.venues.pull import Ledger
 
 pytestmark = pytest.mark.postgres
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
-MAIN = "main@example.com"
+MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
+EVERYTHING = Whole([{"type": "MAIN_FUNDING"}], lambda _: True)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def raw(database: str) -> Iterator[RawStore]:
 
 def told(key: str, amount: Any = "1.5", status: int = 1) -> Told:
     content = {"id": key, "amount": amount, "status": status}
-    return Told(key, {"type": "MAIN_FUNDING"}, content, NOON, None)
+    return Told(key, {"type": "MAIN_FUNDING"}, content, NOON - timedelta(days=1), None)
 
 
 def contents(raw: RawStore) -> dict[str, Any]:
@@ -158,6 +159,46 @@ def test_what_several_streams_tell_at_one_moment_is_stored_whole_or_not_at_all(r
     assert (contents(raw), raw.ledger()) == ({}, [])
     raw.keep_together(MAIN, [good, replace(bad, days=complete())], NOON)
     assert sorted(contents(raw)) == ["a", "b"]
+
+
+def test_a_record_that_is_not_told_again_counts_no_longer_and_counts_again_when_it_is(raw: RawStore) -> None:
+    raw.keep(MAIN, "deposits", [told("a"), told("b")], complete(2), NOON)
+    kept = raw.keep(MAIN, "deposits", [told("b")], complete(), NOON + timedelta(hours=1), whole=EVERYTHING)
+    assert (kept.new, kept.changed, kept.gone, sorted(contents(raw))) == (0, (), ("a",), ["b"])
+    again = raw.keep(MAIN, "deposits", [told("b")], complete(), NOON + timedelta(hours=2), whole=EVERYTHING)
+    assert again.gone == ()
+    back = raw.keep(MAIN, "deposits", [told("a"), told("b")], complete(2), NOON + timedelta(hours=3), whole=EVERYTHING)
+    assert (back.gone, sorted(contents(raw))) == ((), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("days", "whole"),
+    [
+        ({DAY: DayRead("partial")}, EVERYTHING),
+        ({DAY + timedelta(days=1): DayRead("complete")}, EVERYTHING),
+        (complete(0), replace(EVERYTHING, calls=[{"type": "FUNDING_MAIN"}])),
+        (complete(0), replace(EVERYTHING, is_due=lambda content: content["status"] == 7)),
+        (complete(0), None),
+    ],
+    ids=["the day is not over", "another day", "another call", "not due in the span", "not a whole read"],
+)
+def test_a_record_that_the_read_did_not_have_to_tell_counts_on(
+    raw: RawStore, days: dict[date, DayRead], whole: Whole | None
+) -> None:
+    raw.keep(MAIN, "deposits", [told("a")], complete(), NOON)
+    raw.keep(DESK, "deposits", [told("c")], complete(), NOON)
+    kept = raw.keep(MAIN, "deposits", [], days, NOON + timedelta(hours=1), whole=whole)
+    assert (kept.gone, sorted(contents(raw))) == ((), ["a", "c"])
+
+
+def test_a_record_of_several_answers_points_to_each_and_says_the_same_for_all_that(
+    raw: RawStore, database: str
+) -> None:
+    one, many = told("a"), replace(told("a"), response_id=4, response_ids=(4, 5))
+    assert one.digest == many.digest
+    raw.keep(MAIN, "deposits", [many], complete(), NOON)
+    with connection(database, "asking") as opened:
+        assert opened.execute(sa.text("SELECT response_id, response_ids FROM recon.raw_records")).one() == (4, [4, 5])
 
 
 def test_the_version_moves_with_whatever_a_reading_rests_on(raw: RawStore) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -31,6 +31,8 @@ class Told:
     content: Mapping[str, Any]
     instant: datetime | None
     response_id: int | None
+    response_ids: tuple[int, ...] = ()
+    """Every response that told it, where it was not one alone."""
 
     @cached_property
     def call_json(self) -> str:
@@ -69,11 +71,24 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """That a read told all that there is: of these calls, on its days that are complete or final.
+
+    `is_due` says of a record that was told before whether it would have to be told again.
+    """
+
+    calls: Sequence[Mapping[str, str]]
+    is_due: Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True)
 class Kept:
-    """What a read changed: records never told before, and keys of those that the venue has changed since."""
+    """What a read changed: records never told before, keys of those that the venue has changed since, and keys of those
+    that it does not tell of any more."""
 
     new: int
     changed: tuple[str, ...]
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,10 +140,16 @@ class RawStore:
         read_at: datetime,
         *,
         covers: Sequence[str] = (),
+        whole: Whole | None = None,
     ) -> Kept:
-        """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`."""
+        """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
+        Where it was `whole`, what was told before and is not any more counts no longer."""
         with self._transaction(f"storing {stream} of {account}") as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
+            if whole is not None:
+                read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
+                place = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
+                kept = replace(kept, gone=self._retire(opened, place, whole, read, {each.key for each in told}))
             for each in covers or (account,):
                 self._mark(opened, each, stream, days, read_at)
             return kept
@@ -337,6 +358,28 @@ class RawStore:
         added = opened.execute(sa.text(_INSERT), given).rowcount
         return Kept(added - len(changed), tuple(sorted(changed)))
 
+    def _retire(
+        self,
+        opened: sa.Connection,
+        place: Mapping[str, Any],
+        whole: Whole,
+        days: Sequence[date],
+        told: Collection[str],
+    ) -> tuple[str, ...]:
+        """Let the records of these days that were not told again count no longer; their keys."""
+        if not days:
+            return ()
+        given = {
+            **place, "first": min(days), "last": max(days), "days": list(days), "told": list(told),
+            "calls": canonical_json([dict(call) for call in whole.calls]),
+        }  # fmt: skip
+        rows = opened.execute(sa.text(_NOT_TOLD), given).all()
+        gone = {row.fid: row.record_key for row in rows if whole.is_due(exact(row.content))}
+        if gone:
+            query = sa.text("UPDATE recon.raw_records SET superseded_at = :read_at WHERE fid = ANY(:fids)")
+            opened.execute(query, {**place, "fids": list(gone)})
+        return tuple(sorted(gone.values()))
+
     def _mark(
         self, opened: sa.Connection, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime
     ) -> None:
@@ -367,6 +410,7 @@ class _Version:
             "digest": self.digest,
             "instant": record.instant.isoformat() if record.instant else None,
             "response_id": record.response_id,
+            "response_ids": list(record.response_ids) or None,
             "is_doubted": self.is_doubted,
         }
         return f'{{"call":{record.call_json},"content":{record.content_json},{canonical_json(rest)[1:]}'
@@ -394,18 +438,28 @@ _STANDING = (
 )
 _GIVEN = (
     "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(record_key text, call jsonb, content jsonb, digest text,"
-    " instant timestamptz, response_id bigint, is_doubted boolean)"
+    " instant timestamptz, response_id bigint, response_ids bigint[], is_doubted boolean)"
 )
 _CURRENT = "t.venue = :venue AND t.account = :account AND t.stream = :stream AND t.record_key = given.record_key"
 _SUPERSEDE = (
     f"UPDATE recon.raw_records AS t SET superseded_at = :read_at FROM {_GIVEN}"
     f" WHERE {_CURRENT} AND t.superseded_at IS NULL AND t.digest <> given.digest RETURNING t.record_key"
 )
+_NOT_TOLD = (
+    "SELECT fid, record_key, content::text AS content FROM recon.raw_records AS t"
+    " WHERE venue = :venue AND account = :account AND stream = :stream AND superseded_at IS NULL"
+    " AND instant >= (CAST(:first AS timestamp) AT TIME ZONE 'UTC')"
+    " AND instant < (CAST(:last AS timestamp) + interval '1 day') AT TIME ZONE 'UTC'"
+    " AND CAST(instant AT TIME ZONE 'UTC' AS date) = ANY(:days)"
+    " AND NOT EXISTS (SELECT FROM unnest(CAST(:told AS text[])) AS again(record_key)"
+    " WHERE again.record_key = t.record_key)"
+    " AND call IN (SELECT jsonb_array_elements(CAST(:calls AS jsonb))) ORDER BY fid"
+)
 _INSERT = (
     "INSERT INTO recon.raw_records (venue, account, stream, record_key, version, call, content, digest, instant,"
-    " response_id, is_doubted, read_at)"
+    " response_id, response_ids, is_doubted, read_at)"
     " SELECT :venue, :account, :stream, given.record_key, 1 + coalesce(last.version, 0), given.call, given.content,"
-    f" given.digest, given.instant, given.response_id, given.is_doubted, :read_at FROM {_GIVEN}"
+    f" given.digest, given.instant, given.response_id, given.response_ids, given.is_doubted, :read_at FROM {_GIVEN}"
     f" LEFT JOIN LATERAL (SELECT max(t.version) AS version, bool_or(t.superseded_at IS NULL) AS stands"
     f" FROM recon.raw_records AS t WHERE {_CURRENT}) AS last ON true WHERE last.stands IS NOT TRUE"
 )

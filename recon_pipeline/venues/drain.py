@@ -9,7 +9,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Told
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.answers import Answer, reading, told_by
-from recon_pipeline.venues.streams import Call, Content, Stream, Window
+from recon_pipeline.venues.streams import Call, Content, Stated, Stream, Window
 
 ONE_MS = timedelta(milliseconds=1)
 PAGES_MAX = 10_000
@@ -24,6 +24,10 @@ class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
     """The venue gave the page before once more: what stands on this one is not known."""
 
 
+class FewerThanStated(ReconError):  # noqa: N818 - as above
+    """The venue says that a list has more records than it told: those that are missing are not known."""
+
+
 class WindowTooFull(ReconError):  # noqa: N818 - as above
     """So many records at one instant that the venue cannot tell them all."""
 
@@ -33,16 +37,19 @@ Ask = Callable[[Endpoint, Sequence[tuple[str, str]]], Answer]
 
 
 class Drain:
-    """Collects what a stream tells, call after call. `told` is in the order in which it came."""
+    """Collects what a stream tells, call after call. `told` is in the order in which it came; `response_ids` are those
+    of all answers, those without records as well."""
 
     def __init__(self, stream: Stream, ask: Ask) -> None:
         self.told: list[Told] = []
+        self.response_ids: list[int] = []
         self.pages = 0
         self._stream = stream
         self._ask = ask
 
     def call(self, call: Call, between: Between) -> None:
-        """Everything that one parameter set tells of a span. May raise PageRepeated or WindowTooFull."""
+        """Everything that one parameter set tells of a span. May raise PageRepeated, FewerThanStated or
+        WindowTooFull."""
         if self._stream.window is None or between is None:
             self._pages(call, [])
         elif self._stream.paging.kind == "bisect":
@@ -53,7 +60,7 @@ class Drain:
     def _pages(self, call: Call, asked: Params) -> None:
         paging = self._stream.paging
         known: set[str] = set()
-        last_id = 0
+        last_id = count = 0
         for number in range(PAGES_MAX):
             if paging.kind == "from_id":
                 # ids and times cannot be asked for together: the span begins it, the ids go on
@@ -63,7 +70,8 @@ class Drain:
                 params = [*asked, (paging.page_param, place)]
             else:
                 params = asked
-            rows = self._page(call, params, known)
+            rows = self._page(call, params, known, count)
+            count += len(rows)
             if paging.kind == "none" or len(rows) < paging.size:
                 return
             if paging.kind == "from_id":
@@ -75,15 +83,20 @@ class Drain:
             next_step="run fewer days at a time",
         )
 
-    def _page(self, call: Call, params: Params, known: set[str]) -> Sequence[Content]:
-        """One page. A full one that tells nothing new is the page before once more, and is asked for again."""
+    def _page(self, call: Call, params: Params, known: set[str], before: int) -> Sequence[Content]:
+        """One page. A full one that tells nothing new is the page before once more, and is asked for again; so is the
+        last one, if it leaves the list shorter than the venue says that it is."""
         for _ in range(ASKED_AGAIN_MAX):
-            rows, told = self._answer(call, params)
+            rows, told, stated = self._answer(call, params)
             keys = {each.key for each in told}
-            if not rows or len(rows) < self._stream.paging.size or keys - known:
+            is_last = self._stream.paging.kind == "none" or len(rows) < self._stream.paging.size
+            is_short = is_last and stated.says_more_than(before + len(rows))
+            if not is_short and (is_last or keys - known):
                 self.told.extend(told)
                 known |= keys
                 return rows
+        if is_short:
+            raise self._fewer(stated, before + len(rows))
         raise PageRepeated(
             f"a page of {self._stream.name} told nothing that the pages before had not",
             where=str(self._stream.endpoint),
@@ -94,10 +107,13 @@ class Drain:
     def _bisect(self, call: Call, first: datetime, last: datetime) -> None:
         """A list without pages: where an answer is full, each half of its span is asked for by itself."""
         window = self._stream.window
-        rows, told = self._answer(call, times(window, first, last) if window else [])
-        if len(rows) < self._stream.paging.size:
+        rows, told, stated = self._answer(call, times(window, first, last) if window else [])
+        is_short = stated.says_more_than(len(rows))
+        if len(rows) < self._stream.paging.size and not is_short:
             self.told.extend(told)
             return
+        if is_short and not rows:
+            raise self._fewer(stated, 0)
         if last - first < ONE_MS:
             raise WindowTooFull(
                 f"{len(rows)} records of {self._stream.name} in one millisecond fill a whole answer",
@@ -110,12 +126,24 @@ class Drain:
         self._bisect(call, first, middle)
         self._bisect(call, middle + ONE_MS, last)
 
-    def _answer(self, call: Call, params: Params) -> tuple[Sequence[Content], list[Told]]:
+    def _answer(self, call: Call, params: Params) -> tuple[Sequence[Content], list[Told], Stated]:
         paging = self._stream.paging
         size = [(paging.size_param, str(paging.size))] if paging.size_param else []
         answer = self._ask(self._stream.endpoint, [*call.items(), *params, *size])
         self.pages += 1
-        return told_by(self._stream, call, answer)
+        if answer.response_id is not None:
+            self.response_ids.append(answer.response_id)
+        rows, told = told_by(self._stream, call, answer)
+        with reading(self._stream.endpoint, answer.response_id):
+            return rows, told, self._stream.stated(answer.json)
+
+    def _fewer(self, stated: Stated, told: int) -> FewerThanStated:
+        return FewerThanStated(
+            f"{self._stream.name} told {told} records of a list that has more",
+            where=str(self._stream.endpoint),
+            expected="more of them" if stated.total is None else f"{stated.total} records, as the answer says",
+            next_step="run the day again; until then it counts as not read",
+        )
 
 
 def times(window: Window, first: datetime, last: datetime) -> Params:

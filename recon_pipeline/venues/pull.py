@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, Told
+from recon_pipeline.stores.raw import DayRead, RawStore, Told, Whole
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
-from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Content, Stream
 
 ONE_DAY = timedelta(days=1)
 
@@ -111,11 +111,20 @@ class Ledger:
 class Puller:
     """Reads the streams of one account into the raw store, span by span."""
 
-    def __init__(self, raw: RawStore, ledger: Ledger, now: Callable[[], datetime], check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        raw: RawStore,
+        ledger: Ledger,
+        now: Callable[[], datetime],
+        check: Callable[[], None],
+        tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
+    ) -> None:
         self._raw = raw
         self._ledger = ledger
         self._now = now
         self._check = check
+        self._tell_gone = tell_gone
+        """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
@@ -154,7 +163,11 @@ class Puller:
             raise
         told = numbered(drain.told)
         days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
-        return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers).new
+        whole = _whole(stream, facts, span)
+        kept = self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+        if kept.gone:
+            self._tell_gone(facts.email, stream, kept.gone)
+        return kept.new
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
         """What can be said of a day once its span is drained."""
@@ -162,6 +175,10 @@ class Puller:
         of_day = [each for each in told if each.instant is not None and midnight(day) <= each.instant < end]
         if frozen_at < end + timedelta(minutes=stream.lag_minutes):
             return DayRead("partial", pages, len(of_day), "NotOver", "read before the venue had told the whole day")
+        reached = _oldest_reached(stream, told)
+        if reached is not None and day <= reached.date():
+            message = f"the venue tells its last {stream.tells_last} records alone, the oldest of {reached.date()}"
+            return DayRead("failed", pages, len(of_day), BeyondRetention.__name__, message)
         if stream.role == "snapshot" and not of_day:
             return DayRead("partial", pages, 0, "NotTold", "the venue has no snapshot of the day yet")
         is_settled = not any(stream.is_pending(each.content) for each in of_day)
@@ -183,6 +200,25 @@ class Puller:
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
     """The accounts of which a stream tells when it is asked with an account's key."""
     return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
+
+
+def _whole(stream: Stream, facts: AccountFacts, span: Span) -> Whole | None:
+    """Of which records a drained span has to tell: those of which every instant lies in it, by whichever of them the
+    venue files it. A snapshot that is not told again is still what it was."""
+    if stream.window is None or stream.role not in ("flow", "detail"):
+        return None
+
+    def is_due(content: Content) -> bool:
+        return all(span.start <= moment < span.end for moment in stream.stated_instants(content))
+
+    return Whole(stream.calls(facts), is_due)
+
+
+def _oldest_reached(stream: Stream, told: Sequence[Told]) -> datetime | None:
+    """Of a list of which the last records alone are told: the oldest of them, if there may be older ones."""
+    instants = [each.instant for each in told if each.instant is not None]
+    is_full = stream.tells_last is not None and len(told) >= stream.tells_last
+    return min(instants, default=None) if is_full else None
 
 
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")

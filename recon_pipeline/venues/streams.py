@@ -62,6 +62,20 @@ class Paging:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """What an envelope says of the whole list, beside the records that it holds."""
+
+    total: int | None = None
+    """How many records the list has, over all its pages."""
+    has_more: bool = False
+    """Whether there are more than the answer holds."""
+
+    def says_more_than(self, told: int) -> bool:
+        """Whether the list has more than so many records."""
+        return self.has_more or (self.total is not None and self.total > told)
+
+
+@dataclass(frozen=True)
 class Stream:
     """One list that the venue keeps for an account."""
 
@@ -82,6 +96,14 @@ class Stream:
     """The instant by which the venue filters it."""
     horizon_days: int
     lag_minutes: int = 0
+    settles_within_days: int = 0
+    """How long after the instant by which the venue files a record its money may move; 0: within the horizon."""
+    stated: Callable[[Any], Stated] = lambda _: Stated()
+    """What the envelope says of the whole list; nothing for a list that comes bare."""
+    tells_last: int | None = None
+    """The venue tells of its last so many records alone, whatever is asked; None: of all."""
+    stated_instants: Callable[[Content], Sequence[datetime]] = lambda _: ()
+    """Every instant that a record states."""
     is_pending: Callable[[Content], bool] = lambda _: False
     """Whether the record may still change: a deposit that is not credited, a withdrawal under way."""
     asked_with: Literal["own", "master"] = "own"

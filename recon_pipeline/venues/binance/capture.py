@@ -47,6 +47,16 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What one stream of a capture told in one read, and the responses that told it."""
+
+    stream: Stream
+    call: Call
+    told: Sequence[Told]
+    response_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Capture:
     """Captures for one day, of every account and wallet that has no history."""
 
@@ -118,13 +128,13 @@ class Capture:
             next_step="the day has no close of this wallet; the next day's window reaches over it",
         )
 
-    def _read(self, group: Group, ask: Ask, facts: AccountFacts) -> list[tuple[Stream, Call, list[Told]]] | None:
+    def _read(self, group: Group, ask: Ask, facts: AccountFacts) -> list[Read] | None:
         """Every stream of the group, to its last page; None if the account has none of its products.
 
         A product that the account does not have has no rows. One that it has, and that is refused all the same, may
         have some: the refusal is raised.
         """
-        told, absent = [], 0
+        reads, absent = [], 0
         for stream, call in group.streams:
             drain = Drain(stream, ask)
             try:
@@ -133,32 +143,34 @@ class Capture:
                 if not self.pull.is_not_there(error, stream, facts):
                     raise
                 absent += 1
-            told.append((stream, call, drain.told))
-        return None if absent == len(group.streams) else told
+            reads.append(Read(stream, call, drain.told, tuple(drain.response_ids)))
+        return None if absent == len(group.streams) else reads
 
-    def _same(self, email: str, one: Any, other: Any, as_of: datetime, day: date) -> bool:
+    def _same(self, email: str, one: Sequence[Read], other: Sequence[Read], as_of: datetime, day: date) -> bool:
         """Whether two reads state the same balances; prices and rates may have moved."""
         return self._stated(email, one, as_of, day) == self._stated(email, other, as_of, day)
 
-    def _stated(self, email: str, told: Any, as_of: datetime, day: date) -> list[tuple[Any, ...]]:
+    def _stated(self, email: str, reads: Sequence[Read], as_of: datetime, day: date) -> list[tuple[Any, ...]]:
         records = [
-            RawRecord(0, email, stream.name, "", call, capture_content(as_of, day, _rows(rows)), "", as_of)
-            for stream, call, rows in told
+            RawRecord(
+                0, email, read.stream.name, "", read.call, capture_content(as_of, day, _rows(read.told)), "", as_of
+            )
+            for read in reads
         ]
         balances = map_records(records, self.context).balances
         names = ("account", "wallet", "asset", "raw_balance", "raw_loan", "raw_interest")
         return sorted(tuple(str(row[name]) for name in names) for row in balances)
 
-    def _keep(self, email: str, told: Any, day: date, moments: tuple[datetime, datetime, datetime]) -> None:
+    def _keep(self, email: str, reads: Sequence[Read], day: date, moments: tuple[datetime, datetime, datetime]) -> None:
         started, as_of, ended = moments
         parts = []
-        for stream, call, rows in told:
-            content = capture_content(as_of, day, _rows(rows))
+        for read in reads:
+            content = capture_content(as_of, day, _rows(read.told))
             content |= {"read_from": started.isoformat(), "read_until": ended.isoformat()}
-            response_id = rows[0].response_id if rows else None
-            key = ":".join((*call.values(), as_of.isoformat()))
-            record = Told(key, call, content, as_of, response_id)
-            parts.append(Part(stream.name, (record,), {day: DayRead("final", 1, len(rows))}))
+            key = ":".join((*read.call.values(), as_of.isoformat()))
+            first = next(iter(read.response_ids), None)
+            record = Told(key, read.call, content, as_of, first, read.response_ids)
+            parts.append(Part(read.stream.name, (record,), {day: DayRead("final", 1, len(read.told))}))
         self.pull.raw.keep_together(email, parts, ended)
 
 

@@ -88,6 +88,8 @@ class AskedMarket:
     last_id: int | None
     trades: int
     last_trade_at: datetime | None
+    purged_after: datetime | None = None
+    """The first list without it, if it has left the list."""
 
     def covers(self, start: datetime, end: datetime) -> bool:
         """Whether it was asked from `start` through `end`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -50,7 +50,7 @@ from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, covered, midnight
 from recon_pipeline.venues.sources import Asked
-from recon_pipeline.venues.streams import AccountFacts, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
@@ -61,6 +61,7 @@ LISTED = "listed"
 SUBS_ON_A_PAGE = 200
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _SUB_ROWS = under("subAccounts")
+GONE_NAMED_MAX = 5
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
 _LOG = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ class Pull:
             self._cannot_ask(facts, *told)
             return
         ask = self.ask_as(facts.email)
-        puller = Puller(self.raw, ledger, self.clock.now, self.asked.check)
+        puller = Puller(self.raw, ledger, self.clock.now, self.asked.check, self._tell_gone)
         self.asked.say(f"pulling {facts.email}")
         try:
             for role in ("snapshot", "flow", "detail"):
@@ -251,6 +252,12 @@ class Pull:
         someone = (facts.email,)
         extras = {**facts.extras, "subs_without_key": someone}
         return bool(stream.calls(replace(facts, master=facts.email, subs=someone, extras=extras)))
+
+    def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
+        """A record with an id that is not told any more is for a person. One without is another now, which is told."""
+        gone = [key for key in keys if not key.startswith(EQUAL_ROWS)]
+        if gone and stream.role == "flow":
+            record_problem(self.url, self.venue, _gone(email, stream, gone, self.clock.now().date()))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""
@@ -282,7 +289,8 @@ class Pull:
         if stream.role == "snapshot":
             return first - timedelta(days=START_DAYS), last
         # a capture that closes a day is taken in the first hours of the next
-        return first - timedelta(days=max(stream.horizon_days, START_DAYS)), last + ONE_DAY
+        back = max(stream.horizon_days, stream.settles_within_days, START_DAYS)
+        return first - timedelta(days=back), last + ONE_DAY
 
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
         """Every stream of an account that cannot be asked has a hole."""
@@ -447,6 +455,23 @@ def _key_warning(found: str, email: str) -> Problem:
         next_step="restrict it under API Management on the venue's site",
         account=email,
         stream=ACCOUNT_INFO,
+    )
+
+
+def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
+    some = ", ".join(keys[:GONE_NAMED_MAX]) + (
+        f" and {len(keys) - GONE_NAMED_MAX} more" if keys[GONE_NAMED_MAX:] else ""
+    )
+    return Problem(
+        "RecordGone",
+        f"{stream.name}: the venue told of {some} before, and does not any more",
+        "UNKNOWN",
+        place=f"account {email}, {stream.name}, read on {today}",
+        expected="every record of a day that is read again",
+        next_step="it counts no longer; compare the day with the venue's statement, then resolve this entry",
+        account=email,
+        stream=stream.name,
+        needs_manual_review=True,
     )
 
 

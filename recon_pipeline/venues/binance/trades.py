@@ -7,7 +7,7 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -28,17 +28,16 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
+from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.drain import ONE_MS, Ask, Drain, PageRepeated
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
 TRADES = BY_NAME["spot_trades"]
 ALLOCATIONS = BY_NAME["allocations"]
-ORDERS = BY_NAME["spot_orders"]
-PREVENTED = BY_NAME["prevented_matches"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 ROUNDS_MAX = 8
@@ -158,7 +157,7 @@ class Trades:
 
     def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
-        by_id, size = str(stream.paging.page_param), stream.paging.size
+        by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.pull.clock.now()
         call = {"symbol": market.symbol}
         goes_on = known is not None and known.asked_from <= self.since
@@ -167,18 +166,13 @@ class Trades:
         next_id = known.last_id + 1 if known is not None and goes_on and known.last_id is not None else None
         while True:
             place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
-            answer = ask(stream.endpoint, [*call.items(), place, ("limit", str(size))])
-            rows, of_page = told_by(stream, call, answer)
-            told += of_page
-            with reading(stream.endpoint, answer.response_id):
-                ids = [int(row[_ID[stream.name]]) for row in rows]
+            rows = page_of_market(stream, ask, [*call.items(), place, ("limit", str(size))], market.symbol, next_id)
+            told += rows
             if len(rows) < size:
                 break
-            if next_id is not None and max(ids) < next_id:
-                raise PageRepeated("a page of trades went back", where=f"{stream.endpoint}, {market.symbol}")
-            next_id = max(ids) + 1
+            next_id = max(int(row.content[number]) for row in rows) + 1
         instants = [each.instant for each in told if each.instant is not None]
-        ids = [int(each.content[_ID[stream.name]]) for each in told]
+        ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,
             asked_from=begin if goes_on else self.since,
@@ -224,49 +218,49 @@ class Trades:
             for email in accounts:
                 asked = known[email].get(symbol)
                 begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
+                if asked is not None and asked.purged_after == max(through, gone_at):
+                    continue
                 gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
                 self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
 
     # -- transfers between accounts in place of self-trades
 
-    def _prevented(self, accounts: Iterable[str], found: Residuals) -> int:
+    def _prevented(self, accounts: Collection[str], found: Residuals) -> int:
         """Ask for prevented matches where both assets of a market stay unexplained; how many were new.
 
-        They are told order by order, and only the list of orders says which orders ended in one.
+        They are told order by order, and only the list of orders says which orders were in one.
         """
-        markets, counts = self._markets(), []
-        work = [
-            (email, market, day - timedelta(days=back))
-            for email in accounts
-            for (account, wallet, day), assets in found.items()
-            if (account, wallet) == (email, WALLET)
-            for market in markets
-            if market.base in assets and market.quote in assets
-            for back in range(assets[market.base].days)
-        ]
+        markets = self._markets()
+        work: dict[tuple[str, Market], set[date]] = defaultdict(set)
+        for (account, wallet, day), assets in found.items():
+            if account in accounts and wallet == WALLET:
+                for market in markets:
+                    if market.base in assets and market.quote in assets:
+                        span = range(assets[market.base].days)
+                        work[account, market] |= {day - timedelta(days=back) for back in span}
+        searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
+        new = self._search([(search, None) for search in searches])
+        # the order of the other side may be older than any list that was asked: its match is told by its number
+        told = {(each.market.symbol, number) for each in searches for number in each.transfers}
+        return new + self._search(
+            [
+                (search, number)
+                for search in searches
+                for symbol, number in sorted(told)
+                if symbol == search.market.symbol and number not in search.transfers
+            ]
+        )
 
-        def look(item: tuple[str, Market, date]) -> None:
-            email, market, day = item
-            ask = self.pull.ask_as(email)
-            with self.pull.told_of(email, PREVENTED.name, symbol=market.symbol):
-                counts.append(self._look_at_orders(email, ask, market, day))
+    def _search(self, work: list[tuple[OrderSearch, int | None]]) -> int:
+        counts = []
+
+        def look(item: tuple[OrderSearch, int | None]) -> None:
+            search, number = item
+            with self.pull.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
+                counts.append(search.run(number))
 
         self.pull.each(work, look)
         return sum(counts)
-
-    def _look_at_orders(self, email: str, ask: Ask, market: Market, day: date) -> int:
-        call = {"symbol": market.symbol}
-        orders = Drain(ORDERS, ask)
-        orders.call(call, (midnight(day), midnight(day + ONE_DAY) - ONE_MS))
-        ended = [each for each in orders.told if each.content.get("status") == "EXPIRED_IN_MATCH"]
-        matches: list[Told] = []
-        for order in ended:
-            with reading(ORDERS.endpoint, order.response_id):
-                number = str(int(order.content["orderId"]))
-            matches += told_by(PREVENTED, call, ask(PREVENTED.endpoint, [*call.items(), ("orderId", number)]))[1]
-        now = self.pull.clock.now()
-        self.pull.raw.keep(email, ORDERS.name, ended, {}, now)
-        return self.pull.raw.keep(email, PREVENTED.name, matches, {}, now).new
 
     # -- days
 
@@ -293,13 +287,32 @@ class Trades:
         for row in self.pull.raw.asked_symbols(stream.name):
             last_id = None if row.last_id is None else int(row.last_id)
             known[row.account][row.symbol] = AskedMarket(
-                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at
+                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at, row.purged_after
             )
         return known
 
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
         return listed_markets(self.pull.raw)
+
+
+def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:
+    """One page of a market. One that goes back, or tells of another market, is not the one that was asked for, and is
+    asked for again: what ends with it would be marked as asked."""
+    for _ in range(ASKED_AGAIN_MAX):
+        answer = ask(stream.endpoint, params)
+        rows, told = told_by(stream, {"symbol": symbol}, answer)
+        with reading(stream.endpoint, answer.response_id):
+            ids = [int(row[_ID[stream.name]]) for row in rows]
+            is_of_it = all(str(row.get("symbol")) == symbol for row in rows)
+        if is_of_it and (first_id is None or min(ids, default=first_id) >= first_id):
+            return told
+    raise PageRepeated(
+        f"a page of {stream.name} is not the one that was asked for",
+        where=f"{stream.endpoint}, {symbol}",
+        expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
+        next_step="run the day again; until then the market counts as not asked",
+    )
 
 
 def listed_markets(raw: RawStore) -> list[Market]:

@@ -80,6 +80,19 @@ def my_orders(call: Call) -> Answer:
     return all_orders(call, f"{orders.ORDERS} {symbol}", f"/api/v3/myTrades {symbol}")
 
 
+def open_orders(call: Call) -> Answer:
+    """`/api/v3/openOrders`: what rests now, of a symbol or of all."""
+    symbol = check_symbol(call) if call.text("symbol") else None
+    told = [
+        record.at(call.now_us)
+        for email, name, records in call.world.archive.lists()
+        if email == call.account.email and name.startswith(f"{orders.ORDERS} ")
+        for record in records
+    ]
+    rows = [row for row in told if row is not None and row["status"] in ("NEW", "PARTIALLY_FILLED")]
+    return [row for row in rows if symbol in (None, row["symbol"])]
+
+
 def my_trades_weight(params: dict[str, str]) -> int:
     """5 with an order id, else 20."""
     return 5 if params.get("orderId") else 20

@@ -54,7 +54,7 @@ SPOT = (
     at("/api/v3/myPreventedMatches", spot.my_prevented_matches_weight, spot.my_prevented_matches,
        "symbol preventedMatchId orderId fromPreventedMatchId limit"),
     at("/api/v3/allOrders", 20, spot.my_orders, f"symbol orderId {_TIMES} limit"),
-    at("/api/v3/openOrders", 80, lambda call: [], "symbol"),
+    at("/api/v3/openOrders", 80, spot.open_orders, "symbol"),
 )  # fmt: skip
 WALLET = (
     at("/sapi/v1/accountSnapshot", 2400, wallets.snapshots),

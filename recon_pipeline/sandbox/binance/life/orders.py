@@ -6,9 +6,10 @@ from decimal import Decimal
 from functools import partial
 
 from recon_pipeline.sandbox.binance.accounts import Account
-from recon_pipeline.sandbox.binance.book import Content
+from recon_pipeline.sandbox.binance.book import Content, Record
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life.scene import Scene
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, MINUTE_MS
 from recon_pipeline.sandbox.binance.money import ZERO, floor8, text8
 
 ALLOCATIONS, PREVENTED, ORDERS = "/api/v3/myAllocations", "/api/v3/myPreventedMatches", "/api/v3/allOrders"
@@ -54,7 +55,10 @@ def allocate(scene: Scene, account: Account, dice: Dice, *, is_small: bool = Fal
 
 
 def prevent(scene: Scene, sub: Account, account: Account, dice: Dice) -> None:
-    """The main account's order would meet the sub's: quantity and notional are transferred, no trade is made."""
+    """The main account's order would meet the sub's: quantity and notional are transferred, no trade is made.
+
+    The maker's order has rested for minutes or days; what is larger rests on, until it is cancelled or for good.
+    """
     symbol = scene.market.symbols["ETHUSDT"]
     price = scene.market.price(symbol, scene.now_ms)
     quantity = dice.amount("0.01", "0.2", 3)
@@ -63,29 +67,40 @@ def prevent(scene: Scene, sub: Account, account: Account, dice: Dice) -> None:
     if scene.have(buyer, "SPOT", "USDT") < worth * 3 or scene.have(seller, "SPOT", "ETH") < quantity * 3:
         return
     number = scene.next_id("prevented ETHUSDT")
-    taker, maker = scene.next_id("orderId", 7_000_000_000), scene.next_id("orderId", 7_000_000_000)
+    resting, crossing = scene.next_id("resting order", 6_900_000_000), scene.next_id("orderId", 7_000_000_000)
+    is_buyer_taker, larger = dice.chance(50), dice.pick(("neither", "maker", "taker"))
+    placed_ms = scene.now_ms - dice.between(1, 30) * dice.pick((MINUTE_MS, 3 * HOUR_MS))
     content = {
-        "symbol": symbol.name, "preventedMatchId": number, "takerOrderId": taker, "makerSymbol": symbol.name,
-        "makerOrderId": maker, "tradeGroupId": TRADE_GROUP, "selfTradePreventionMode": "TRANSFER",
+        "symbol": symbol.name, "preventedMatchId": number, "takerOrderId": crossing, "makerSymbol": symbol.name,
+        "makerOrderId": resting, "tradeGroupId": TRADE_GROUP, "selfTradePreventionMode": "TRANSFER",
         "price": text8(price), "takerPreventedQuantity": text8(quantity), "makerPreventedQuantity": text8(quantity),
         "transactTime": scene.now_ms,
     }  # fmt: skip
-    for who, sign, order_id in ((buyer, 1, taker), (seller, -1, maker)):
+    for who, sign in ((buyer, 1), (seller, -1)):
         scene.move(who, "SPOT", "ETH", sign * quantity, f"{PREVENTED} {number}")
         scene.move(who, "SPOT", "USDT", -sign * worth, f"{PREVENTED} {number}")
         scene.tell(who, f"{PREVENTED} {symbol.name}", content).order = number
-        order = _order(symbol.name, order_id, sign, content) | {
-            "preventedMatchId": number, "preventedQuantity": text8(quantity),
+        is_taker = is_buyer_taker is (sign > 0)
+        is_larger = larger == ("taker" if is_taker else "maker")
+        order = _order(symbol.name, crossing if is_taker else resting, sign, content) | {
+            "origQty": text8(quantity * dice.between(2, 5) if is_larger else quantity), "status": "NEW",
         }  # fmt: skip
-        scene.tell(who, f"{ORDERS} {symbol.name}", order).order = order_id
+        if not is_taker:
+            order |= dict.fromkeys(("time", "updateTime", "workingTime"), placed_ms)
+        record = Record(order["time"], order["orderId"])
+        record.change(order["time"] * 1000, order)
+        scene.archive.add(who.email, f"{ORDERS} {symbol.name}", record)
+        prevented = {"preventedMatchId": number, "preventedQuantity": text8(quantity), "updateTime": scene.now_ms}
+        scene.change(record, **prevented, status="NEW" if is_larger else "EXPIRED_IN_MATCH")
+        if is_larger and dice.chance(50):
+            scene.at(scene.after(dice, MINUTE_MS, 40 * HOUR_MS), partial(scene.change, record, status="CANCELED"))
 
 
 def _order(symbol: str, order_id: int, sign: int, content: Content) -> Content:
-    price, quantity, at_ms = content["price"], content["takerPreventedQuantity"], content["transactTime"]
+    price, at_ms = content["price"], content["transactTime"]
     return {
         "symbol": symbol, "orderId": order_id, "orderListId": -1, "clientOrderId": f"web_{order_id}", "price": price,
-        "origQty": quantity, "executedQty": text8(ZERO), "cummulativeQuoteQty": text8(ZERO),
-        "status": "EXPIRED_IN_MATCH",
+        "executedQty": text8(ZERO), "cummulativeQuoteQty": text8(ZERO),
         "timeInForce": "GTC", "type": "LIMIT", "side": "BUY" if sign > 0 else "SELL", "stopPrice": text8(ZERO),
         "icebergQty": text8(ZERO), "time": at_ms, "updateTime": at_ms, "isWorking": True,
         "origQuoteOrderQty": text8(ZERO), "workingTime": at_ms, "selfTradePreventionMode": "TRANSFER",

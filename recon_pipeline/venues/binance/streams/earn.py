@@ -23,6 +23,10 @@ from recon_pipeline.venues.binance.streams.shapes import (
 from recon_pipeline.venues.streams import Call, Content, Role, Stream
 
 _MONTH, _QUARTER, _HALF_YEAR = span(30), span(89), span(180)
+LOCK_MAX_DAYS = 120
+"""The longest that money is locked for: a redemption is filed under `time` and paid on `deliverDate`."""
+UNSTAKING_MAX_DAYS = 60
+"""A network's queue of leaving stakes, which no page bounds: filed under `time`, paid at `arrivalTime`."""
 _RUNNING = while_in("status", "PENDING", "PURCHASING", "PROCESSING", "REDEEMING", "CREATED")
 
 
@@ -42,6 +46,7 @@ def _earn(
     pending: Pending = never,
     asked: Sequence[Call] = ({},),
     has_id: bool = True,
+    settles: int = 0,
 ) -> Stream:
     """A history of simple earn or staking: pages of 100 over a span of time, filtered by `time`."""
     return stream(
@@ -57,6 +62,7 @@ def _earn(
         calls=once("earn", *asked),
         window={30: _MONTH, 89: _QUARTER, 180: _HALF_YEAR}[days],
         paging=pages(100),
+        settles=settles,
         pending=pending,
     )
 
@@ -124,6 +130,7 @@ SAVINGS: tuple[Stream, ...] = (
         "SPOT FUNDING EARN",
         _REDEEMED,
         "redeemId",
+        settles=LOCK_MAX_DAYS,
         pending=_is_redeeming,
     ),
     _earn("locked_rewards", e.LOCKED_REWARDS, "detail", "", "positionId time asset lockPeriod amount type"),
@@ -145,6 +152,7 @@ SAVINGS: tuple[Stream, ...] = (
         _REDEEMED,
         "redeemId",
         days=89,
+        settles=LOCK_MAX_DAYS,
         pending=_is_redeeming,
     ),
     _earn("onchain_rewards", e.ONCHAIN_REWARDS, "detail", "", "positionId time asset lockPeriod amount type", days=89),
@@ -251,6 +259,7 @@ TOKENS: tuple[Stream, ...] = (
         "amount",
         has_id=False,
         days=89,
+        settles=UNSTAKING_MAX_DAYS,
         pending=_RUNNING,
     ),
     _earn(
@@ -311,6 +320,7 @@ TOKENS: tuple[Stream, ...] = (
         "amount",
         has_id=False,
         days=89,
+        settles=UNSTAKING_MAX_DAYS,
         pending=_RUNNING,
     ),
     _earn(

@@ -139,8 +139,7 @@ MARGIN: tuple[Stream, ...] = (
         instant=at("operateTime"),
         product="margin",
         calls=once("margin", {"accountType": "MARGIN"}),
-        window=span(90),
-        paging=halves(100, None),
+        last=100,
         horizon=7,
     ),
     stream(

@@ -23,6 +23,7 @@ _COLUMNS = (
     "a full answer",
     "lag",
     "late",
+    "settles",
     "shape",
 )
 
@@ -47,7 +48,8 @@ def _paging(paging: Paging) -> str:
 
 def _line(stream: Stream) -> str:
     endpoint = stream.endpoint
-    reach = stream.window.retention if stream.window else None
+    days = stream.window.retention if stream.window else None
+    reach = f"{days.days} d" if days else f"last {stream.tells_last}" if stream.tells_last else "–"
     values = (
         f"`{stream.name}`",
         stream.role + (", by the master" if stream.asked_with == "master" else ""),
@@ -55,10 +57,11 @@ def _line(stream: Stream) -> str:
         f"`{endpoint.path}`",
         f"{endpoint.weight} {'IP' if endpoint.bucket.per == 'ip' else 'UID'}",
         _window(stream.window),
-        "–" if reach is None else f"{reach.days} d",
+        reach,
         _paging(stream.paging),
         f"{stream.lag_minutes} min",
         f"{stream.horizon_days} d",
+        f"{stream.settles_within_days} d" if stream.settles_within_days else "–",
         "sample" if stream.is_verified else "shape unverified",
     )
     return f"| {' | '.join(values)} |"

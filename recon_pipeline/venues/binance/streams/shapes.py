@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import UnexpectedAnswer
-from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Call, Content, Paging, Role, Stream, Window
+from recon_pipeline.venues.streams import (
+    EQUAL_ROWS,
+    AccountFacts,
+    Call,
+    Content,
+    Paging,
+    Role,
+    Stated,
+    Stream,
+    Window,
+)
 
 Rows = Callable[[Any], Sequence[Content]]
 Key = Callable[[Call, Content], str]
@@ -53,23 +64,45 @@ def bare(answer: Any) -> Sequence[Content]:
     return _records(answer, "the body")
 
 
-def under(*path: str, may_be_absent: bool = False) -> Rows:
-    """The list stands under these names. `may_be_absent`: the venue leaves the last name out when there is nothing."""
+@dataclass(frozen=True)
+class Under:
+    """Reads a list that stands under names, and what stands beside it of how long it is."""
 
-    def rows(answer: Any) -> Sequence[Content]:
+    path: tuple[str, ...]
+    may_be_absent: bool
+
+    def __call__(self, answer: Any) -> Sequence[Content]:
+        """The records."""
         refuse_failure(answer)
         found = answer
-        for name in path:
+        for name in self.path:
             if not isinstance(found, Mapping):
-                raise _unexpected(f"{name} stands in no object", "an object with " + ".".join(path))
-            if may_be_absent and name == path[-1] and found.get(name) is None:
+                raise _unexpected(f"{name} stands in no object", "an object with " + ".".join(self.path))
+            if self.may_be_absent and name == self.path[-1] and found.get(name) is None:
                 return ()
             if name not in found:
-                raise _unexpected(f"{name} is missing", "an object with " + ".".join(path))
+                raise _unexpected(f"{name} is missing", "an object with " + ".".join(self.path))
             found = found[name]
-        return _records(found, ".".join(path))
+        return _records(found, ".".join(self.path))
 
-    return rows
+    def stated(self, answer: Any) -> Stated:
+        """What the envelope says of the whole list. A total may be a number or text."""
+        beside = answer
+        for name in self.path[:-1]:
+            beside = beside.get(name) if isinstance(beside, Mapping) else None
+        if not isinstance(beside, Mapping):
+            return Stated()
+        totals = [int(text) for name in _TOTALS if (text := str(beside.get(name))).isascii() and text.isdigit()]
+        return Stated(max(totals, default=None), any(beside.get(name) is True for name in _MORE))
+
+
+_TOTALS = ("total", "totalCount", "totalRecords", "totalNum")
+_MORE = ("moreData", "hasMore")
+
+
+def under(*path: str, may_be_absent: bool = False) -> Under:
+    """The list stands under these names. `may_be_absent`: the venue leaves the last name out when there is nothing."""
+    return Under(path, may_be_absent)
 
 
 def whole(answer: Any) -> Sequence[Content]:
@@ -154,6 +187,19 @@ def at(*names: str) -> Instant:
         return next((moment for name in names if (moment := instant_of(content.get(name))) is not None), None)
 
     return instant
+
+
+_NAMES_OF_INSTANTS = ("time", "date", "stamp")
+
+
+def stated_instants(content: Content) -> Sequence[datetime]:
+    """Every instant that a record states, by the names of its fields."""
+    told = [
+        instant_of(value)
+        for name, value in content.items()
+        if name.endswith("At") or any(word in name.casefold() for word in _NAMES_OF_INSTANTS)
+    ]
+    return [moment for moment in told if moment is not None]
 
 
 # --- spans and pages --------------------------------------------------------------------------------------------------
@@ -244,7 +290,9 @@ def stream(
     paging: Paging = ALL_AT_ONCE,
     horizon: int = 14,
     lag: int = 60,
+    settles: int = 0,
     pending: Pending = never,
+    last: int | None = None,
     by_master: bool = False,
     is_verified: bool = True,
 ) -> Stream:
@@ -262,6 +310,11 @@ def stream(
         instant=instant,
         horizon_days=horizon,
         lag_minutes=lag,
+        settles_within_days=settles,
+        # of a list that tells its last records alone, the total counts those that are not told any more
+        stated=rows.stated if isinstance(rows, Under) and last is None else lambda _: Stated(),
+        tells_last=last,
+        stated_instants=stated_instants,
         is_pending=pending,
         asked_with="master" if by_master else "own",
         product=product,

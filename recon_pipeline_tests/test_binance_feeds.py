@@ -1,0 +1,245 @@
+"""What feeds tell late, otherwise, in part, or not any more: the money follows what they tell now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.accounts import MAIN
+from recon_pipeline.sandbox.binance.book import Move, Record
+from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, staking
+from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+
+pytestmark = pytest.mark.postgres
+ONE_DAY = timedelta(days=1)
+QUIET = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders", "conversion")
+
+
+def day(number: int) -> date:
+    """A day of the world, the first being 1."""
+    return date(2026, 1, 1) + timedelta(days=number - 1)
+
+
+def ms(number: int, hour: int) -> int:
+    return int(datetime(2026, 1, 1, hour, tzinfo=UTC).timestamp() * 1000) + (number - 1) * 86_400_000
+
+
+def tell(world: World, path: str, at_ms: int, content: dict[str, Any]) -> Record:
+    """Let an endpoint tell of something of the main account."""
+    record = Record(at_ms, 0)
+    record.change(at_ms * 1000, content)
+    return world.archive.add(MAIN, path, record)
+
+
+def move(world: World, at_ms: int, asset: str, amount: str) -> None:
+    world.ledger.post(Move(at_ms * 1000, MAIN, "SPOT", asset, Decimal(amount), "balance", "the test"))
+
+
+def off(home: BinanceHome) -> list[tuple[Any, ...]]:
+    """(day, asset, status, variance) of the SPOT rows of the main account that are not matched."""
+    rows = home.not_matched()
+    return [(r[0], r[3], r[4], r[6]) for r in rows if (r[1], r[2]) == (MAIN, "SPOT")]
+
+
+def reviews(home: BinanceHome) -> list[tuple[Any, ...]]:
+    return [(row["name"], row["stream"]) for row in list_problems(home.url, "binance", for_review=True)]
+
+
+def test_a_corrected_record_without_an_id_counts_once(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    right = {"asset": "USDT", "type": 1, "amount": "1.10", "updateTime": ms(4, 5)}
+    rebate = tell(world, income.REBATES, ms(4, 5), {**right, "amount": "1.00"})
+    rebate.change(ms(6, 12) * 1000, right)
+    move(world, ms(4, 5), "USDT", "1.10")
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(4))
+        assert off(home) == [(day(4), "USDT", "variance", Decimal("0.10"))]
+        home.run(day(4), day(5))
+        assert off(home) == []
+        told = home.ask(
+            "SELECT content ->> 'amount', superseded_at IS NULL FROM recon.raw_records"
+            " WHERE stream = 'rebates' ORDER BY fid"
+        )
+        assert told == [("1.00", False), ("1.10", True)]
+        before = home.ask("SELECT count(*), max(superseded_at) FROM recon.raw_records WHERE stream = 'rebates'")
+        home.run(day(4), day(5))
+        assert home.ask("SELECT count(*), max(superseded_at) FROM recon.raw_records WHERE stream = 'rebates'") == before
+        assert reviews(home) == []
+
+
+def test_a_deposit_that_vanishes_counts_no_longer_and_waits_for_a_person(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    content = {
+        "id": "769800519366885376", "amount": "25", "coin": "USDT", "network": "TRX", "status": 1, "address": "T1",
+        "addressTag": "", "txId": "orphaned", "insertTime": ms(4, 9), "completeTime": ms(4, 10), "transferType": 0,
+        "confirmTimes": "1/1", "unlockConfirm": 0, "walletType": 0, "travelRuleStatus": 0,
+    }  # fmt: skip
+    deposit = tell(world, capital.DEPOSITS, ms(4, 9), content)
+    deposit.change(ms(6, 12) * 1000, None)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(4))
+        assert off(home) == [(day(4), "USDT", "variance", Decimal(-25))]
+        home.run(day(5), day(5))
+        home.run(day(3), day(4))
+        assert off(home) == []
+        assert reviews(home) == [("RecordGone", "deposits")]
+
+
+def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=28, subs=0, symbols_max=250, without=QUIET)
+    redeemed = {
+        "time": ms(2, 9), "arrivalTime": ms(25, 9), "asset": "WBETH", "amount": "2", "distributeAsset": "ETH",
+        "distributeAmount": "2.1", "conversionRatio": "1.05", "exchangeRate": "1.05", "status": "SUCCESS",
+    }  # fmt: skip
+    tell(world, staking.ETH_OUT, ms(2, 9), redeemed)
+    move(world, ms(1, 9), "WBETH", "2")
+    move(world, ms(2, 9), "WBETH", "-2")
+    move(world, ms(25, 9), "ETH", "2.1")
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(24)) as home:
+        home.capture_days(day(23), day(25))
+        home.run(day(24), day(25))
+        assert off(home) == []
+
+
+def test_days_of_dust_that_lie_before_the_last_hundred_conversions_are_not_complete(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    for number in range(130):
+        at_ms = ms(4 + number // 65, 9) + number
+        content = {
+            "operateTime": at_ms, "totalTransferedAmount": "0.002",
+            "totalServiceChargeAmount": "0.00004", "transId": 45_000_000_000 + number,
+            "userAssetDribbletDetails": [],
+        }  # fmt: skip
+        tell(world, f"{conversion.DUST} SPOT", at_ms, content)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(5))
+        home.run(day(3), day(5))
+        ledger = home.ask(
+            "SELECT date, status, error FROM recon.pulls WHERE stream = 'dust' AND date BETWEEN :first AND :last"
+            " ORDER BY 1", first=day(3), last=day(5),
+        )  # fmt: skip
+        assert ledger == [
+            (day(3), "failed", "BeyondRetention"),
+            (day(4), "failed", "BeyondRetention"),
+            (day(5), "complete", None),
+        ]
+
+
+def test_every_capture_points_to_all_answers_that_told_it(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=5, subs=0, symbols_max=250)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(2))
+        captures = home.ask(
+            "SELECT r.stream, r.response_id, r.response_ids, (SELECT count(*) FROM recon.raw_responses AS a"
+            " WHERE a.id = ANY(r.response_ids)) FROM recon.raw_records AS r WHERE r.content ? 'as_of'"
+        )
+        assert {stream for stream, *_ in captures} >= {"funding_assets", "flexible_positions", "locked_positions"}
+        for stream, first, every, known in captures:
+            assert (first, len(every)) == (every[0], known), stream
+
+
+def test_a_market_that_left_the_list_is_noted_once(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    world.market.purged_us["ETHBTC"] = ms(4, 15) * 1000
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        home.run(day(4), day(4))
+        noted = "SELECT purged_after IS NOT NULL, last_checked FROM recon.asked_symbols WHERE symbol = 'ETHBTC'"
+        before = home.ask(noted)
+        assert [is_noted for is_noted, _ in before] == [True]
+        home.run(day(5), day(5))
+        assert home.ask(noted) == before
+
+
+# --- self-trades that became transfers --------------------------------------------------------------------------------
+
+TRADING = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat")
+LIST = f"{orders.ORDERS} ETHUSDT"
+
+
+def as_it_is(world: World) -> None:
+    """On the fourth day an order of the sub meets one of the main account, which has rested since the first: the main
+    account's ends so, the sub's is larger and rests on."""
+    [sub] = [email for email in world.accounts if email != MAIN]
+    [taker], maker = (
+        [r.at(ms(6, 0) * 1000) for r in world.archive.between(sub, LIST, ms(4, 0), ms(5, 0))],
+        resting(world),
+    )
+    assert taker is not None
+    assert (taker["status"], maker["status"], maker["time"] < ms(2, 0)) == ("NEW", "EXPIRED_IN_MATCH", True)
+
+
+def resting(world: World) -> dict[str, Any]:
+    [maker] = [r.at(ms(6, 0) * 1000) for r in world.archive.between(MAIN, LIST, ms(1, 0), ms(2, 0))]
+    assert maker is not None
+    return maker
+
+
+def many_orders_since(world: World) -> None:
+    """A thousand orders have been placed since, so that the list of the latest does not reach back to it."""
+    as_it_is(world)
+    filler = {**resting(world), "status": "CANCELED"}
+    del filler["preventedMatchId"], filler["preventedQuantity"]
+    for number in range(1_001):
+        placed = {"orderId": 8_000_000_000 + number, "time": ms(5, 9) + number, "updateTime": ms(5, 9) + number}
+        tell(world, LIST, ms(5, 9) + number, filler | placed).order = placed["orderId"]
+
+
+def many_orders_since_and_it_rests_on(world: World) -> None:
+    """As before; but the main account's order was larger too, and rests."""
+    many_orders_since(world)
+    [record] = world.archive.between(MAIN, LIST, ms(1, 0), ms(2, 0))
+    record.versions = [(at, {**told, "origQty": "900", "status": "NEW"}) for at, told in record.versions if told]
+
+
+@pytest.mark.parametrize(
+    ("change", "accounts"),
+    [
+        (as_it_is, (MAIN, "desk-1_virtual@example.com")),
+        (as_it_is, (MAIN,)),
+        (many_orders_since, (MAIN, "desk-1_virtual@example.com")),
+        (many_orders_since_and_it_rests_on, (MAIN,)),
+    ],
+    ids=["both", "main alone", "by the number of the match", "among the orders that rest"],
+)
+def test_a_transfer_in_place_of_a_self_trade_is_found_whatever_became_of_the_orders(
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[World], None],
+    accounts: tuple[str, ...],
+) -> None:
+    world = make_world(25, days=12, subs=1, symbols_max=250, without=TRADING)
+    change(world)
+    named = {MAIN: {"credentials": "binance_main"}, "desk-1_virtual@example.com": {"credentials": "binance_desk_1"}}
+    keys = {email: named[email] for email in accounts}
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3), accounts=keys) as home:
+        home.capture_days(day(2), day(5))
+        home.run(day(3), day(5))
+        assert [row for row in home.not_matched() if row[1] in accounts] == []
+        found = home.ask(
+            "SELECT account, count(*) FROM recon.transfers WHERE source = 'prevented_matches' GROUP BY 1 ORDER BY 1"
+        )
+        assert found == sorted((email, 2) for email in accounts)
