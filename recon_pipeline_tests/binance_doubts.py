@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,11 +13,13 @@ from recon_pipeline.api_settings import DOUBTS as READINGS
 from recon_pipeline.config import Settings
 from recon_pipeline.reconcile.pipeline import INPUTS, Request, VenueRun
 from recon_pipeline.sandbox.binance import DOUBTS, make_world
+from recon_pipeline.sandbox.binance.manifest import doubts_that_matter
 from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, BinanceHome, binance_home
 
 READ = READINGS[VENUE]
 DAYS = 4
 _BEFORE, _BEHIND = 2, 3
+_TOLD_MOST = 12
 
 
 def read_as(settings: Settings, doubts: dict[str, str]) -> Settings:
@@ -46,30 +49,35 @@ def is_green(found: dict[str, int]) -> bool:
     return not found.get("variance", 0) + found.get("incomplete", 0)
 
 
-def wrong_readings(side: int) -> dict[str, str]:
-    """Each doubt as it is not so, in a world in which all are so (0: as assumed, 1: the other way round).
+def wrong_readings(side: int, matters: Mapping[str, int]) -> dict[str, str]:
+    """Each doubt that matters as it is not so, in a world in which all are so (0: as assumed, 1: the other way round).
 
     What only the mapping doubts is so in one way in every world.
     """
-    return {name: values[1 - side] for name, values in READ.items() if side == 0 or name in DOUBTS}
+    wrong = {name: values[1 - side] for name, values in READ.items() if side == 0 or name in DOUBTS}
+    return {name: value for name, value in wrong.items() if matters.get(name, 1)}
 
 
 def judge_doubts(
     seed: int, side: int, folder: Path, database: str, environment: pytest.MonkeyPatch, *, symbols_max: int | None
-) -> list[str]:
-    """What went wrong: a world that does not match as it is, and wrong readings that look right."""
+) -> tuple[set[str], list[str]]:
+    """The doubts that matter in a world, and what went wrong: it does not match as it is, or a wrong reading looks
+    right."""
     as_it_is = {name: values[side] for name, values in DOUBTS.items()}
     world = make_world(seed, days=_BEFORE + DAYS + _BEHIND, subs=0, doubts=as_it_is, symbols_max=symbols_max)
-    first, last = world.days[_BEFORE], world.days[_BEFORE + DAYS - 1]
+    days = world.days[_BEFORE : _BEFORE + DAYS]
+    first, last = days[0], days[-1]
+    readings = wrong_readings(side, doubts_that_matter(world, days))
     with binance_home(world, folder, database, environment, start=first, doubts=as_it_is) as home:
         home.capture_days(first - ONE_DAY, last)
         home.run(first, last)
-        wrong = [f"as it is: {row}" for row in home.not_matched()]
+        wrong = [f"as it is: {' '.join(map(str, row))}" for row in home.not_matched()[:_TOLD_MOST]]
         if set(home.statuses()) != {"matched"}:
             wrong.append(f"as it is: {dict(home.statuses())}")
-        for name, value in wrong_readings(side).items():
+        for name, value in readings.items():
             found = statuses(home, first, last, {name: value})
             if is_green(found):
                 wrong.append(f"green: {name} read as {value}: {found}")
         back = statuses(home, first, last, {})
-        return wrong if set(back) == {"matched"} else [*wrong, f"read rightly again: {back}"]
+        wrong += [f"read rightly again: {back}"] if set(back) != {"matched"} else []
+        return set(readings), wrong

@@ -35,6 +35,7 @@ from recon_pipeline.sandbox.binance.trouble import NAMES
 from recon_pipeline.stores.database import engine, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.venues.binance.trades import Trades
+from recon_pipeline_tests.binance_doubts import READ, judge_doubts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.binance_judge import Judge, Verdict
 
@@ -193,6 +194,42 @@ def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
     return night, time.monotonic() - begun
 
 
+def run_doubts(seed: int, side: int) -> tuple[set[str], list[str]]:
+    """One small world of every doubt as it is assumed (or, 1, the other way round), read wrongly in every way."""
+    with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
+        server = EmbeddedPostgres(Path(folder) / "postgres")
+        server.start()
+        try:
+            migrate(server.url())
+            return judge_doubts(seed, side, Path(folder), server.url(), patch, symbols_max=None)
+        finally:
+            engine(server.url()).dispose()
+            server.stop()
+
+
+def run_every_doubt(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Both ways round for every seed; 1 if a wrong reading looks right."""
+    wrong: list[str] = []
+    never = set(READ)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        running = {pool.submit(run_doubts, seed, side): (seed, side) for seed in seeds for side in (0, 1)}
+        for done in as_completed(running):
+            seed, side = running[done]
+            matters, of_world = done.result()
+            world = f"seed {seed}, {'the other way round' if side else 'as assumed'}"
+            say("\n".join(f"{world}: {text}" for text in of_world) or f"{world}: {len(matters)} doubts, none green")
+            wrong += of_world
+            never -= matters
+    if never:
+        say(f"FALLS SHORT: in no world matters {', '.join(sorted(never))}")
+    if wrong:
+        say(f"FALLS SHORT: {len(wrong)} readings")
+    elif not never:
+        say("everything is as it should be")
+    return int(bool(wrong or never))
+
+
 def run_seeds(options: argparse.Namespace, say: Callable[[str], None]) -> Night:
     """Every seed, several at once."""
     night = Night()
@@ -239,12 +276,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worlds that are lived at once")
     parser.add_argument("--backfill", action="store_true", help="one run over all days at the end, not one each day")
     parser.add_argument("--seeds-for-events", type=int, default=20, help="so many seeds must hold every stream")
+    parser.add_argument("--doubts", action="store_true", help="instead: small worlds, read wrongly in every way")
     options = parser.parse_args(arguments)
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    if options.doubts:
+        return run_every_doubt(options, say)
     night = run_seeds(options, say)
     say(f"\n{table(night.events)}\n\n{night.verdict}")
     if not options.backfill:
