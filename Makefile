@@ -52,6 +52,7 @@ lock:
 	uv pip compile --python-version 3.11 --group dev --generate-hashes --no-strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
 
-# many simulated Binances, lived through and judged; hours. NIGHTLY_ARGS: --seeds --days --subs --faults --transport
+# many simulated Binances, lived through and judged; hours. NIGHTLY_ARGS: --seeds --days --after --subs
+# --faults --transport --backfill --doubts
 nightly: setup
 	$(BIN)/python -m recon_pipeline_tests.nightly $(NIGHTLY_ARGS)

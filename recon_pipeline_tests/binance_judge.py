@@ -1,25 +1,36 @@
-"""Judges runs of a simulated Binance against its manifest: what was planted has to be found, and nothing else.
+"""Judges runs of a simulated Binance: what was planted has to be found and nothing else, and all the rest has to match.
 
 After every run the judge looks at what stands. An effect of the manifest is found if it stands on every such day from
 its first to its last; whatever else is not matched is a false alarm. An effect that is not required counts neither way.
+Everything else that the world's own ledger knows of has to have its row, matched, with the amounts that are so, and
+every trade that was made has to be stored once: that nothing is wrong is no proof where nothing is there.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from recon_pipeline_tests.binance_home import BinanceHome
+from recon_pipeline.sandbox.binance import World
+from recon_pipeline.sandbox.binance.manifest import manifest
+from recon_pipeline_tests.binance_truth import Cell, Close, Fill, closes, fills
 
-Cell: TypeAlias = tuple[str, str, str, date]
-"""Account, wallet, asset, day."""
 Stated: TypeAlias = tuple[str, Decimal | None]
 """Status, and the variance of a row that is one."""
 TOLD_MOST = 40
+_WITHOUT_SNAPSHOT = ("snapshot_missing", "snapshot_late", "snapshot_of_wrong_day")
+"""Such a day has rows for what the snapshot before it stated, and none for what is new."""
+
+
+class Asked(Protocol):
+    """What answers queries: a home."""
+
+    def ask(self, query: str, **given: Any) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,16 @@ class Verdict:
     found: int = 0
     misses: list[str] = field(default_factory=list)
     false_alarms: list[str] = field(default_factory=list)
+    wrong_rows: list[str] = field(default_factory=list)
+    """Rows that are not there, and rows that do not say what is so."""
+    wrong_trades: list[str] = field(default_factory=list)
+    """Trades that are not stored, and those that are stored twice."""
     account_days: int = 0
+    """Accounts and days that were seen to have rows."""
+    position_days: int = 0
+    """Rows that were seen to be matched, with the amounts that are so."""
+    trades: int = 0
+    """Trades that were seen to be stored, each once."""
     by_fault: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -82,8 +102,9 @@ class Verdict:
 
     @property
     def is_perfect(self) -> bool:
-        """Everything was found, and nothing else."""
-        return not self.misses and not self.false_alarms
+        """Everything was found and nothing else, every other row is right, and every trade is there."""
+        entries = (self.misses, self.false_alarms, self.wrong_rows, self.wrong_trades)
+        return bool(self.account_days) and not any(entries)
 
     def add(self, other: Verdict) -> None:
         """Take the verdict on another world in."""
@@ -91,38 +112,123 @@ class Verdict:
         self.found += other.found
         self.misses += other.misses
         self.false_alarms += other.false_alarms
+        self.wrong_rows += other.wrong_rows
+        self.wrong_trades += other.wrong_trades
         self.account_days += other.account_days
+        self.position_days += other.position_days
+        self.trades += other.trades
         self.by_fault += other.by_fault
 
     def __str__(self) -> str:
         lines = [
             f"{self.account_days} account-days, {self.required} effects planted, {self.found} found,"
-            f" {len(self.false_alarms)} false alarms: recall {self.recall:.4f}, precision {self.precision:.4f}"
+            f" {len(self.false_alarms)} false alarms: recall {self.recall:.4f}, precision {self.precision:.4f};"
+            f" {self.position_days} position-days matched, {len(self.wrong_rows)} missing or wrong;"
+            f" {self.trades} trades, {len(self.wrong_trades)} missing or doubled"
         ]
-        for title, entries in (("missed", self.misses), ("false alarm", self.false_alarms)):
+        told = {
+            "missed": self.misses, "false alarm": self.false_alarms, "row": self.wrong_rows, "trade": self.wrong_trades,
+        }  # fmt: skip
+        for title, entries in told.items():
             lines += [f"  {title}: {entry}" for entry in entries[:TOLD_MOST]]
             lines += [f"  and {len(entries) - TOLD_MOST} more"] * (len(entries) > TOLD_MOST)
         return "\n".join(lines)
 
 
 class Judge:
-    """Judges one world, run after run, over its days from first to last."""
+    """Judges one world, run after run, over its days from first to last.
 
-    def __init__(self, manifest: Mapping[str, Any], first: date, last: date) -> None:
-        effects = [planted(number, effect) for number, effect in enumerate(manifest["effects"])]
+    Through `rotated_through` every market has been asked at the end, so that what left no trace has to be there too.
+    """
+
+    def __init__(self, world: World, first: date, last: date, *, rotated_through: date) -> None:
+        effects = [planted(number, effect) for number, effect in enumerate(manifest(world)["effects"])]
         self._effects = [effect for effect in effects if first <= effect.cell[3] <= last]
-        self._accounts = len(manifest["accounts"])
-        self._seed = manifest["seed"]
-        self._days = (last - first).days + 1
+        self._seed = world.seed
+        self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        self._world = world
+        self._rotated_through = rotated_through
+        self._grid = closes(world, self._days)
+        self._checked: set[date] = set()
         self._seen: dict[int, bool] = {}
         self._misses: dict[int, str] = {}
         self._false: dict[tuple[Any, ...], str] = {}
+        self._wrong_rows: dict[Cell, str] = {}
+        self._wrong_trades: dict[Fill, str] = {}
+        self._counts = Verdict()
 
-    def look(self, home: BinanceHome, as_of_day: date, days: Iterable[date] | None = None) -> None:
-        """See what stands after the runs up to a day; `days` are those that have been run (default: all due)."""
+    def look(self, home: Asked, as_of_day: date, days: Iterable[date] | None = None) -> None:
+        """See what stands after the runs up to a day; `days` are those that have been run (default: all due).
+
+        The rows of days that were not seen before are held against the truth at once.
+        """
         run = None if days is None else set(days)
-        self._look_at_rows(rows_not_matched(home), as_of_day, run)
+        fresh = [day for day in (self._days if run is None else sorted(run)) if day not in self._checked]
+        rows = rows_of(home, fresh, with_odd=True)
+        odd = {cell: row.stated for cell, row in rows.items() if row.status not in ("matched", "opening", "pending")}
+        self._look_at_rows(odd, as_of_day, run)
         self._look_besides(home, as_of_day, run)
+        self._check(rows, as_of_day, fresh, is_end=False)
+        self._checked |= set(fresh)
+
+    def close(self, home: Asked, as_of_day: date) -> None:
+        """At the end: hold every row against the truth, and every trade against those that were made."""
+        rows = rows_of(home, self._days, with_odd=False)
+        self._counts.account_days = len({(account, day) for account, _, _, day in rows})
+        self._counts.position_days = self._check(rows, as_of_day, self._days, is_end=True)
+        self._check_trades(stored_fills(home))
+
+    def _check(self, rows: Mapping[Cell, Row], as_of_day: date, days: Iterable[date], *, is_end: bool) -> int:
+        """Hold the rows of some days against the truth; how many are right."""
+        wanted, right = set(days), 0
+        standing = [e for e in self._effects if e.kind == "row" and e.stands(as_of_day)]
+        planted_cells = {effect.cell for effect in standing}
+        bare = {(*effect.cell[:2], effect.cell[3]) for effect in standing if effect.fault in _WITHOUT_SNAPSHOT}
+        for cell, close in self._grid.items():
+            if cell[3] not in wanted or cell in planted_cells:
+                continue
+            row = rows.get(cell)
+            if row is None:
+                account, wallet, _, day = cell
+                if (account, wallet, day) not in bare and self._is_due(cell, close, is_end=is_end):
+                    self._wrong(cell, "is not there", as_of_day)
+            elif problem := self._differs(cell, close, row):
+                self._wrong(cell, problem, as_of_day)
+            else:
+                right += row.status == "matched"
+        nothing = Close(Decimal(0), Decimal(0), Decimal(0), is_held=False)
+        for cell, row in rows.items():
+            is_unheard_of = cell[3] in wanted and cell not in self._grid and cell not in planted_cells
+            if is_unheard_of and (problem := self._differs(cell, nothing, row)):
+                self._wrong(cell, problem, as_of_day)
+        return right
+
+    def _is_due(self, cell: Cell, close: Close, *, is_end: bool) -> bool:
+        """Whether a row has to be there: what came and went again may wait for the rotation."""
+        return close.is_held or (is_end and cell[3] <= self._rotated_through)
+
+    def _differs(self, cell: Cell, close: Close, row: Row) -> str | None:
+        """What is wrong with a row in which nothing is planted; None if nothing is."""
+        if row.status != "matched" and not (row.status == "opening" and cell[3] == self._days[0]):
+            return f"is {row.status}"
+        for name, told, true in (
+            ("balance", row.balance, close.balance), ("loan", row.loan or 0, close.loan),
+            ("interest", row.interest or 0, close.interest),
+        ):  # fmt: skip
+            if told != true:
+                return f"has a {name} of {told}, {true:f} is so"
+        return None
+
+    def _check_trades(self, stored: Counter[Fill]) -> None:
+        made = fills(self._world, self._days[0], self._days[-1], all_through=self._rotated_through)
+        self._counts.trades = sum(stored[fill] == 1 for fill in made)
+        wrong = {fill: "is not there" for fill in made if fill not in stored}
+        wrong |= {fill: "is there twice" for fill, number in stored.items() if number > 1}
+        for fill in sorted(wrong):
+            self._wrong_trades[fill] = f"seed {self._seed}, {' '.join(fill)} {wrong[fill]}"
+
+    def _wrong(self, cell: Cell, problem: str, as_of_day: date) -> None:
+        self._wrong_rows.setdefault(cell, f"seed {self._seed}, {_place(cell)} {problem}, seen on {as_of_day}")
 
     def _look_at_rows(self, rows: Mapping[Cell, Stated], as_of_day: date, run: set[date] | None) -> None:
         allowed: dict[Cell, list[Stated]] = defaultdict(list)
@@ -136,7 +242,7 @@ class Judge:
             if stated not in allowed.get(cell, ()):
                 self._alarm(("row", cell, stated), f"row {_place(cell)} {_told(stated)}, seen on {as_of_day}")
 
-    def _look_besides(self, home: BinanceHome, as_of_day: date, run: set[date] | None) -> None:
+    def _look_besides(self, home: Asked, as_of_day: date, run: set[date] | None) -> None:
         """Entries beside the rows: once there, they stay."""
         besides = {"quarantine": quarantined(home), "restatement": restated(home), "decision": decided(home)}
         for kind, cells in besides.items():
@@ -177,28 +283,66 @@ class Judge:
             found=sum(self._seen.values()),
             misses=list(self._misses.values()),
             false_alarms=list(self._false.values()),
-            account_days=self._accounts * self._days,
+            wrong_rows=list(self._wrong_rows.values()),
+            wrong_trades=list(self._wrong_trades.values()),
+            account_days=self._counts.account_days,
+            position_days=self._counts.position_days,
+            trades=self._counts.trades,
             by_fault=Counter(by_number[number].fault for number, is_found in self._seen.items() if is_found),
         )
 
 
-def rows_not_matched(home: BinanceHome) -> dict[Cell, Stated]:
-    """The rows that are neither matched nor an opening: their status, and their variance if they are one."""
+@dataclass(frozen=True)
+class Row:
+    """A row of the reconciliation, as far as it is judged."""
+
+    status: str
+    variance: Decimal | None
+    balance: Decimal | None
+    loan: Decimal | None
+    interest: Decimal | None
+
+    @property
+    def stated(self) -> Stated:
+        """Its status, and its variance if it is one."""
+        is_variance = self.status == "variance" and self.variance is not None
+        return self.status, self.variance.normalize() + 0 if is_variance and self.variance is not None else None
+
+
+def rows_of(home: Asked, days: Iterable[date], *, with_odd: bool) -> dict[Cell, Row]:
+    """The rows of some days; with those that are neither matched nor an opening, of whatever day."""
     return {
-        (account, wallet, asset, day): (status, amount.normalize() + 0 if status == "variance" else None)
-        for account, wallet, asset, day, status, amount in home.ask(
-            "SELECT account, wallet, asset, date, status, variance_in_asset FROM recon.reconciliation"
-            " WHERE status NOT IN ('matched', 'opening', 'pending') ORDER BY 4, 1, 2, 3"
+        (account, wallet, asset, day): Row(*told)
+        for account, wallet, asset, day, *told in home.ask(
+            "SELECT account, wallet, asset, date, status, variance_in_asset, actual_balance, loan_actual,"
+            " interest_actual FROM recon.reconciliation WHERE date = ANY(:days)"
+            " OR (:with_odd AND status NOT IN ('matched', 'opening', 'pending')) ORDER BY 4, 1, 2, 3",
+            days=list(days), with_odd=with_odd,
         )
-    }
+    }  # fmt: skip
 
 
-def quarantined(home: BinanceHome) -> set[tuple[Any, ...]]:
+def stored_fills(home: Asked) -> Counter[Fill]:
+    """The fills that count, and how often each is stored: its legs have names, and each name stands once."""
+    return Counter(dict(_fills_and_counts(home)))
+
+
+def _fills_and_counts(home: Asked) -> Iterator[tuple[Fill, int]]:
+    query = (
+        "SELECT account, source, agg_id, max(times) FROM (SELECT account, source, agg_id, external_id,"
+        " count(*) AS times FROM recon.trades WHERE retired_at IS NULL AND source IN ('spot_trades', 'allocations')"
+        " GROUP BY 1, 2, 3, 4) AS legs GROUP BY 1, 2, 3"
+    )
+    for account, source, fill_id, times in home.ask(query):
+        yield (account, source, fill_id), times
+
+
+def quarantined(home: Asked) -> set[tuple[Any, ...]]:
     """The positions and days of what is in quarantine; a capture during which something moved stands as its row."""
     return set(home.ask("SELECT account, wallet, asset, date FROM recon.quarantine WHERE error <> 'CaptureRace'"))
 
 
-def restated(home: BinanceHome) -> set[tuple[Any, ...]]:
+def restated(home: Asked) -> set[tuple[Any, ...]]:
     """The rows whose variance was taken back."""
     return set(
         home.ask(
@@ -208,7 +352,7 @@ def restated(home: BinanceHome) -> set[tuple[Any, ...]]:
     )
 
 
-def decided(home: BinanceHome) -> set[tuple[Any, ...]]:
+def decided(home: Asked) -> set[tuple[Any, ...]]:
     """The decisions that stand: account, wallet, one of the coins, day."""
     found = home.ask(
         "SELECT DISTINCT ON (record_digest) wallet, evidence FROM recon.wallet_decisions"
@@ -221,7 +365,7 @@ def decided(home: BinanceHome) -> set[tuple[Any, ...]]:
     }
 
 
-def reviewed(home: BinanceHome) -> list[tuple[str, str]]:
+def reviewed(home: Asked) -> list[tuple[str, str]]:
     """What waits for a person: account, and stream and text of the entry."""
     return [
         (account or "", f"{stream} {name}: {text}")

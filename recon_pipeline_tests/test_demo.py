@@ -8,6 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -45,18 +48,27 @@ def test_no_wallet_of_the_statements_is_ever_overdrawn(tmp_path: Path) -> None:
             assert all(Decimal(row["raw_balance"]) > 0 for row in csv.DictReader(file))
 
 
-def places_of_secrets(home: Path) -> list[str]:
-    """Where any key or secret of the demo's accounts stands: in files beside its own, in the lake, in the archive, in
-    any table of PostgreSQL, Dagster's events among them."""
-    own = home / "demo" / "credentials.env"
+@dataclass
+class Searched:
+    """What was looked through for secrets, and where any was found."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Files by suffix, tables by name: how many files, how many rows."""
+    found: list[str] = field(default_factory=list)
+
+
+def search_for_secrets(home: Path) -> Searched:
+    """Look for every key and secret of the demo's accounts: in files beside its own (logs, the lake, the archive, the
+    server's own files), and in any table of PostgreSQL, Dagster's events among them."""
+    own, searched = home / "demo" / "credentials.env", Searched()
     secrets = [line.partition("=")[2] for line in own.read_text(encoding="utf-8").splitlines()]
-    assert len(secrets) == 4
-    found = [
-        str(path)
-        for path in home.rglob("*")
-        if path.is_file() and path != own and "pg" not in path.relative_to(home).parts[:1]
-        if any(secret in text_of(path) for secret in secrets)
-    ]
+    assert len({secret for secret in secrets if len(secret) == 64}) == 4
+    for path in home.rglob("*"):
+        with suppress(FileNotFoundError):  # the server is up, and drops files
+            if path.is_file() and path != own:
+                searched.kinds[path.suffix] += 1
+                text = bytes_of(path)
+                searched.found += [str(path.relative_to(home))] * any(secret.encode() in text for secret in secrets)
     with connection(EmbeddedPostgres(home).url(), "looking for secrets") as opened:
         tables = opened.execute(
             sa.text(
@@ -65,20 +77,53 @@ def places_of_secrets(home: Path) -> list[str]:
             )
         ).scalars()
         for table in list(tables):
-            for secret in secrets:
-                query = sa.text(f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE :pattern")
-                if opened.scalar(query, {"pattern": f"%{secret}%"}):
-                    found.append(table)
-    return found
+            hits = " OR ".join(f"t::text LIKE '%{told}%'" for key in secrets for told in (key, key.encode().hex()))
+            rows, hit = opened.execute(
+                sa.text(f"SELECT count(*), count(*) FILTER (WHERE {hits}) FROM {table} AS t")
+            ).one()
+            searched.kinds[table] += rows
+            searched.found += [table] * bool(hit)
+    return searched
 
 
-def text_of(path: Path) -> str:
+def bytes_of(path: Path) -> bytes:
     if path.suffix == ".parquet":
-        return str(pq.ParquetFile(path).read().to_pylist())
+        return str(pq.ParquetFile(path).read().to_pylist()).encode()
     if path.suffix == ".zst":
         with pa.input_stream(str(path), compression="zstd") as packed:
-            return bytes(packed.read()).decode("utf-8", "replace")
-    return path.read_bytes().decode("utf-8", "replace")
+            return bytes(packed.read())
+    return path.read_bytes()
+
+
+def assert_no_secret_is_found_but_those_that_are_planted(
+    home: Path, *outputs: subprocess.CompletedProcess[str]
+) -> None:
+    for number, output in enumerate(outputs):
+        (home / f"output-{number}.txt").write_text(output.stdout + output.stderr, encoding="utf-8")
+    searched = search_for_secrets(home)
+    assert searched.found == []
+    for kind in (".txt", ".log", ".zst", ".parquet", "recon.raw_records", "dagster.event_logs", "dagster.runs"):
+        assert searched.kinds[kind], f"nothing was searched of {kind}: {searched.kinds}"
+    planted_at = plant_secrets(home)
+    assert {place for place in search_for_secrets(home).found if not place.startswith("pg/")} == planted_at
+
+
+def plant_secrets(home: Path) -> set[str]:
+    """Put a secret everywhere where the search has to see it; where."""
+    line = (home / "demo" / "credentials.env").read_text(encoding="utf-8").splitlines()[-1]
+    secret = line.partition("=")[2]
+    (home / "planted.log").write_text(f"2026-01-01 the secret was {secret}\n", encoding="utf-8")
+    with pa.output_stream(str(home / "planted.zst"), compression="zstd") as packed:
+        packed.write(f'{{"key": "{secret}"}}'.encode())
+    pq.write_table(pa.table({"remark": [secret]}), home / "planted.parquet")
+    with connection(EmbeddedPostgres(home).url(), "planting secrets") as opened:
+        for name, kind in (("planted_text", "text"), ("planted_json", "jsonb"), ("planted_bytes", "bytea")):
+            value = {"text": secret, "jsonb": json.dumps({"key": [secret]}), "bytea": secret.encode()}[kind]
+            opened.execute(sa.text(f"CREATE TABLE dagster.{name} (told {kind})"))
+            opened.execute(sa.text(f"INSERT INTO dagster.{name} VALUES (CAST(:told AS {kind}))"), {"told": value})
+        opened.commit()
+    tables = {f"dagster.planted_{kind}" for kind in ("text", "json", "bytes")}
+    return {"planted.log", "planted.zst", "planted.parquet", *tables}
 
 
 @pytest.mark.postgres
@@ -105,6 +150,6 @@ def test_the_demo_finds_what_was_planted_and_nothing_else_and_ends_the_ui_it_sta
         assert told["processes"] == {}, "the UI that the demo started is ended"
         assert told["venues"][0]["open_variances"] == 5
         assert EmbeddedPostgres(tmp_path / ".recon").status().running
-        assert places_of_secrets(tmp_path / ".recon") == []
+        assert_no_secret_is_found_but_those_that_are_planted(tmp_path / ".recon", done, status)
     finally:
         EmbeddedPostgres(tmp_path / ".recon").stop()

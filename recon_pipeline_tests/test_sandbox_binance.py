@@ -23,6 +23,7 @@ from recon_pipeline.sandbox.binance.accounts import MAIN, Key, sub_email
 from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 from recon_pipeline.sandbox.binance.world import BUSINESS
+from recon_pipeline.venues.binance.endpoints import ENDPOINTS as READ_LIST
 from recon_pipeline_tests.sandbox_client import Asker, signed_query
 
 DAY_US = DAY_MS * 1000
@@ -186,6 +187,74 @@ def test_the_careless_draw_429_at_exactly_the_limit_and_a_ban_on_api(sandbox: Sa
     assert main.http.get("/api/v3/time").status_code == 418
     main.http.post("/sandbox/clock/advance", json={"to_us": main.now_us() + 120_000_000})
     assert main.ask(TRADES, symbol="BTCUSDT").status_code == 200
+
+
+def weights_of_the_sheet() -> list[tuple[str, str, int, str]]:
+    """Method, path, weight and whose allowance: the facts sheet's appendix A (and §5, §7 for what it leaves out), for
+    every endpoint that the product may ask."""
+    with (Path(__file__).parent / "binance_weights.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["method"], row["path"], int(row["weight"]), row["per"]) for row in csv.DictReader(file)]
+
+
+def allowance_of_the_sheet(path: str, per: str) -> tuple[int, str]:
+    """The facts sheet's §2: weight per minute, and the header that tells what is used of it."""
+    host = path.split("/")[1]
+    if host == "sapi":
+        return (180_000 if per == "uid" else 12_000), f"X-SAPI-USED-{per.upper()}-WEIGHT-1M"
+    return {"api": 6000, "fapi": 2400, "dapi": 2400, "eapi": 400, "papi": 6000}[host], "X-MBX-USED-WEIGHT-1M"
+
+
+def test_the_sheet_weighs_every_endpoint_that_the_product_may_ask() -> None:
+    weighed = {(method, path) for method, path, _, _ in weights_of_the_sheet()}
+    asked = {(endpoint.method, endpoint.path) for endpoint in READ_LIST}
+    # by order 20, by match 2; and without a weight in the sheet
+    assert asked - weighed == {("GET", "/api/v3/myPreventedMatches"), ("GET", "/sapi/v1/mining/payment/list"),
+                               ("GET", "/sapi/v1/lending/auto-invest/history/list")}  # fmt: skip
+    assert weighed <= set(ENDPOINTS)
+
+
+def test_the_careless_draw_429_at_exactly_the_sheets_weight_on_every_endpoint_and_418_on_api() -> None:
+    world = make_world(3, days=2, subs=0, symbols_max=30, without=tuple(BUSINESS))
+    with serve(world, clock="simulated") as sandbox, httpx.Client(base_url=sandbox.url) as http:
+        careless = Careless(sandbox, http)
+        for method, path, weight, per in weights_of_the_sheet():
+            limit, header = allowance_of_the_sheet(path, per)
+            careless.wait_for_a_minute()
+            used = careless.let_others_draw(method, path, limit - weight * min(limit // weight, 20))
+            while used + weight <= limit:
+                answer, used = careless.ask(method, path), used + weight
+                assert answer.status_code not in (418, 429), path
+                assert int(answer.headers[header]) == used, path
+            answer = careless.ask(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (429, -1003), path
+            assert 1 <= int(answer.headers["Retry-After"]) <= 60, path
+            if path.startswith("/api/"):
+                assert [careless.ask(method, path).status_code for _ in range(11)] == [429] * 10 + [418], path
+
+
+class Careless:
+    """Asks without a look at what it has used."""
+
+    def __init__(self, sandbox: Sandbox, http: httpx.Client) -> None:
+        self.sandbox, self.http = sandbox, http
+        self.key = sandbox.credentials[MAIN]
+        self.meter = sandbox.site.gate.meter
+
+    def ask(self, method: str, path: str) -> httpx.Response:
+        query = signed_query(self.key, self.sandbox.now_us())
+        return self.http.request(method, f"{path}?{query}", headers={"X-MBX-APIKEY": self.key.key})
+
+    def wait_for_a_minute(self) -> None:
+        """Let bans pass, and a minute begin of which nothing is used."""
+        now_us = self.sandbox.now_us()
+        free_us = max([now_us, *self.meter._bans.values()])
+        to_us = (free_us // 60_000_000 + 1) * 60_000_000
+        self.http.post("/sandbox/clock/advance", json={"to_us": to_us}).raise_for_status()
+
+    def let_others_draw(self, method: str, path: str, weight: int) -> int:
+        """Others who share the allowance use so much of it."""
+        bucket = ENDPOINTS[method, path].bucket
+        return self.meter.draw(bucket, MAIN if bucket.per == "uid" else "127.0.0.1", weight, self.sandbox.now_us()).used
 
 
 def test_trades_are_told_by_id_and_by_time(world: World, main: Asker) -> None:

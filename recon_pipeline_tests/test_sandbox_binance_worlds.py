@@ -13,8 +13,12 @@ import pytest
 
 from recon_pipeline.sandbox.binance import DOUBTS, World, make_world, serve
 from recon_pipeline.sandbox.binance.accounts import MAIN, sub_email
-from recon_pipeline.sandbox.binance.counts import events_per_stream, table
+from recon_pipeline.sandbox.binance.counts import NOT_IN_WORLDS, STREAMS, events_per_stream, table
+from recon_pipeline.sandbox.binance.life.loans import VIP_ONGOING
+from recon_pipeline.sandbox.binance.life.orders import ORDERS
 from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline.sandbox.binance.world import BUSINESS
+from recon_pipeline.venues.binance.streams import STREAMS as PULLED
 from recon_pipeline_tests.sandbox_client import Asker
 
 Row: TypeAlias = dict[str, Any]
@@ -361,9 +365,23 @@ def test_loans_and_interest_are_told_too(world: World) -> None:
 
 def test_every_stream_occurs_in_one_world_and_at_a_cut(world: World) -> None:
     found = events_per_stream([world])
-    assert len(found) > 75
+    assert set(found) == set(STREAMS)
     assert {stream for stream, counted in found.items() if not counted.events} == set()
     assert sum(bool(counted.at_a_cut) for counted in found.values()) > len(found) * 0.9, table(found)
+
+
+def test_every_stream_that_is_pulled_is_counted_or_named_with_why_it_is_not() -> None:
+    counted = {stream.split()[0] for stream in STREAMS}
+    pulled = {stream.endpoint.path for stream in PULLED if stream.role in ("flow", "detail")}
+    what_there_is = {ORDERS, VIP_ONGOING}
+    assert pulled - counted - set(NOT_IN_WORLDS) == what_there_is
+
+
+def test_a_stream_without_any_event_falls_short(world: World) -> None:
+    found = events_per_stream([make_world(11, days=2, subs=0, symbols_max=30, without=tuple(BUSINESS))])
+    assert set(found) == set(STREAMS)
+    assert all("events" in counted.lacks(stream) for stream, counted in found.items())
+    assert table(found).count("LACKS events") == len(STREAMS)
 
 
 @pytest.mark.soak

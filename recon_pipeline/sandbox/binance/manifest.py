@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, staking
-from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline.sandbox.binance.moments import DAY_MS, day_of
 from recon_pipeline.sandbox.binance.world import World
 
 _SNAPSHOT_WALLETS = ("SPOT", "MARGIN", "FUTURES")
@@ -28,17 +30,20 @@ def manifest(world: World) -> dict[str, Any]:
     }
 
 
-def doubts_that_matter(world: World) -> dict[str, int]:
-    """For every doubt, how many records of this world would be read wrongly under the other assumption."""
+def doubts_that_matter(world: World, days: Collection[date] | None = None) -> dict[str, int]:
+    """For every doubt, how many records of this world (or of some days of it) would be read wrongly under the other
+    assumption."""
     counts: Counter[str] = Counter(dict.fromkeys(world.doubts, 0))
     for move in world.ledger.moves:
         in_last_second = move.at_us // 1000 % DAY_MS > DAY_MS - 1000
+        if days is not None and day_of(move.at_us // 1000) not in days:
+            continue
         if move.wallet in _SNAPSHOT_WALLETS and in_last_second and move.measure == "balance":
             counts["snapshot_as_of"] += 1
     for _, name, records in world.archive.lists():
         for record in records:
             told = record.at(1 << 62)
-            if told is not None:
+            if told is not None and (days is None or day_of(record.at_ms) in days):
                 counts.update(_doubtful(name, told))
     return dict(sorted(counts.items()))
 

@@ -15,6 +15,7 @@ from recon_pipeline.sandbox.binance.life import (
     capital,
     conversion,
     derivatives,
+    details,
     earn,
     fiat,
     income,
@@ -46,6 +47,7 @@ FIRST_DAY = date(2026, 1, 1)
 BUSINESS = {
     "spot": spot, "capital": capital, "transfers": transfers, "income": income, "conversion": conversion, "earn": earn,
     "staking": staking, "fiat": fiat, "loans": loans, "margin": margin, "derivatives": derivatives, "orders": orders,
+    "details": details,
 }  # fmt: skip
 """What happens in a world, kind by kind; any of it can be left out."""
 _MARKETS = {

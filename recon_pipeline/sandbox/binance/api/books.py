@@ -10,7 +10,7 @@ from recon_pipeline.sandbox.binance.api import refusals
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
 from recon_pipeline.sandbox.binance.api.listing import Listing, bare, hours_apart
 from recon_pipeline.sandbox.binance.book import Content
-from recon_pipeline.sandbox.binance.life import derivatives, ledgers, margin
+from recon_pipeline.sandbox.binance.life import derivatives, details, ledgers, margin
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 
 _EVER = 1 << 62
@@ -134,6 +134,17 @@ def option_bill(call: Call) -> Answer:
 def option_trades(call: Call) -> Answer:
     """`eapi/v1/userTrades` of a symbol."""
     return by_id(call, f"{derivatives.OPTION_TRADES} {call.need('symbol')}")
+
+
+_POSITION_MARGIN = Listing(
+    details.POSITION_MARGIN, page=None, size="limit", size_default=100, size_most=500, retention_days=30,
+    envelope=bare, filters={"type": "type"},
+)  # fmt: skip
+
+
+def position_margin(call: Call) -> Answer:
+    """`fapi/v1/positionMargin/history` of a symbol."""
+    return _POSITION_MARGIN.answer(call, call.account.email, f"{details.POSITION_MARGIN} {call.need('symbol')}")
 
 
 EXERCISES = Listing(derivatives.EXERCISES, page=None, size="limit", size_default=1000, size_most=1000, envelope=bare,

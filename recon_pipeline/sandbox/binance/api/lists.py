@@ -12,7 +12,17 @@ from recon_pipeline.sandbox.binance.api.account import find_sub
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
 from recon_pipeline.sandbox.binance.api.listing import Listing, Rows, bare
 from recon_pipeline.sandbox.binance.book import Content
-from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, income, loans, staking, transfers
+from recon_pipeline.sandbox.binance.life import (
+    capital,
+    conversion,
+    details,
+    earn,
+    fiat,
+    income,
+    loans,
+    staking,
+    transfers,
+)
 
 LEGACY_TYPES = (
     "MAIN_C2C", "C2C_MAIN", "MAIN_MINING", "MINING_MAIN", "MINING_UMFUTURE", "MINING_C2C", "MINING_MARGIN",
@@ -130,6 +140,19 @@ def futures_transfers(call: Call) -> Answer:
     return {"success": True, "futuresType": int(kind), "transfers": rows}
 
 
+_POSITION_MOVES = Listing(
+    details.POSITION_MOVES, page="page", size="rows", retention_days=90, filters={"symbol": "symbol"},
+    envelope=wrapped("futureMovePositionOrderVoList"),
+)  # fmt: skip
+
+
+def position_moves(call: Call) -> Answer:
+    """`sub-account/futures/move-position`: of a symbol."""
+    for name in ("symbol", "page", "rows"):
+        call.need(name)
+    return _POSITION_MOVES(call)
+
+
 def sub_transfers(call: Call) -> Answer:
     """`sub-account/transfer/subUserHistory`: what left the sub, or (`type=1`) what came."""
     kind = call.one_of("type", ("1", "2"), "2")
@@ -221,6 +244,22 @@ def dust(call: Call) -> Answer:
     told = [content for record in records if (content := record.at(call.now_us)) is not None][-100:]
     rows = [row for row in told if start <= row["operateTime"] <= (call.now_ms if end is None else end)]
     return {"total": len(rows), "userAssetDribblets": rows[::-1]}
+
+
+ALGO_ORDERS = Listing(
+    details.ALGO_ORDERS, page="page", size="pageSize", size_default=100, filters={"symbol": "symbol", "side": "side"},
+    envelope=wrapped("orders"),
+)  # fmt: skip
+_ALGO_CHILDREN = Listing(
+    details.ALGO_CHILDREN, page="page", size="pageSize", size_default=100, filters={"algoId": "algoId"},
+    envelope=wrapped("subOrders"),
+)  # fmt: skip
+
+
+def algo_children(call: Call) -> Answer:
+    """`algo/spot/subOrders`: what an order that was split is made of."""
+    call.need("algoId")
+    return _ALGO_CHILDREN(call)
 
 
 def _paged(rows: Rows, total: int, call: Call) -> Answer:

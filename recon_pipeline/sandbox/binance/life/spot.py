@@ -9,6 +9,7 @@ from functools import partial
 
 from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.chance import Dice
+from recon_pipeline.sandbox.binance.life.details import algo_order
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.market import HIDDEN_GROUP, MAJORS, Symbol, price_decimals
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, MINUTE_MS, day_ms
@@ -22,6 +23,7 @@ HOLDINGS = {
 }  # fmt: skip
 _FAVOURITES = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ETHBTC", "BTCUSDC", "XRPUSDT", "LINKUSDT", "BTCFDUSD")
 _ONCE, _TWICE, _WEEK_DAYS = 16, 22, 7
+_ALGO_PERCENT = 15
 
 
 def open_wallet(scene: Scene) -> None:
@@ -122,6 +124,16 @@ def order(
     for number in range(fills or dice.pick((1, 1, 1, 2, 2, 3, 5))):
         quantity = _quantity(symbol, price, worth / (number + 1))
         fill(scene, account, symbol, dice, is_buyer=wants, quantity=quantity, price=price, order_id=order_id)
+    if dice.fork("algo").chance(_ALGO_PERCENT):
+        _tell_of_algo(scene, account, symbol, order_id)
+
+
+def _tell_of_algo(scene: Scene, account: Account, symbol: Symbol, order_id: int) -> None:
+    """The order was one that the venue split over time."""
+    told = scene.archive.between(account.email, f"{PATH} {symbol.name}", scene.now_ms, scene.now_ms)
+    fills = [content for record in told if (content := record.versions[0][1]) and content["orderId"] == order_id]
+    if fills:
+        algo_order(scene, account, fills)
 
 
 def price_step(price: Decimal) -> Decimal:

@@ -1,0 +1,29 @@
+"""What the venue's pages leave open: read as the world has it every row matches, read otherwise the day is not green.
+
+One world, in which every doubt matters, is as everything is assumed; the world that is the other way round, and many
+more of both, are read by `make nightly NIGHTLY_ARGS=--doubts`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.sandbox.binance import DOUBTS
+from recon_pipeline_tests.binance_doubts import READ, judge_doubts, wrong_readings
+
+
+def test_the_sandbox_and_the_mapping_doubt_the_same_in_the_same_words() -> None:
+    assert {name: set(values) for name, values in DOUBTS.items()}.items() <= {
+        name: set(values) for name, values in READ.items()
+    }.items()
+    assert all(READ[name][0] == values[0] for name, values in DOUBTS.items())
+    assert set(wrong_readings(0, {})) == set(READ)
+
+
+@pytest.mark.postgres
+def test_a_doubt_read_wrongly_is_never_green(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged, wrong = judge_doubts(4, 0, tmp_path, database, monkeypatch, symbols_max=250)
+    assert wrong == []
+    assert judged == set(READ)

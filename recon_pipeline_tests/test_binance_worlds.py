@@ -1,0 +1,52 @@
+"""Two worlds lived through and judged; many more of them, and larger ones, in `make nightly`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.faults import FAULTS
+from recon_pipeline.sandbox.binance.trouble import NAMES
+from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline_tests.nightly import BEFORE, BEHIND, Night, judged, live
+
+pytestmark = pytest.mark.postgres
+SYMBOLS_MAX = 250
+NOT_YET = ("clock_skew",)
+"""Trouble that a world of the tests is spared."""
+
+
+def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyPatch, *, is_backfill: bool) -> Night:
+    first, _ = judged(world)
+    night = Night()
+    with binance_home(world, folder, database, environment, start=first) as home:
+        home.sandbox.site.hang_s = 0.5
+        night.verdict.add(live(home, night, is_backfill=is_backfill))
+    return night
+
+
+def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = tuple(name for name in NAMES if name not in NOT_YET)
+    world = make_world(41, days=3 + BEFORE + BEHIND, subs=2, symbols_max=SYMBOLS_MAX, transport=trouble)
+    night = lived(world, tmp_path, database, monkeypatch, is_backfill=True)
+    assert night.verdict.account_days == 3 * 3
+    assert night.verdict.position_days > 500
+    assert night.verdict.is_perfect, night.verdict
+
+
+def test_faults_are_found_on_their_days_and_nothing_else(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(42, days=6 + BEFORE + BEHIND, subs=1, symbols_max=SYMBOLS_MAX, faults=tuple(FAULTS))
+    # the others need more days than there are here: they are found in `make nightly NIGHTLY_ARGS="--faults all"`
+    assert len(world.plants.names) >= 15
+    night = lived(world, tmp_path, database, monkeypatch, is_backfill=False)
+    assert night.verdict.required > 20
+    assert night.verdict.account_days == 2 * 6
+    assert night.verdict.position_days > 500
+    assert night.verdict.is_perfect, night.verdict
+    assert night.refused == []
