@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore, Stored
+from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
 FIRST = date(2026, 1, 1)
+SNAPSHOT = "/sapi/v1/accountSnapshot"
 DESK = "desk-1_virtual@example.com"
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
 LEGS = """
@@ -71,6 +75,24 @@ def test_a_convert_out_of_another_wallet_than_is_usual_is_placed_by_the_run_that
         assert home.not_matched() == []
 
 
+def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=8, subs=1, symbols_max=250, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        outage = empty_snapshot(day(4), until_us=home.sandbox.now_us())
+        world.plants.outages.append(outage)
+        home.run(day(4), day(4))
+        assert "variance" in {row[4] for row in home.not_matched()}
+        told = [each for each in list_problems(home.url, "binance") if each["name"] == "WalletEmptied"]
+        assert [(each["account"], "told twice" in each["found"]) for each in told] == [(DESK, True)]
+        world.plants.outages.remove(outage)
+        home.run(day(4), day(4))
+        assert home.not_matched() == []
+
+
 def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +104,14 @@ def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
         for number in (5, 3, 4):
             home.run(day(number), day(number))
         assert rows(home) == whole
+
+
+def empty_snapshot(of: date, *, until_us: int) -> Outage:
+    """From now on the desk's snapshot is one without balances."""
+    stamp = datetime.combine(of, time(23, 59, 59), UTC)
+    told = {"type": "spot", "updateTime": int(stamp.timestamp()) * 1000, "data": {"balances": []}}
+    body = json.dumps({"code": 200, "msg": "", "snapshotVos": [told]}).encode()
+    return Outage(DESK, SNAPSHOT, until_us, 1 << 62, body, status=200, content_type="application/json")
 
 
 def records(home: BinanceHome, stream: str) -> list[Stored]:

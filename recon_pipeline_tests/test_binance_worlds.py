@@ -14,8 +14,6 @@ from recon_pipeline_tests.nightly import BEFORE, BEHIND, Night, judged, live
 
 pytestmark = pytest.mark.postgres
 SYMBOLS_MAX = 250
-NOT_YET = ("clock_skew",)
-"""Trouble that a world of the tests is spared."""
 
 
 def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyPatch, *, is_backfill: bool) -> Night:
@@ -30,8 +28,7 @@ def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyP
 def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trouble = tuple(name for name in NAMES if name not in NOT_YET)
-    world = make_world(41, days=3 + BEFORE + BEHIND, subs=2, symbols_max=SYMBOLS_MAX, transport=trouble)
+    world = make_world(41, days=3 + BEFORE + BEHIND, subs=2, symbols_max=SYMBOLS_MAX, transport=NAMES)
     night = lived(world, tmp_path, database, monkeypatch, is_backfill=True)
     assert night.verdict.account_days == 3 * 3
     assert night.verdict.position_days > 500

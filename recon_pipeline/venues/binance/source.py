@@ -19,6 +19,7 @@ from recon_pipeline.transport.credentials import Credentials, find_credentials
 from recon_pipeline.transport.secrets_file import SecretsFile
 from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
+from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
@@ -67,6 +68,10 @@ class BinanceSource:
             # only now that the search has marked the trades' days can a window of them be closed
             reading, mapped = read_mapped(self._venue, self._api, raw)
             found = asked.residuals(reading)
+            if emptied := emptied_wallets(reading, found):
+                read_again(pull, facts, emptied)
+                reading, mapped = read_mapped(self._venue, self._api, raw)
+                found = asked.residuals(reading)
             place_flows(raw, mapped, found)
             told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)

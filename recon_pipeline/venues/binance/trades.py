@@ -139,6 +139,14 @@ class Trades:
         self.pull.each(list(plan.items()), ask_account)
 
     @property
+    def _days(self) -> list[date]:
+        """The days whose trades the run's windows rest on: where a snapshot does not count the last second of its day,
+        the window before takes that in."""
+        days = self.pull.asked.days
+        is_stamped = self.pull.api.doubts.get("snapshot_as_of") == "as_stamped"
+        return [days[0] - ONE_DAY, *days] if is_stamped else list(days)
+
+    @property
     def _end(self) -> datetime:
         """The end of the run's last day: what a market has to be asked through."""
         return midnight(self.pull.asked.days[-1] + ONE_DAY)
@@ -186,7 +194,7 @@ class Trades:
 
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
-        now, days = self.pull.clock.now(), self.pull.asked.days
+        now, days = self.pull.clock.now(), self._days
         listed = self._markets()
         routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in row.content["routed"]}
         markets = [market for market in listed if market.symbol in routed]
@@ -267,8 +275,7 @@ class Trades:
     def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
-        idle = idle_days(self.pull.raw)
-        days = self.pull.asked.days
+        idle, days = idle_days(self.pull.raw), self._days
         stored = {(row.account, row.date): row.status for row in self.pull.raw.ledger() if row.stream == TRADES.name}
         for email in accounts:
             marks: dict[date, DayRead] = {}

@@ -112,11 +112,12 @@ class Book:
 
     # --- wallets that no record states ------------------------------------------------------------------------------
 
-    def place(self, record: RawRecord) -> str:
-        """The wallet of a record that states none: as decided, else the account's default. It is marked."""
+    def place(self, record: RawRecord, usual: str | None = None) -> str:
+        """The wallet of a record that states none: as decided, else the usual one of such records, else the account's
+        default. It is marked."""
         decided = self.context.decisions.get(record.digest)
         facts = self.context.accounts.get(record.account)
-        wallet = decided or (facts.default_wallet if facts else "SPOT")
+        wallet = decided or usual or (facts.default_wallet if facts else "SPOT")
         self.mapped.unplaced.append(
             Unplaced(record.account, record.stream, record.key, record.digest, wallet, decided is not None)
         )

@@ -168,7 +168,7 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
     name, at = cells.name_of(content, "orderNo"), cells.moment(content, "updateTime", "createTime")
     money, coin = cells.name_of(content, "fiatCurrency"), cells.name_of(content, "cryptoCurrency")
     source, obtained = cells.amount(content, "sourceAmount"), cells.amount(content, "obtainAmount")
-    wallet = book.place(record)
+    wallet = book.place(record, usual=None if book.context.assumes("fiat_wallet", "spot") else "FUNDING")
     fee = cells.optional(content, "totalFee")
     if not is_buy:
         swap(

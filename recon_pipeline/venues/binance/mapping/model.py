@@ -40,7 +40,7 @@ dust_amount         whether the amount that dust was converted into is stated be
 deposit_credit      whether a deposit counts from its completion or from its first detection
 withdrawal_debit    whether a withdrawal counts from its application or from its completion
 realtime_rewards    whether real-time rewards accrue to the position in EARN, or are paid to SPOT
-fiat_wallet         where the money of fiat orders lies
+fiat_wallet         where money lies, and what is paid with it
 status_6_deposits   whether a deposit that is credited but cannot be withdrawn counts
 product_rewards     whether rewards of BFUSD, RWUSD and boosted SOL are told by their own history, or by the dividends
 boost_rewards       whether boosted SOL reaches SPOT when it is claimed, or when it is distributed as well
