@@ -64,7 +64,9 @@ def judge_doubts(
     """The doubts that matter in a world, and what went wrong: it does not match as it is, or a wrong reading looks
     right."""
     as_it_is = {name: values[side] for name, values in DOUBTS.items()}
-    world = make_world(seed, days=_BEFORE + DAYS + _BEHIND, subs=0, doubts=as_it_is, symbols_max=symbols_max)
+    world = make_world(
+        seed, days=_BEFORE + DAYS + _BEHIND, subs=0, doubts=as_it_is, symbols_max=symbols_max, burst_max=5
+    )
     days = world.days[_BEFORE : _BEFORE + DAYS]
     first, last = days[0], days[-1]
     readings = wrong_readings(side, doubts_that_matter(world, days))

@@ -27,7 +27,7 @@ TRADE = {
 
 
 def a_world(seed: int = 21, without: tuple[str, ...] = SPOT_ALONE, **more: Any) -> World:
-    return make_world(seed, days=7, subs=1, symbols_max=250, without=without, **more)
+    return make_world(seed, days=7, subs=1, symbols_max=250, burst_max=5, without=without, **more)
 
 
 def spoil(world: World, account: str | None, path: str, body: bytes, status: int = 200) -> None:

@@ -28,7 +28,7 @@ SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fi
 def test_an_account_whose_key_is_no_good_stops_alone(
     *, kind: str, error: str, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE, keys={DESK: kind})
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE, keys={DESK: kind})
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         home.capture_days(date(2026, 1, 2), LAST)
         home.run(FIRST, LAST)
@@ -46,7 +46,13 @@ def test_what_nobody_foresaw_in_a_record_waits_for_a_person(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(
-        21, days=7, subs=1, symbols_max=250, faults=("unknown_field", "unknown_kind"), keys={DESK: "revoked"}
+        21,
+        days=7,
+        subs=1,
+        symbols_max=250,
+        burst_max=5,
+        faults=("unknown_field", "unknown_kind"),
+        keys={DESK: "revoked"},
     )
     noted = {effect["note"] for effect in manifest(world)["effects"] if effect["kind"] == "review"}
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
@@ -59,7 +65,7 @@ def test_what_nobody_foresaw_in_a_record_waits_for_a_person(
 def test_a_key_that_opens_another_account_is_not_believed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE)
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
     swapped = {MAIN: {"credentials": "binance_desk_1"}, DESK: {"credentials": "binance_main"}}
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=swapped) as home:
         home.run(FIRST, LAST)

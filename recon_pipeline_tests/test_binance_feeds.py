@@ -55,7 +55,7 @@ def reviews(home: BinanceHome) -> list[tuple[Any, ...]]:
 def test_a_corrected_record_without_an_id_counts_once(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=QUIET)
     right = {"asset": "USDT", "type": 1, "amount": "1.10", "updateTime": ms(4, 5)}
     rebate = tell(world, income.REBATES, ms(4, 5), {**right, "amount": "1.00"})
     rebate.change(ms(6, 12) * 1000, right)
@@ -80,7 +80,7 @@ def test_a_corrected_record_without_an_id_counts_once(
 def test_a_deposit_that_vanishes_counts_no_longer_and_waits_for_a_person(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=QUIET)
     content = {
         "id": "769800519366885376", "amount": "25", "coin": "USDT", "network": "TRX", "status": 1, "address": "T1",
         "addressTag": "", "txId": "orphaned", "insertTime": ms(4, 9), "completeTime": ms(4, 10), "transferType": 0,
@@ -101,7 +101,7 @@ def test_a_deposit_that_vanishes_counts_no_longer_and_waits_for_a_person(
 def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=28, subs=0, symbols_max=250, without=QUIET)
+    world = make_world(21, days=28, subs=0, symbols_max=250, burst_max=5, without=QUIET)
     redeemed = {
         "time": ms(2, 9), "arrivalTime": ms(25, 9), "asset": "WBETH", "amount": "2", "distributeAsset": "ETH",
         "distributeAmount": "2.1", "conversionRatio": "1.05", "exchangeRate": "1.05", "status": "SUCCESS",
@@ -119,7 +119,7 @@ def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(
 def test_days_of_dust_that_lie_before_the_last_hundred_conversions_are_not_complete(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=QUIET)
     for number in range(130):
         at_ms = ms(4 + number // 65, 9) + number
         content = {
@@ -145,7 +145,7 @@ def test_days_of_dust_that_lie_before_the_last_hundred_conversions_are_not_compl
 def test_every_capture_points_to_all_answers_that_told_it(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=5, subs=0, symbols_max=250)
+    world = make_world(21, days=5, subs=0, symbols_max=250, burst_max=5)
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(2))
         captures = home.ask(
@@ -160,7 +160,7 @@ def test_every_capture_points_to_all_answers_that_told_it(
 def test_a_market_that_left_the_list_is_noted_once(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=9, subs=0, symbols_max=250, without=QUIET)
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=QUIET)
     world.market.purged_us["ETHBTC"] = ms(4, 15) * 1000
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(4))
@@ -231,7 +231,7 @@ def test_a_transfer_in_place_of_a_self_trade_is_found_whatever_became_of_the_ord
     change: Callable[[World], None],
     accounts: tuple[str, ...],
 ) -> None:
-    world = make_world(25, days=12, subs=1, symbols_max=250, without=TRADING)
+    world = make_world(25, days=12, subs=1, symbols_max=250, burst_max=5, without=TRADING)
     change(world)
     named = {MAIN: {"credentials": "binance_main"}, "desk-1_virtual@example.com": {"credentials": "binance_desk_1"}}
     keys = {email: named[email] for email in accounts}

@@ -55,7 +55,7 @@ def test_every_position_of_every_wallet_matches_exactly(
 def test_a_run_for_a_sub_account_asks_its_main_account_for_what_only_that_is_told(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=7, subs=1, symbols_max=250, without=SPOT_ALONE)
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(4))
         home.run(day(3), day(4), accounts={DESK})
@@ -67,7 +67,9 @@ def test_a_convert_out_of_another_wallet_than_is_usual_is_placed_by_the_run_that
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = (*SPOT_ALONE, "conversion")
-    world = make_world(1, days=7, subs=0, symbols_max=250, without=without, faults=("convert_from_funding",))
+    world = make_world(
+        1, days=7, subs=0, symbols_max=250, burst_max=5, without=without, faults=("convert_from_funding",)
+    )
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(3))
         home.run(day(3), day(3))
@@ -78,7 +80,7 @@ def test_a_convert_out_of_another_wallet_than_is_usual_is_placed_by_the_run_that
 def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(21, days=8, subs=1, symbols_max=250, without=SPOT_ALONE)
+    world = make_world(21, days=8, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(4))
         home.run(day(3), day(3))
@@ -96,7 +98,7 @@ def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
 def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(8, days=9, subs=1, symbols_max=250)
+    world = make_world(8, days=9, subs=1, symbols_max=250, burst_max=5)
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         home.capture_days(day(2), day(5))
         home.run(day(3), day(5))

@@ -38,7 +38,7 @@ def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(
 def test_faults_are_found_on_their_days_and_nothing_else(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(42, days=6 + BEFORE + BEHIND, subs=1, symbols_max=SYMBOLS_MAX, faults=tuple(FAULTS))
+    world = make_world(42, days=6 + BEFORE + BEHIND, subs=1, symbols_max=SYMBOLS_MAX, burst_max=5, faults=tuple(FAULTS))
     # the others need more days than there are here: they are found in `make nightly NIGHTLY_ARGS="--faults all"`
     assert len(world.plants.names) >= 15
     night = lived(world, tmp_path, database, monkeypatch, is_backfill=False)

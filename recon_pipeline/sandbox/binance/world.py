@@ -129,13 +129,15 @@ def make_world(
     transport: Collection[str] = (),
     keys: Mapping[str, str] | None = None,
     symbols_max: int | None = None,
+    burst_max: int | None = None,
 ) -> World:
     """The world of a seed: the same arguments give the same world, to the last byte of every answer.
 
     `without` leaves out kinds of business (BUSINESS names them): a world of spot alone shows a difference sooner.
     `faults` are planted by name (faults.FAULTS; a name given twice is planted twice), `transport` troubles the way of
     the answers (trouble.NAMES), `keys` gives an account a key of another kind than `good` (accounts.KINDS).
-    `symbols_max` lists fewer symbols than the 3,000 of a whole market, where time is short.
+    `symbols_max` lists fewer symbols than the 3,000 of a whole market, where time is short, and
+    `burst_max` lets less happen at once: the world is smaller, and no list of it fills a page.
     """
     from recon_pipeline.sandbox.binance.faults import plant  # it needs a world to plant in
 
@@ -144,7 +146,7 @@ def make_world(
     accounts = make_accounts(seed, subs, day_ms(start))
     market = Market(dice.fork("market"), day_ms(start), symbols_max)
     chosen = {name: choices[0] for name, choices in DOUBTS.items()} | dict(doubts or {})
-    scene = Scene(dice, accounts, market, dates, chosen)
+    scene = Scene(dice, accounts, market, dates, chosen, burst_max=burst_max)
     scene.now_ms = spot.opening_ms(scene)
     for business in (spot, transfers, earn, fiat, derivatives):
         business.open_wallet(scene)

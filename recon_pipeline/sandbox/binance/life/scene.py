@@ -31,12 +31,15 @@ class Scene:
         market: Market,
         days: Iterable[date],
         doubts: Mapping[str, str],
+        *,
+        burst_max: int | None = None,
     ) -> None:
         self.dice = dice
         self.accounts = accounts
         self.market = market
         self.days = tuple(days)
         self.doubts = doubts
+        self.burst_max = burst_max
         self.ledger = Ledger()
         self.archive = Archive()
         self.now_ms = 0
@@ -146,6 +149,7 @@ class Scene:
 
         `percent` is in how many worlds of a hundred it happens; `is_early` puts it into the world's first third.
         """
+        count = count if self.burst_max is None else min(count, self.burst_max)
         dice = self.dice.fork("burst", name, account.email)
         if not dice.chance(percent):
             return
