@@ -17,6 +17,8 @@ LISTED = {DESK: "2", VAULT: "3"}
         ({MAIN: "1", DESK: "2"}, {MAIN: "1", DESK: "2"}, {}, {}),
         ({MAIN: "2", DESK: "1"}, {}, LISTED, {MAIN: DESK, DESK: "another account than before"}),
         ({DESK: "3"}, {}, LISTED, {DESK: VAULT}),
+        ({MAIN: "901", DESK: "902"}, {}, LISTED, {}),
+        ({DESK: "2"}, {DESK: "2"}, {DESK: "2", "a.former.name@example.com": "2", "z@example.com": "2"}, {}),
         ({MAIN: "7"}, {MAIN: "1"}, {}, {MAIN: "another account than before"}),
         ({MAIN: "1", "copy@example.com": "1"}, {MAIN: "1"}, {}, {"copy@example.com": MAIN}),
         ({MAIN: "1", "copy@example.com": "1"}, {}, {}, {MAIN: "copy@example.com", "copy@example.com": MAIN}),

@@ -171,6 +171,18 @@ def test_a_record_that_is_not_told_again_counts_no_longer_and_counts_again_when_
     assert (back.gone, sorted(contents(raw))) == ((), ["a", "b"])
 
 
+def test_a_read_that_misses_a_record_makes_no_day_final_and_tells_of_it_before_it_is_stored(raw: RawStore) -> None:
+    heard: list[tuple[list[str], list[str]]] = []
+    whole = replace(EVERYTHING, tell=lambda keys: heard.append((list(keys), sorted(contents(raw)))))
+    final = {DAY: DayRead("final", 1, 0)}
+    raw.keep(MAIN, "deposits", [told("a")], complete(), NOON)
+    raw.keep(MAIN, "deposits", [], final, NOON + timedelta(hours=1), whole=whole)
+    assert heard == [(["a"], ["a"])]
+    assert [row.status for row in raw.ledger()] == ["complete"]
+    raw.keep(MAIN, "deposits", [], final, NOON + timedelta(hours=2), whole=whole)
+    assert (len(heard), [row.status for row in raw.ledger()]) == (1, ["final"])
+
+
 @pytest.mark.parametrize(
     ("days", "whole"),
     [

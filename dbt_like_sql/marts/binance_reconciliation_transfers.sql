@@ -34,6 +34,12 @@ FROM recon.transfers AS t
 JOIN recon.venues AS v ON v.venue = t.venue AND v.kind = 'binance'
 LEFT JOIN recon.raw_records AS raw ON raw.venue = t.venue AND raw.digest = t.raw_id AND raw.superseded_at IS NULL
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN t.txn_subtype IN ('internal_in', 'internal_out') THEN t.txn_hash END COLLATE "C" AS number
+    SELECT
+        CASE
+            WHEN
+                t.txn_subtype IN ('internal_in', 'internal_out')
+                OR t.source IN ('wallet_transfers', 'sub_account_transfers')
+                THEN t.txn_hash
+        END COLLATE "C" AS number
 ) AS move
 WHERE t.retired_at IS NULL

@@ -74,11 +74,13 @@ class Part:
 class Whole:
     """That a read told all that there is: of these calls, on its days that are complete or final.
 
-    `is_due` says of a record that was told before whether it would have to be told again.
+    `is_due` says of a record that was told before whether it would have to be told again; `tell` hears of the keys of
+    those that were not, before anything is stored: who is killed in between tells it again.
     """
 
     calls: Sequence[Mapping[str, str]]
     is_due: Callable[[Mapping[str, Any]], bool]
+    tell: Callable[[Sequence[str]], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -143,13 +145,17 @@ class RawStore:
         whole: Whole | None = None,
     ) -> Kept:
         """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
-        Where it was `whole`, what was told before and is not any more counts no longer."""
+        Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
+        that misses something, for it may be the read that is wrong."""
         with self._transaction(f"storing {stream} of {account}") as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
             if whole is not None:
                 read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
                 place = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
                 kept = replace(kept, gone=self._retire(opened, place, whole, read, {each.key for each in told}))
+            if whole is not None and kept.gone:
+                whole.tell(kept.gone)
+                days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
             for each in covers or (account,):
                 self._mark(opened, each, stream, days, read_at)
             return kept

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore, Told, Whole
+from recon_pipeline.stores.raw import DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Content, Stream
 
@@ -141,13 +141,18 @@ class Puller:
         new = 0
         days = self._within_retention(stream, covers, days, now)
         if stream.window is None:
-            return self._pull_span(stream, facts, ask, Span(first, last)) if days else 0
+            # told whole: it tells of the earlier days that are open too
+            return self._pull_span(stream, facts, ask, Span(min(first, days[0]), last)).new if days else 0
         for span in spans(days, stream.window.longest):
             self._check()
-            new += self._pull_span(stream, facts, ask, span)
+            new += self._pull_span(stream, facts, ask, span).new
         return new
 
-    def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
+    def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
+        """Read one day once more, even if it is final; what that changed."""
+        return self._pull_span(stream, facts, ask, Span(day, day))
+
+    def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> Kept:
         frozen_at = self._now()
         asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
         covers = covered(stream, facts)
@@ -163,11 +168,8 @@ class Puller:
             raise
         told = numbered(drain.told)
         days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
-        whole = _whole(stream, facts, span)
-        kept = self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
-        if kept.gone:
-            self._tell_gone(facts.email, stream, kept.gone)
-        return kept.new
+        whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
+        return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
         """What can be said of a day once its span is drained."""
@@ -202,7 +204,7 @@ def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
     return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
 
 
-def _whole(stream: Stream, facts: AccountFacts, span: Span) -> Whole | None:
+def _whole(stream: Stream, facts: AccountFacts, span: Span, tell: Callable[[Sequence[str]], None]) -> Whole | None:
     """Of which records a drained span has to tell: those of which every instant lies in it, by whichever of them the
     venue files it. A snapshot that is not told again is still what it was."""
     if stream.window is None or stream.role not in ("flow", "detail"):
@@ -211,7 +213,7 @@ def _whole(stream: Stream, facts: AccountFacts, span: Span) -> Whole | None:
     def is_due(content: Content) -> bool:
         return all(span.start <= moment < span.end for moment in stream.stated_instants(content))
 
-    return Whole(stream.calls(facts), is_due)
+    return Whole(stream.calls(facts), is_due, tell)
 
 
 def _oldest_reached(stream: Stream, told: Sequence[Told]) -> datetime | None:

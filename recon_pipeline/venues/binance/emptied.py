@@ -1,7 +1,7 @@
 """A wallet whose snapshot of a day lists nothing, though no flow emptied it: it is read again before that counts.
 
-Told as empty twice it is believed, its variances stand, and a person is told. Wallets that are captured are read twice
-in any case.
+Where a second read says nothing else it is believed, its variances stand, and a person is told. Wallets that are
+captured are read twice in any case.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ def read_again(pull: Pull, facts: Mapping[str, AccountFacts], emptied: Sequence[
     """Ask for their snapshots once more, and say what came of it."""
     puller = Puller(pull.raw, Ledger(pull.raw), pull.clock.now, pull.asked.check)
     for account, wallet, day in emptied:
-        stream, before = SNAPSHOTS[wallet], pull.raw.version()
+        stream = SNAPSHOTS[wallet]
         if not pull.has_key(account):
             continue
-        with pull.clock.working(), pull.told_of(account, stream.name, stream, facts[account]):
-            puller.pull(stream, facts[account], pull.ask_as(account), day, day)
-            is_same = pull.raw.version() == before
+        with pull.clock.working(), pull.told_of(account, stream.name):
+            kept = puller.again(stream, facts[account], pull.ask_as(account), day)
+            is_same = not (kept.new or kept.changed)
             record_problem(pull.url, pull.venue, _told(account, wallet, day, stream.name, is_same=is_same))
 
 
 def _told(account: str, wallet: str, day: date, stream: str, *, is_same: bool) -> Problem:
-    again = "so it was told twice" if is_same else "read again it was told in another way, which counts"
+    again = "a second read told nothing else" if is_same else "read again it was told in another way, which counts"
     return Problem(
         "WalletEmptied",
         f"{wallet} of {day} was told as empty, and no flow emptied it; {again}",

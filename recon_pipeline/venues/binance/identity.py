@@ -25,11 +25,13 @@ def wrong_identities(
     sub-account as main accounts list them. Two keys that open one account are both wrong, but for the one expected.
     """
     owner = {number: email for email, number in listed.items()}
+    if not any(number in owner for number in opened.values()):
+        listed, owner = {}, {}  # the list numbers accounts in another way
     times = Counter(opened.values())
     wrong = {}
     for email, number in sorted(opened.items()):
         expected = listed.get(email, before.get(email))
-        other = owner.get(number, email)
+        other = email if listed.get(email) == number else owner.get(number, email)
         if expected is None and other == email and times[number] > 1:
             other = next(each for each in sorted(opened) if each != email and opened[each] == number)
         if (expected is not None and expected != number) or other != email:

@@ -166,7 +166,11 @@ class Pull:
         lists = [row.content for row in self.raw.records([SUB_ACCOUNTS])]
         lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
-        for email, error in wrong_identities(opened, before, listed).items():
+        wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
+        for email, of in told:
+            if of == ACCOUNT_INFO and (email, IDENTITY) not in told and email not in before:
+                wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
+        for email, error in wrong.items():
             self.refused[email] = error
             self._record(error, email, IDENTITY)
 

@@ -60,6 +60,9 @@ class BinanceSource:
             facts = pull.run()
 
             search = Search(self._venue, self._api, raw)
+            first = search.read()
+            if emptied := emptied_wallets(first, asked.residuals(first)):
+                read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
 
             def left_over() -> Residuals:
                 return asked.residuals(search.read())
@@ -68,10 +71,6 @@ class BinanceSource:
             # only now that the search has marked the trades' days can a window of them be closed
             reading, mapped = read_mapped(self._venue, self._api, raw)
             found = asked.residuals(reading)
-            if emptied := emptied_wallets(reading, found):
-                read_again(pull, facts, emptied)
-                reading, mapped = read_mapped(self._venue, self._api, raw)
-                found = asked.residuals(reading)
             place_flows(raw, mapped, found)
             told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)

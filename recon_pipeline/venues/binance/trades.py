@@ -275,15 +275,16 @@ class Trades:
     def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
-        idle, days = idle_days(self.pull.raw), self._days
+        idle, days, first = idle_days(self.pull.raw), self._days, self.pull.asked.days[0]
         stored = {(row.account, row.date): row.status for row in self.pull.raw.ledger() if row.stream == TRADES.name}
         for email in accounts:
             marks: dict[date, DayRead] = {}
             for day in sorted({*days, *(d for a, d in stored if a == email and stored[a, d] != "final")}):
-                assets = set(found.get((email, WALLET, day), {}))
+                assets = set(found.get((email, WALLET, max(day, first) if day in days else day), {}))
                 span = self.since, midnight(day + ONE_DAY)
                 status = standing(assets, markets, known[email], span, idle[email])
-                if day in days or status == "final":
+                is_new = day in days and (email, day) not in stored
+                if day in self.pull.asked.days or is_new or status == "final":
                     marks[day] = DayRead(status)
             self.pull.raw.mark(email, TRADES.name, marks, now)
 
