@@ -45,6 +45,8 @@ ONE_DAY = timedelta(days=1)
 ROTATION = timedelta(days=7)
 """How long it takes until every market has been asked for a day."""
 SAVED_WITH_ROTATION, SAVED_WITHOUT = Decimal("0.80"), Decimal("0.95")
+HANG_SECONDS = 0.5
+"""How long an answer hangs that never comes: it passes for real, whatever the world's clock says."""
 _TRADES, _WEIGHT = "/api/v3/myTrades", 20
 
 
@@ -143,6 +145,7 @@ def live(home: BinanceHome, night: Night, *, is_backfill: bool = False) -> Verdi
     first, last = judged(world)
     judge = Judge(world, first, last, rotated_through=first - ONE_DAY if is_backfill else last - ROTATION)
     discovery = night.discovery
+    home.sandbox.site.hang_s = HANG_SECONDS
     run_first = first + timedelta(days=2)
 
     def look(as_of_day: date) -> None:
@@ -171,6 +174,21 @@ def judged(world: World) -> tuple[date, date]:
     return world.days[BEFORE], world.days[-BEHIND - 1]
 
 
+@contextmanager
+def own_server() -> Iterator[tuple[Path, str]]:
+    """A folder, and in it a database server, both gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="recon-nightly-") as name:
+        folder = Path(name)
+        server = EmbeddedPostgres(folder / "postgres")
+        server.start()
+        try:
+            migrate(server.url())
+            yield folder, server.url()
+        finally:
+            engine(server.url()).dispose()
+            server.stop()
+
+
 def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
     """One world on a database server of its own: what came of it, and how many seconds it took."""
     gc.set_threshold(100_000, 20, 100)  # a world lives as long as its process
@@ -180,31 +198,20 @@ def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
         faults=named(options.faults, FAULTS), transport=named(options.transport, NAMES),
     )  # fmt: skip
     count(world, night.events)
-    with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
-        server = EmbeddedPostgres(Path(folder) / "postgres")
-        server.start()
-        try:
-            migrate(server.url())
-            first, _ = judged(world)
-            with binance_home(world, Path(folder), server.url(), patch, start=first) as home:
-                night.verdict = live(home, night, is_backfill=options.backfill)
-        finally:
-            engine(server.url()).dispose()
-            server.stop()
+    first, _ = judged(world)
+    with (
+        own_server() as (folder, url),
+        pytest.MonkeyPatch.context() as patch,
+        binance_home(world, folder, url, patch, start=first) as home,
+    ):
+        night.verdict = live(home, night, is_backfill=options.backfill)
     return night, time.monotonic() - begun
 
 
 def run_doubts(seed: int, side: int) -> tuple[set[str], list[str]]:
     """One small world of every doubt as it is assumed (or, 1, the other way round), read wrongly in every way."""
-    with tempfile.TemporaryDirectory(prefix="recon-nightly-") as folder, pytest.MonkeyPatch.context() as patch:
-        server = EmbeddedPostgres(Path(folder) / "postgres")
-        server.start()
-        try:
-            migrate(server.url())
-            return judge_doubts(seed, side, Path(folder), server.url(), patch, symbols_max=None)
-        finally:
-            engine(server.url()).dispose()
-            server.stop()
+    with own_server() as (folder, url), pytest.MonkeyPatch.context() as patch:
+        return judge_doubts(seed, side, folder, url, patch, symbols_max=None)
 
 
 def run_every_doubt(options: argparse.Namespace, say: Callable[[str], None]) -> int:

@@ -20,7 +20,6 @@ def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyP
     first, _ = judged(world)
     night = Night()
     with binance_home(world, folder, database, environment, start=first) as home:
-        home.sandbox.site.hang_s = 0.5
         night.verdict.add(live(home, night, is_backfill=is_backfill))
     return night
 

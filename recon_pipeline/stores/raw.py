@@ -498,14 +498,14 @@ _ASKED = (
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
-def _whole(digits: str) -> int | Decimal:
+def _integer(digits: str) -> int | Decimal:
     try:
         return int(digits)
     except ValueError:  # Python reads no longer ones
         return Decimal(digits)
 
 
-_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_whole)
+_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_integer)
 _PARSED: dict[str, Any] = {}
 """Contents by the digest of their record: the same in every database, for a digest stands for one content."""
 _PARSED_MAX = 250_000

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from recon_pipeline.stores.raw import RawStore, Told
-from recon_pipeline.transport.errors import MalformedAnswer
+from recon_pipeline.transport.errors import UnexpectedAnswer
+from recon_pipeline.venues.answers import reading
 from recon_pipeline.venues.binance.endpoints import SUB_STATISTICS
 from recon_pipeline.venues.binance.pulling import Pull
-from recon_pipeline.venues.streams import AccountFacts
+from recon_pipeline.venues.binance.streams.shapes import instant_of, under
+from recon_pipeline.venues.streams import AccountFacts, Content
 
 STREAM = "sub_statistics"
 _SPOT = ("btc", "busd")
 _SETTLED = timedelta(days=2)
 """From the beginning of a day: when it has been over for a day, its volume is believed."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROWS = under("tradeInfoVos")
 
 
 def ask_volumes(pull: Pull, facts: Mapping[str, AccountFacts], accounts: Iterable[str]) -> None:
@@ -38,25 +39,25 @@ def ask_volumes(pull: Pull, facts: Mapping[str, AccountFacts], accounts: Iterabl
         call = {"email": email}
         with pull.told_of(master, STREAM):
             answer = pull.ask_as(master)(SUB_STATISTICS, list(call.items()))
-            try:
-                rows = [row for row in answer.json["tradeInfoVos"] if _instant(row) + _SETTLED <= now]
-                told = [Told(f"{email}:{_day(row)}", call, row, _instant(row), answer.response_id) for row in rows]
-            except (LookupError, TypeError, ValueError, ArithmeticError):
-                raise MalformedAnswer(
-                    "the volumes of a sub-account cannot be read", venue=pull.venue, endpoint=str(SUB_STATISTICS),
-                    account=master, expected="tradeInfoVos with a date each", response_id=answer.response_id,
-                ) from None  # fmt: skip
+            with reading(SUB_STATISTICS, answer.response_id):
+                days = [(_begins(row), row) for row in _ROWS(answer.json)]
+            told = [
+                Told(f"{email}:{begins.date()}", call, row, begins, answer.response_id)
+                for begins, row in days
+                if begins + _SETTLED <= now
+            ]
             pull.raw.keep(master, STREAM, told, {}, now)
 
     pull.each(wanted, ask)
 
 
 def idle_days(raw: RawStore) -> Mapping[str, set[date]]:
-    """The days without any volume of the spot market, by account."""
+    """The days without any volume of the spot market, by account. A volume that was told in two ways is none."""
     idle: dict[str, set[date]] = defaultdict(set)
     for row in raw.records([STREAM]):
-        if all(_is_nothing(row.content.get(name)) for name in _SPOT):
-            idle[row.call["email"]].add(_day(row.content))
+        is_idle = not row.is_doubted and all(_is_nothing(row.content.get(name)) for name in _SPOT)
+        if is_idle and row.instant is not None:
+            idle[row.call["email"]].add(row.instant.date())
     return idle
 
 
@@ -68,9 +69,8 @@ def _is_nothing(told: object) -> bool:
         return False
 
 
-def _instant(row: Mapping[str, Any]) -> datetime:
-    return _EPOCH + timedelta(milliseconds=int(row["date"]))
-
-
-def _day(row: Mapping[str, Any]) -> date:
-    return _instant(row).date()
+def _begins(row: Content) -> datetime:
+    """The day of a volume."""
+    if (begins := instant_of(row.get("date"))) is None:
+        raise UnexpectedAnswer("a volume has no date", expected="a date with every volume")
+    return begins

@@ -163,16 +163,10 @@ class Search:
         """What was told so far."""
         besides, added = self._raw.version(without=SEARCHED), told_by(self._raw, streams=SEARCHED)
         fids = {record.fid for record in added.records}
-        if (
-            self._reading is None
-            or self._context is None
-            or added.doubted
-            or self._besides != besides
-            or not self._known <= fids
-        ):
+        only_grew = not added.doubted and self._besides == besides and self._known <= fids
+        if self._reading is None or self._context is None or not only_grew:
             self._reading = self._whole()
-        else:
-            new = [record for record in added.records if record.fid not in self._known]
+        elif new := [record for record in added.records if record.fid not in self._known]:
             self._reading = self._with(self._reading, self._context, new)
         self._besides, self._known = besides, fids
         return self._reading

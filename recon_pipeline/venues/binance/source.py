@@ -58,7 +58,6 @@ class BinanceSource:
         """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
             facts = pull.run()
-
             search = Search(self._venue, self._api, raw)
             first = search.read()
             if emptied := emptied_wallets(first, asked.residuals(first)):

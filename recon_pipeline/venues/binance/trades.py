@@ -111,14 +111,11 @@ class Trades:
 
     def _rotate(self, accounts: Iterable[str]) -> None:
         known, markets, idle = self._asked(), self._markets(), idle_days(self.pull.raw)
-        self._ask_all(
-            {
-                email: rotation(
-                    markets, with_idle_days(markets, known[email], self.since, idle[email]), self.since, self._end
-                )
-                for email in accounts
-            }
-        )
+        plan = {}
+        for email in accounts:
+            asked = with_idle_days(markets, known[email], self.since, idle[email])
+            plan[email] = rotation(markets, asked, self.since, self._end)
+        self._ask_all(plan)
 
     def _ask_all(self, plan: Mapping[str, list[Market]], until: Mapping[str, Puzzle] | None = None) -> None:
         known = self._asked()
