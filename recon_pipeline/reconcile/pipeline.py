@@ -28,7 +28,7 @@ from recon_pipeline.errors import ReconError, SourceFileError, StoreError
 from recon_pipeline.reconcile.inputs import stale_days, stored_streams
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
-from recon_pipeline.reconcile.residuals import residuals
+from recon_pipeline.reconcile.residuals import left_over
 from recon_pipeline.reconcile.settings import KernelSettings, kernel_settings
 from recon_pipeline.reconcile.stopping import Stop, between_commits
 from recon_pipeline.reconcile.storing import ByDay, InLine, absent_or_different, only_accounts
@@ -44,7 +44,7 @@ from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
 from recon_pipeline.venues.reading import Reading
-from recon_pipeline.venues.sources import Asked, Residuals, Source, source_of
+from recon_pipeline.venues.sources import Asked, Source, source_of
 from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoFiles
 
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
@@ -347,7 +347,8 @@ class VenueRun:
         if self._reading is None:
             self.say(f"reading {self.venue}")
             if not self._is_pulled:
-                self.source.pull(self._asked())
+                with self._asked() as asked:
+                    self.source.pull(asked)
                 self._is_pulled = True
             self._reading = self.source.read()
             record_streams(self.url, self.venue, self._reading.streams)
@@ -359,14 +360,15 @@ class VenueRun:
             self._was_in_line = self._in_line.is_so()
         return self._reading
 
-    def _asked(self) -> Asked:
-        request = self.request
+    @contextmanager
+    def _asked(self) -> Iterator[Asked]:
+        days, as_of_day = self.request.days, self.request.as_of_day
 
-        def left_over(reading: Reading) -> Residuals:
-            kernel = kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
-            return residuals(kernel, reading, request.days, request.as_of_day)
+        def kernel(reading: Reading) -> KernelSettings:
+            return kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
 
-        return Asked(request.days, request.as_of_day, request.accounts, self.say, self._check, left_over, self.run_id)
+        with left_over(kernel, days, as_of_day) as residuals:
+            yield Asked(days, as_of_day, self.request.accounts, self.say, self._check, residuals, self.run_id)
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
         """Store what the rows of the run's days consult, then of those that this makes stale, until none is."""

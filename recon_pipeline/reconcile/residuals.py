@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
+
+import pyarrow as pa
 
 from recon_pipeline.reconcile.kernel import reconcile
 from recon_pipeline.reconcile.plan import consulted
@@ -18,29 +21,65 @@ from recon_pipeline.stores.lake import Lake
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Residual, Residuals
 
-_KEY = ("account", "wallet", "date", "asset")
+_COLUMNS = [
+    "account", "wallet", "date", "asset", "variance_in_asset", "status", "window_start", "start_balance",
+    "actual_balance",
+]  # fmt: skip
 _JUST_AFTER = timedelta(microseconds=1)
 """A window begins right after its start."""
 _INPUTS = ("transfers", "trades", "balances", "coverage")
 
 
-def residuals(settings: KernelSettings, reading: Reading, days: Sequence[date], as_of_day: date) -> Residuals:
-    """actual - calculated of every position of these days that is not zero, whether its feeds were complete or not."""
-    found: dict[tuple[str, str, date], dict[str, Residual]] = defaultdict(dict)
-    with tempfile.TemporaryDirectory(prefix="recon-residuals-") as folder:
-        lake = Lake(folder)
-        plan = consulted(reading.frames, reading.quarantine, days)
-        with lake.write("residuals") as write:
-            for frame in _INPUTS:
-                by_day = ByDay(frame, reading.frames[frame])
-                for day in sorted({*days, *plan.get(frame, set()), *(by_day.days if frame == "coverage" else ())}):
-                    write.put(frame, settings.venue, day, by_day.rows(day))
-            write.put_quarantine(settings.venue, reading.quarantine)
+class LeftOver:
+    """Residuals of one reading after another, in a lake of its own: what has not changed is not written again."""
+
+    def __init__(
+        self, folder: str, kernel: Callable[[Reading], KernelSettings], days: Sequence[date], as_of_day: date
+    ) -> None:
+        self._lake = Lake(folder, is_durable=False)
+        self._kernel = kernel
+        self._days = list(days)
+        self._as_of_day = as_of_day
+        self._put: dict[tuple[str, date], pa.Table] = {}
+
+    def of(self, reading: Reading) -> Residuals:
+        """actual - calculated of every position of the days that is not zero, whether its feeds were complete or
+        not."""
+        self._bring_in_line(reading)
+        reconcile(self._lake, self._kernel(reading), self._days, self._as_of_day, run="residuals")
+        return _residuals(self._lake.read("reconciliation", reading.venue, self._days).select(_COLUMNS))
+
+    def _bring_in_line(self, reading: Reading) -> None:
+        plan = consulted(reading.frames, reading.quarantine, self._days)
+        wanted: dict[tuple[str, date], pa.Table] = {}
+        for frame in _INPUTS:
+            by_day = ByDay(frame, reading.frames[frame])
+            for day in {*self._days, *plan.get(frame, set()), *(by_day.days if frame == "coverage" else ())}:
+                wanted[frame, day] = by_day.rows(day)
+        with self._lake.write("residuals") as write:
+            for (frame, day), rows in sorted(wanted.items(), key=lambda item: item[0]):
+                if (frame, day) not in self._put or not self._put[frame, day].equals(rows):
+                    write.put(frame, reading.venue, day, rows)
+            for frame, day in self._put.keys() - wanted.keys():
+                write.remove(frame, reading.venue, day)
+            for day in self._days:  # what was left of another reading has no part in this one
+                write.remove("reconciliation", reading.venue, day)
+            write.put_quarantine(reading.venue, reading.quarantine)
             write.commit()
-        reconcile(lake, settings, days, as_of_day, run="residuals")
-        rows = lake.read("reconciliation", settings.venue, list(days)).select(
-            [*_KEY, "variance_in_asset", "status", "window_start", "start_balance", "actual_balance"]
-        )
+        self._put = wanted
+
+
+@contextmanager
+def left_over(
+    kernel: Callable[[Reading], KernelSettings], days: Sequence[date], as_of_day: date
+) -> Iterator[Callable[[Reading], Residuals]]:
+    """What readings leave unexplained on these days, for as long as they are asked about."""
+    with tempfile.TemporaryDirectory(prefix="recon-residuals-") as folder:
+        yield LeftOver(folder, kernel, days, as_of_day).of
+
+
+def _residuals(rows: pa.Table) -> Residuals:
+    found: dict[tuple[str, str, date], dict[str, Residual]] = defaultdict(dict)
     for row in rows.to_pylist():
         if row["variance_in_asset"]:
             is_closed = row["status"] != "incomplete"

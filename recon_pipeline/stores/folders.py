@@ -82,9 +82,11 @@ class Folder(Protocol):
 
 
 class LocalFolder:
-    """A lake on a local disk: a file is replaced by a rename on the same file system."""
+    """A lake on a local disk: a file is replaced by a rename on the same file system. One that is not durable need not
+    outlive a failure of the machine."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_durable: bool = True) -> None:
+        self._is_durable = is_durable
         self._root = root.absolute()
         self.root = str(self._root)
 
@@ -134,7 +136,7 @@ class LocalFolder:
         """Make every folder first (that may fail on a full disk), then rename, then remove, then flush folders."""
         targets = {self._root / name: source for name, source in staged.items()}
         self._make_folders([target.parent for target in targets])
-        _sync(targets.values())
+        self._sync(targets.values())
         for target, source in targets.items():
             source.replace(target)
         gone = [self._root / name for name in removed]
@@ -142,7 +144,13 @@ class LocalFolder:
             path.unlink(missing_ok=True)
         for path in gone:
             _remove_if_empty(path.parent)
-        _sync(folder for folder in self._folders_of([*targets, *gone]) if folder.exists())
+        self._sync(folder for folder in self._folders_of([*targets, *gone]) if folder.exists())
+
+    def _sync(self, paths: Iterable[Path]) -> None:
+        """Flush files or folders to the device."""
+        if self._is_durable:
+            with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+                list(pool.map(_sync_one, paths))
 
     def _folders_of(self, files: Iterable[Path]) -> set[Path]:
         """Every folder from those of the files up to the lake's own."""
@@ -237,11 +245,11 @@ class RemoteFolder:
                 self.filesystem.rm_file(f"{self._base}/{name}")
 
 
-def folder_at(url: str) -> Folder:
+def folder_at(url: str, *, is_durable: bool = True) -> Folder:
     """The folder that a path or an fsspec URL names."""
     protocol, path = fsspec.core.split_protocol(url)
     if protocol in (None, "file", "local"):
-        return LocalFolder(Path(path))
+        return LocalFolder(Path(path), is_durable=is_durable)
     try:
         return RemoteFolder(url)
     except (ImportError, ValueError) as error:  # no such protocol, or its package is not here
@@ -256,12 +264,6 @@ def folder_at(url: str) -> Folder:
 def remove_tree(path: Path) -> None:
     """Remove a folder and all below it; one that is gone already is no error."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync(paths: Iterable[Path]) -> None:
-    """Flush files or folders to the device."""
-    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(_sync_one, paths))
 
 
 def _sync_one(path: Path) -> None:

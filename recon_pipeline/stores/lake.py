@@ -108,11 +108,12 @@ class _Cache:
 class Lake:
     """The partitions under one folder or fsspec URL (`memory://…`, `s3://…`).
 
-    `cache` names a file that keeps digests and metadata between processes; `save_cache` writes it.
+    `cache` names a file that keeps digests and metadata between processes; `save_cache` writes it. One that is not
+    durable, for what only this process reads, does not wait for the disk.
     """
 
-    def __init__(self, url: str, cache: Path | None = None) -> None:
-        self._folder: Folder = folder_at(url)
+    def __init__(self, url: str, cache: Path | None = None, *, is_durable: bool = True) -> None:
+        self._folder: Folder = folder_at(url, is_durable=is_durable)
         self._cache = _Cache(cache, self._folder.root)
         self._cache.load()
 

@@ -95,9 +95,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class SymbolAsked:
-    """Over which time a market was asked: an earlier asking is widened by it, as long as the two leave no gap."""
+    """Over which time a market was asked, and when: an earlier asking is widened by it, as long as the two leave no
+    gap."""
 
     symbol: str
+    asked_at: datetime
     asked_from: datetime
     asked_through: datetime
     last_id: int | None
@@ -167,14 +169,15 @@ class RawStore:
                 self._keep_records(opened, account, part.stream, part.told, read_at)
                 self._mark(opened, account, part.stream, part.days, read_at)
 
-    def keep_symbol(
-        self, account: str, stream: str, symbol: SymbolAsked, told: Sequence[Told], read_at: datetime
-    ) -> Kept:
-        """Store what a market told of an account, and over which time it was asked, together."""
+    def keep_symbols(self, account: str, stream: str, symbols: Sequence[SymbolAsked], told: Sequence[Told]) -> Kept:
+        """Store what markets told of an account, and over which time they were asked, together. No market may be
+        among them twice."""
+        if not symbols:
+            return Kept(0, ())
         with self._transaction(f"storing {stream} of {account}") as opened:
-            kept = self._keep_records(opened, account, stream, told, read_at)
-            given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at, **vars(symbol)}
-            opened.execute(sa.text(_ASKED), given)
+            kept = self._keep_records(opened, account, stream, told, max(symbol.asked_at for symbol in symbols))
+            rows = json.dumps([vars(symbol) for symbol in symbols], default=datetime.isoformat)
+            opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
             return kept
 
     def asked_symbols(self, stream: str) -> list[sa.Row[Any]]:
@@ -327,18 +330,35 @@ class RawStore:
                 },
             )
 
-    def version(self, *, without: Sequence[str] = ()) -> str:
-        """Another text whenever anything that a reading rests on has changed, but for the records of some streams."""
+    def version(self) -> str:
+        """Another text whenever anything that a reading rests on has changed."""
+        return f"{self.records_version()} {self.ledger_version()}"
+
+    def records_version(self, *, without: Sequence[str] = ()) -> str:
+        """Another text whenever records or decisions have changed, but for the records of some streams."""
         with self._transaction("reading what was pulled") as opened:
             row = opened.execute(
                 sa.text(
                     "SELECT (SELECT concat_ws(' ', max(fid), count(superseded_at), count(*) FILTER (WHERE is_doubted))"
                     " FROM recon.raw_records WHERE venue = :venue AND NOT stream = ANY(:without)),"
-                    " (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
-                    " stream, date)) FROM recon.pulls WHERE venue = :venue),"
                     " (SELECT max(id) FROM recon.wallet_decisions WHERE venue = :venue)"
                 ),
                 {"venue": self._venue, "without": list(without)},
+            ).one()
+            return " ".join(map(str, row))
+
+    def ledger_version(self) -> str:
+        """Another text whenever a day of the ledger stands in another way, or a market that was asked has left."""
+        with self._transaction("reading what was pulled") as opened:
+            row = opened.execute(
+                sa.text(
+                    "SELECT (SELECT md5(string_agg(concat_ws(' ', account, stream, date, status), ',' ORDER BY account,"
+                    " stream, date)) FROM recon.pulls WHERE venue = :venue),"
+                    " (SELECT md5(string_agg(concat_ws(' ', account, stream, symbol, asked_through, purged_after), ','"
+                    " ORDER BY account, stream, symbol)) FROM recon.asked_symbols"
+                    " WHERE venue = :venue AND purged_after IS NOT NULL)"
+                ),
+                {"venue": self._venue},
             ).one()
             return " ".join(map(str, row))
 
@@ -483,8 +503,9 @@ _MARK = (
 _ASKED = (
     "INSERT INTO recon.asked_symbols AS a (venue, account, stream, symbol, asked_from, asked_through, last_id, trades,"
     " last_trade_at, purged_after, last_checked)"
-    " VALUES (:venue, :account, :stream, :symbol, :asked_from, :asked_through, :last_id, :trades, :last_trade_at,"
-    " :purged_after, :read_at)"
+    " SELECT :venue, :account, :stream, given.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(symbol text,"
+    " asked_from timestamptz, asked_through timestamptz, last_id numeric, trades bigint, last_trade_at timestamptz,"
+    " purged_after timestamptz, asked_at timestamptz)"
     " ON CONFLICT (venue, account, stream, symbol) DO UPDATE SET"
     " asked_from = CASE WHEN excluded.asked_from <= a.asked_through THEN least(a.asked_from, excluded.asked_from)"
     " ELSE excluded.asked_from END,"

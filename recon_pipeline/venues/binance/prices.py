@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import pyarrow.compute as pc
+
 from recon_pipeline.venues.binance.accounts import EVERYBODY
-from recon_pipeline.venues.binance.mapping import Mapped, price_symbols
+from recon_pipeline.venues.binance.mapping import price_symbols
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
 from recon_pipeline.venues.binance.trades import listed_markets
 from recon_pipeline.venues.drain import Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
+from recon_pipeline.venues.reading import Reading
 
 KLINES = BY_NAME["klines"]
 _DAYS_BEFORE = 2
@@ -38,9 +41,10 @@ def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
     pull.each(symbols, ask)
 
 
-def assets_of(mapped: Mapped) -> list[str]:
+def assets_of(reading: Reading) -> list[str]:
     """Whatever is held or was moved."""
-    return sorted({row["asset"] for row in (*mapped.balances, *mapped.transfers, *mapped.trades) if row["asset"]})
+    told = (reading.frames[frame]["asset"] for frame in ("balances", "transfers", "trades"))
+    return sorted({asset for column in told for asset in pc.unique(column).to_pylist()})
 
 
 def _known(pull: Pull) -> dict[str, set[datetime]]:

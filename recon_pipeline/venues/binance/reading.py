@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
-from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
@@ -85,18 +84,8 @@ def told_by(raw: RawStore, *, with_prices: bool = True, streams: Sequence[str] |
     return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, named)
 
 
-def read_venue(
-    venue: VenueSettings,
-    api: ApiSettings,
-    raw: RawStore,
-    problems: Sequence[ReconError] = (),
-) -> Reading:
-    """Every record mapped and validated, with the ledger as coverage."""
-    return replace(read_mapped(venue, api, raw)[0], problems=tuple(problems))
-
-
 def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore) -> tuple[Reading, Mapped]:
-    """The reading, and what the records mean that it rests on."""
+    """Every record mapped and validated, with the ledger as coverage; and what the records mean that it rests on."""
     told = told_by(raw)
     return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()))
 
@@ -111,15 +100,13 @@ def _reading(
     mapped = map_records(told.records, context)
     raced = without_races(mapped, told.records)
     doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
-    of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
-    coverage = [*coverage_rows(of_accounts), *purged_rows(raw, told.markets)]
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = {
         "transfers": mapped.transfers,
         "trades": mapped.trades,
         "balances": mapped.balances,
         "prices": mapped.prices,
         "expected": mapped.expected,
-        "coverage": coverage,
+        "coverage": _coverage(raw, told.markets),
     }
     validated = _validated(venue.name, rows, told.records)
     reading = Reading(
@@ -133,6 +120,11 @@ def _reading(
         counts={name: result.counts for name, result in validated.items()},
     )
     return reading, mapped
+
+
+def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> Sequence[Mapping[str, Any]]:
+    of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
+    return [*coverage_rows(of_accounts), *purged_rows(raw, markets)]
 
 
 def _validated(
@@ -149,26 +141,30 @@ def _validated(
 class Search:
     """Readings while trades are searched for: after the first, only the trades that came since are read and mapped.
 
-    Without prices. Where anything else has changed, above all a record that was told before, it is all read anew.
+    Without prices. Where another record has changed, above all one that was told before, it is all read anew.
     """
 
     def __init__(self, venue: VenueSettings, api: ApiSettings, raw: RawStore) -> None:
         self._venue, self._api, self._raw = venue, api, raw
-        self._besides = ""
+        self._besides = self._ledger = ""
         self._known: set[int] = set()
         self._context: MappingContext | None = None
         self._reading: Reading | None = None
 
     def read(self) -> Reading:
         """What was told so far."""
-        besides, added = self._raw.version(without=SEARCHED), told_by(self._raw, streams=SEARCHED)
+        besides, ledger = self._raw.records_version(without=SEARCHED), self._raw.ledger_version()
+        added = told_by(self._raw, streams=SEARCHED)
         fids = {record.fid for record in added.records}
         only_grew = not added.doubted and self._besides == besides and self._known <= fids
         if self._reading is None or self._context is None or not only_grew:
             self._reading = self._whole()
-        elif new := [record for record in added.records if record.fid not in self._known]:
-            self._reading = self._with(self._reading, self._context, new)
-        self._besides, self._known = besides, fids
+        else:
+            if new := [record for record in added.records if record.fid not in self._known]:
+                self._reading = self._with(self._reading, self._context, new)
+            if self._ledger != ledger:
+                self._reading = self._covered(self._reading, self._context)
+        self._besides, self._ledger, self._known = besides, ledger, fids
         return self._reading
 
     def _whole(self) -> Reading:
@@ -187,6 +183,11 @@ class Search:
         }
         quarantine = pa.concat_tables([reading.quarantine, _quarantine(validated, mapped, ())])
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
+
+    def _covered(self, reading: Reading, context: MappingContext) -> Reading:
+        rows = {"coverage": _coverage(self._raw, context.symbols)}
+        coverage = _validated(self._venue.name, rows, ())["coverage"]
+        return replace(reading, frames={**reading.frames, "coverage": coverage.rows})
 
 
 def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:

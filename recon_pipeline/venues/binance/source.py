@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from recon_pipeline.api_settings import ApiSettings
@@ -25,7 +26,7 @@ from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, read_mapped, read_venue, told_by
+from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, read_mapped, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -50,6 +51,8 @@ class BinanceSource:
         self._venue = settings.venues[venue]
         self._url = url
         self._problems: tuple[ReconError, ...] = ()
+        self._read: tuple[str, Reading | None] = "", None
+        """What the last pull read in the end, and of which version of the records."""
         if self._venue.api is None:
             raise TypeError(f"{venue} is not asked over HTTP")
         self._api: ApiSettings = self._venue.api
@@ -59,22 +62,27 @@ class BinanceSource:
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
             facts = pull.run()
             search = Search(self._venue, self._api, raw)
-            first = search.read()
-            if emptied := emptied_wallets(first, asked.residuals(first)):
-                read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
 
             def left_over() -> Residuals:
                 return asked.residuals(search.read())
 
-            Trades(pull, facts, left_over, self._since).run()
+            trades = Trades(pull, facts, left_over, self._since)
+            trades.begin()
+            found = left_over()
+            if emptied := emptied_wallets(search.read(), found):
+                read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
+                found = left_over()
+            trades.run(found)
+            pull_prices(pull, assets_of(search.read()))
             # only now that the search has marked the trades' days can a window of them be closed
+            version = raw.version()
             reading, mapped = read_mapped(self._venue, self._api, raw)
             found = asked.residuals(reading)
             place_flows(raw, mapped, found)
             told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
-            pull_prices(pull, assets_of(mapped))
             self._problems = tuple(pull.problems)
+            self._read = version, reading
 
     def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
         """Capture what has no history and closes yesterday; how many captures were made, and what went wrong.
@@ -90,7 +98,10 @@ class BinanceSource:
     def read(self) -> Reading:
         """Everything that was told so far."""
         with closing(RawStore(self._url, self._venue.name)) as raw:
-            return read_venue(self._venue, self._api, raw, self._problems)
+            version, reading = self._read
+            if reading is None or version != raw.version():
+                reading, _ = read_mapped(self._venue, self._api, raw)
+            return replace(reading, problems=self._problems)
 
     def version(self) -> object:
         """Another text whenever a record or a day of the ledger has changed."""

@@ -7,7 +7,8 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -44,6 +45,8 @@ ROUNDS_MAX = 8
 STILL_LEAST = 3
 FIRST_LIST = timedelta(hours=1)
 LAG = timedelta(minutes=TRADES.lag_minutes)
+KEPT_AT_ONCE = 50
+"""Markets that told nothing are stored many at a time; who is killed in between asks these again."""
 
 Unexplained = Mapping[str, set[str]]
 """Assets with a residual in SPOT on any of the run's days, by account."""
@@ -59,12 +62,15 @@ class Trades:
     since: datetime
     """From when on trades count: the beginning of the first window."""
 
-    def run(self) -> None:
-        """Ask until nothing is left to ask, then mark the days."""
-        accounts = [email for email in self.facts if self._can_ask(email)]
+    def begin(self) -> None:
+        """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
+        accounts = self._accounts
         ask_volumes(self.pull, self.facts, accounts)
         self._allocations(accounts)
-        found, is_wide = self.left_over(), False
+
+    def run(self, found: Residuals) -> None:
+        """Ask until nothing of what was `found` unexplained is left to ask for, then mark the days."""
+        accounts, is_wide = self._accounts, False
         for round_ in range(ROUNDS_MAX):
             if self._round(accounts, found, is_first=round_ == 0, is_wide=is_wide):
                 found = self.left_over()
@@ -78,10 +84,11 @@ class Trades:
         self._note_purged(accounts)
         self._mark(accounts, found)
 
-    def _can_ask(self, email: str) -> bool:
+    @property
+    def _accounts(self) -> list[str]:
+        """Those of the run that can be asked."""
         wanted = self.pull.asked.accounts
-        is_wanted = wanted is None or email in wanted
-        return is_wanted and self.pull.has_key(email)
+        return [email for email in self.facts if (wanted is None or email in wanted) and self.pull.has_key(email)]
 
     # -- rounds
 
@@ -122,15 +129,12 @@ class Trades:
 
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
-            ask, puzzle = self.pull.ask_as(email), (until or {}).get(email)
-            for market in markets:
-                self.pull.asked.check()
-                try:
-                    told = self._ask(TRADES, email, ask, market, known[email].get(market.symbol))
-                except AccountStopped:
-                    return
-                if puzzle is not None and told and puzzle.is_solved_with(market, told):
-                    return
+            puzzle = (until or {}).get(email)
+            with self._asking(TRADES, email, known[email]) as ask:
+                for market in markets:
+                    told = ask(market)
+                    if puzzle is not None and told and puzzle.is_solved_with(market, told):
+                        return
 
         self.pull.asked.say("asking for trades")
         self.pull.each(list(plan.items()), ask_account)
@@ -150,17 +154,49 @@ class Trades:
 
     # -- one market
 
-    def _ask(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
-        with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
-            try:
-                return self._drain(stream, email, ask, market, known)
-            except InvalidSymbol:
-                self.pull.refresh_markets()
-                if market.symbol in {other.symbol for other in self._markets()}:
-                    return self._drain(stream, email, ask, market, known)
-        return ()
+    @contextmanager
+    def _asking(
+        self, stream: Stream, email: str, known: Mapping[str, AskedMarket]
+    ) -> Iterator[Callable[[Market], Sequence[Told]]]:
+        """Ask markets of an account one by one; what each tells is stored with it. Ends where the account's key is
+        refused."""
+        ask, raw = self.pull.ask_as(email), self.pull.raw
+        silent: dict[str, SymbolAsked] = {}
 
-    def _drain(self, stream: Stream, email: str, ask: Ask, market: Market, known: AskedMarket | None) -> Sequence[Told]:
+        def keep_silent() -> None:
+            raw.keep_symbols(email, stream.name, list(silent.values()), ())
+            silent.clear()
+
+        def drained(market: Market) -> Sequence[Told]:
+            asked, told = self._drain(stream, ask, market, known.get(market.symbol))
+            if told:
+                raw.keep_symbols(email, stream.name, [asked], told)
+            else:
+                silent[market.symbol] = asked
+            if len(silent) >= KEPT_AT_ONCE:
+                keep_silent()
+            return told
+
+        def ask_market(market: Market) -> Sequence[Told]:
+            self.pull.asked.check()
+            with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
+                try:
+                    return drained(market)
+                except InvalidSymbol:
+                    self.pull.refresh_markets()
+                    if market.symbol in {other.symbol for other in self._markets()}:
+                        return drained(market)
+            return ()
+
+        try:
+            with suppress(AccountStopped):
+                yield ask_market
+        finally:
+            keep_silent()
+
+    def _drain(
+        self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
+    ) -> tuple[SymbolAsked, Sequence[Told]]:
         """Everything from where the last asking ended, or from the beginning; to the newest trade."""
         by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.pull.clock.now()
@@ -180,14 +216,14 @@ class Trades:
         ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,
+            asked_at=frozen_at,
             asked_from=begin if goes_on else self.since,
             asked_through=max(begin, frozen_at - LAG),
             last_id=max(ids, default=None),
             trades=len(ids),
             last_trade_at=max(instants, default=None),
         )
-        self.pull.raw.keep_symbol(email, stream.name, asked, told, frozen_at)
-        return told
+        return asked, told
 
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
@@ -198,13 +234,9 @@ class Trades:
         known = self._asked(ALLOCATIONS)
 
         def ask_account(email: str) -> None:
-            ask = self.pull.ask_as(email)
-            for market in unasked(markets, known[email], self.since, self._end):
-                self.pull.asked.check()
-                try:
-                    self._ask(ALLOCATIONS, email, ask, market, known[email].get(market.symbol))
-                except AccountStopped:
-                    return
+            with self._asking(ALLOCATIONS, email, known[email]) as ask:
+                for market in unasked(markets, known[email], self.since, self._end):
+                    ask(market)
 
         self.pull.each(list(accounts) if markets else [], ask_account)
         known = self._asked(ALLOCATIONS)
@@ -218,15 +250,17 @@ class Trades:
     def _note_purged(self, accounts: Iterable[str]) -> None:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
         without it."""
-        known = self._asked()
-        for symbol, gone_at in purged_markets(self.pull.raw).items():
-            for email in accounts:
+        known, now = self._asked(), self.pull.clock.now()
+        purged = purged_markets(self.pull.raw)
+        for email in accounts:
+            found = []
+            for symbol, gone_at in purged.items():
                 asked = known[email].get(symbol)
                 begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
                 if asked is not None and asked.purged_after == max(through, gone_at):
                     continue
-                gone = SymbolAsked(symbol, begin, through, None, 0, None, max(through, gone_at))
-                self.pull.raw.keep_symbol(email, TRADES.name, gone, [], self.pull.clock.now())
+                found.append(SymbolAsked(symbol, now, begin, through, None, 0, None, max(through, gone_at)))
+            self.pull.raw.keep_symbols(email, TRADES.name, found, ())
 
     # -- transfers between accounts in place of self-trades
 
