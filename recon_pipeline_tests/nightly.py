@@ -35,7 +35,7 @@ from recon_pipeline.sandbox.binance.trouble import NAMES
 from recon_pipeline.stores.database import engine, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.venues.binance.trades import Trades
-from recon_pipeline_tests.binance_doubts import READ, judge_doubts
+from recon_pipeline_tests.binance_doubts import READ, SIDES, judge_doubts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.binance_judge import Judge, Verdict
 
@@ -208,23 +208,23 @@ def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
     return night, time.monotonic() - begun
 
 
-def run_doubts(seed: int, side: int) -> tuple[set[str], list[str]]:
-    """One small world of every doubt as it is assumed (or, 1, the other way round), read wrongly in every way."""
+def run_doubts(seed: int, side: str) -> tuple[set[str], list[str]]:
+    """One small world of a side, in which every doubt is read wrongly."""
     with own_server() as (folder, url), pytest.MonkeyPatch.context() as patch:
         return judge_doubts(seed, side, folder, url, patch, symbols_max=None)
 
 
 def run_every_doubt(options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Both ways round for every seed; 1 if a wrong reading looks right."""
+    """Every seed, its doubts as assumed and the other way round; 1 if a wrong reading looks right."""
     wrong: list[str] = []
     never = set(READ)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        running = {pool.submit(run_doubts, seed, side): (seed, side) for seed in seeds for side in (0, 1)}
+        running = {pool.submit(run_doubts, seed, side): (seed, side) for seed in seeds for side in SIDES}
         for done in as_completed(running):
             seed, side = running[done]
             matters, of_world = done.result()
-            world = f"seed {seed}, {'the other way round' if side else 'as assumed'}"
+            world = f"seed {seed}, {side}"
             say("\n".join(f"{world}: {text}" for text in of_world) or f"{world}: {len(matters)} doubts, none green")
             wrong += of_world
             never -= matters

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     world = make_world(
         options.seed, start=options.start or _first_day(options), days=options.days, subs=options.subs,
-        doubts=dict(pair.split("=", 1) for pair in options.doubt), faults=_named(options.faults, FAULTS),
+        doubts=dict(options.doubt), faults=_named(options.faults, FAULTS),
         transport=_named(options.transport, NAMES),
     )  # fmt: skip
     at_us = int(options.at.timestamp() * 1_000_000) if options.at else None
@@ -63,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clock", choices=("live", "simulated"), default="simulated")
     parser.add_argument("--at", type=_instant, help="the simulated clock begins here (default: with the first day)")
     parser.add_argument("--home", type=Path, help="write credentials.env, recon.yaml and manifest.json here")
-    parser.add_argument("--doubt", action="append", default=[], metavar="NAME=VALUE", help=", ".join(DOUBTS))
+    parser.add_argument(
+        "--doubt", type=_doubt, action="append", default=[], metavar="NAME=VALUE",
+        help=", ".join(f"{name}={'|'.join(values)}" for name, values in DOUBTS.items()),
+    )  # fmt: skip
     parser.add_argument("--faults", default="", help=f"all, or some between commas: {', '.join(FAULTS)}")
     parser.add_argument("--transport", default="", help=f"all, or some between commas: {', '.join(NAMES)}")
     return parser
@@ -72,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
 def _named(text: str, every: Collection[str]) -> tuple[str, ...]:
     """Names between commas; `all` for all of them."""
     return tuple(every) if text == "all" else tuple(name for name in text.split(",") if name)
+
+
+def _doubt(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if value not in DOUBTS.get(name, ()):
+        known = ", ".join(f"{each}={'|'.join(values)}" for each, values in DOUBTS.items())
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {known}")
+    return name, value
 
 
 def _instant(text: str) -> datetime:

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, staking
+from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, margin, staking
 from recon_pipeline.sandbox.binance.moments import DAY_MS, day_of
 from recon_pipeline.sandbox.binance.world import World
 
@@ -45,23 +45,37 @@ def doubts_that_matter(world: World, days: Collection[date] | None = None) -> di
             told = record.at(1 << 62)
             if told is not None and (days is None or day_of(record.at_ms) in days):
                 counts.update(_doubtful(name, told))
+    if world.doubts["product_rewards"] == "dividends":
+        counts["boost_rewards"] = 0  # whatever its own history says of it, the dividends count
     return dict(sorted(counts.items()))
 
 
 def _doubtful(name: str, told: dict[str, Any]) -> list[str]:
+    """The doubts that one record's meaning hangs on."""
     path = name.split(maxsplit=1)[0]
     if path == capital.DEPOSITS:
         return _doubtful_deposit(told)
-    if path == capital.WITHDRAWALS:
-        is_late = "completeTime" in told and told["completeTime"][:10] != told["applyTime"][:10]
-        return ["withdrawal_debit"] if is_late else []
-    if name == f"{conversion.DUST} SPOT":
-        return ["dust_amount"] * bool(Decimal(told["totalServiceChargeAmount"]))
-    if path == earn.FLEX_REWARDS:
-        return ["realtime_rewards"] * (told["type"] == "REALTIME")
-    if path in (fiat.ORDERS, fiat.PAYMENTS):
-        return ["fiat_wallet"] * (told["status"] in ("Successful", "Finished", "Completed"))
-    return ["boost_rewards"] * (name == f"{staking.SOL_BOOST} DISTRIBUTE")
+    if path == staking.SOL_BOOST:
+        return ["boost_rewards" if name.endswith("DISTRIBUTE") else "product_rewards"]
+    hangs = {
+        capital.WITHDRAWALS: ("withdrawal_debit", _is_done_on_another_day),
+        f"{conversion.DUST} SPOT": ("dust_amount", lambda told: bool(Decimal(told["totalServiceChargeAmount"]))),
+        earn.FLEX_REWARDS: ("realtime_rewards", lambda told: told["type"] == "REALTIME"),
+        fiat.ORDERS: ("fiat_wallet", _is_done),
+        fiat.PAYMENTS: ("fiat_wallet", _is_done),
+        margin.INTEREST: ("converted_interest", lambda told: told["type"].endswith("_CONVERTED")),
+        **dict.fromkeys(earn.TOKEN_REWARDS, ("product_rewards", lambda _: True)),
+    }
+    doubt, is_so = hangs.get(name if path == conversion.DUST else path, ("", lambda _: False))
+    return [doubt] * is_so(told)
+
+
+def _is_done(told: dict[str, Any]) -> bool:
+    return told["status"] in ("Successful", "Finished", "Completed")
+
+
+def _is_done_on_another_day(told: dict[str, Any]) -> bool:
+    return "completeTime" in told and told["completeTime"][:10] != told["applyTime"][:10]
 
 
 def _doubtful_deposit(told: dict[str, Any]) -> list[str]:

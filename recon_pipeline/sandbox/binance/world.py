@@ -41,6 +41,8 @@ DOUBTS = {
     "fiat_wallet": ("spot", "funding"),
     "status_6_deposits": ("credited", "not_credited"),
     "boost_rewards": ("claims", "all"),
+    "product_rewards": ("history", "dividends"),
+    "converted_interest": ("interest_history", "capital_flow"),
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)

@@ -9,7 +9,7 @@ from functools import partial
 from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.book import Content, Record
 from recon_pipeline.sandbox.binance.chance import Dice
-from recon_pipeline.sandbox.binance.life.income import dividend
+from recon_pipeline.sandbox.binance.life.income import dividend, product_reward
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS
 from recon_pipeline.sandbox.binance.money import ZERO, floor8, plain, text8
@@ -25,6 +25,13 @@ CHAIN_IN, CHAIN_OUT = f"{CHAIN}/history/subscriptionRecord", f"{CHAIN}/history/r
 CHAIN_REWARDS, CHAIN_POSITION = f"{CHAIN}/history/rewardsRecord", f"{CHAIN}/position"
 SOFT_REWARDS = "/sapi/v1/soft-staking/history/rewardsRecord"
 TOKENS = {"bfusd": "BFUSD", "rwusd": "RWUSD"}
+
+
+def _token_path(name: str, what: str) -> str:
+    return f"/sapi/v1/{name}/history/{what}History"
+
+
+TOKEN_REWARDS = tuple(_token_path(name, "rewards") for name in TOKENS)
 _FLEXIBLE_ASSETS = ("USDT", "BTC", "BNB", "BAKE")
 
 
@@ -305,10 +312,6 @@ def soft_reward(scene: Scene, account: Account, dice: Dice) -> None:
     scene.tell(account, SOFT_REWARDS, content)
 
 
-def _token_path(name: str, what: str) -> str:
-    return f"/sapi/v1/{name}/history/{what}History"
-
-
 def mint(scene: Scene, name: str, account: Account, dice: Dice) -> None:
     """Dollars into the token that earns, one for one."""
     asset = "USDT" if name == "bfusd" else "USDC"
@@ -353,7 +356,7 @@ def token_reward(scene: Scene, name: str, account: Account, dice: Dice) -> None:
     """What the token earns, paid in the token."""
     held, path = scene.have(account, "SPOT", TOKENS[name]), _token_path(name, "rewards")
     amount = dice.amount("0.00001000", "0.4")
-    scene.move(account, "SPOT", TOKENS[name], amount, path)
+    product_reward(scene, account, TOKENS[name], amount, path)
     content: Content = {"time": scene.now_ms, "rewardsAmount": plain(amount), "annualPercentageRate": "0.0418"}
     if name == "bfusd":
         content |= {"rewardAsset": "BFUSD", "BFUSDPosition": plain(held)}

@@ -56,6 +56,15 @@ def dividend(scene: Scene, account: Account, asset: str, amount: Decimal, kind: 
     scene.tell(account, DIVIDENDS, content)
 
 
+def product_reward(scene: Scene, account: Account, asset: str, amount: Decimal, path: str) -> None:
+    """A reward of a product with a history of its own: that alone tells of it, or (in a world of that kind) the
+    dividends as well."""
+    if scene.doubts["product_rewards"] == "dividends":
+        dividend(scene, account, asset, amount, f"{asset} Rewards")
+    else:
+        scene.move(account, "SPOT", asset, amount, path)
+
+
 def airdrop(scene: Scene, account: Account, dice: Dice, *, is_out: bool = False) -> None:
     """Something for nothing, or (`is_out`) taken back."""
     kind = "Token Swap - Redenomination/Rebranding" if is_out else dice.pick(_KINDS)

@@ -162,7 +162,8 @@ def accrue(scene: Scene, wallet: str, account: Account) -> None:
 
 
 def _interest(scene: Scene, wallet: str, account: Account, owed: tuple[str, Decimal], kind: str) -> None:
-    """It is added to what is owed; or, on cross margin of who pays fees in BNB, paid in BNB at once."""
+    """It is added to what is owed; or, on cross margin of who pays fees in BNB, paid in BNB at once, of which (in a
+    world of that kind) the ledger tells as of a repayment."""
     asset, principal = owed
     amount = floor8(principal * _RATE)
     if not amount:
@@ -171,7 +172,9 @@ def _interest(scene: Scene, wallet: str, account: Account, owed: tuple[str, Deci
     is_paid = wallet == "MARGIN" and account.pays_in_bnb and asset == "USDT" and bnb > 0
     is_paid = is_paid and scene.have(account, wallet, "BNB") > bnb * 10
     number = 1_352_286_576_452_864_727 + scene.next_id("interest")
-    if is_paid:
+    if is_paid and scene.doubts["converted_interest"] == "capital_flow":
+        capital_flow(scene, account, wallet, ("BNB", -bnb), "REPAY")
+    elif is_paid:
         scene.move(account, wallet, "BNB", -bnb, f"{INTEREST} {number}")
     else:
         scene.move(account, wallet, asset, amount, f"{INTEREST} {number}", measure="interest")

@@ -8,6 +8,7 @@ from functools import partial
 from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.book import Record
 from recon_pipeline.sandbox.binance.chance import Dice
+from recon_pipeline.sandbox.binance.life.income import product_reward
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, SECOND_MS
 from recon_pipeline.sandbox.binance.money import floor8, plain
@@ -119,7 +120,7 @@ def boost(scene: Scene, account: Account, dice: Dice) -> None:
     scene.now_ms -= scene.now_ms % SECOND_MS
     kind, amount = dice.pick(("CLAIM", "DISTRIBUTE")), dice.amount("0.00001000", "0.02")
     if kind == "CLAIM" or scene.doubts["boost_rewards"] == "all":
-        scene.move(account, "SPOT", "SOL", amount, SOL_BOOST)
+        product_reward(scene, account, "SOL", amount, SOL_BOOST)
     content = {
         "time": scene.now_ms // 1000, "token": "SOL", "amount": plain(amount),
         "bnsolHolding": plain(scene.have(account, "SPOT", "BNSOL")), "status": "SUCCESS",
