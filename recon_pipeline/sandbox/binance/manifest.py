@@ -32,29 +32,35 @@ def manifest(world: World) -> dict[str, Any]:
 
 def doubts_that_matter(world: World, days: Collection[date] | None = None) -> dict[str, int]:
     """For every doubt, how many records of this world (or of some days of it) would be read wrongly under the other
-    assumption."""
+    assumption. One in the last second of a day, where snapshots do not count that, is left out beside a day that is
+    not asked for."""
+    late_ms = 999 if world.doubts["snapshot_as_of"] == "as_stamped" else 0
+
+    def is_asked(at_ms: int) -> bool:
+        return days is None or (day_of(at_ms) in days and day_of(at_ms + late_ms) in days)
+
     counts: Counter[str] = Counter(dict.fromkeys(world.doubts, 0))
     for move in world.ledger.moves:
         in_last_second = move.at_us // 1000 % DAY_MS > DAY_MS - 1000
-        if days is not None and day_of(move.at_us // 1000) not in days:
+        if not is_asked(move.at_us // 1000):
             continue
         if move.wallet in _SNAPSHOT_WALLETS and in_last_second and move.measure == "balance":
             counts["snapshot_as_of"] += 1
     for _, name, records in world.archive.lists():
         for record in records:
             told = record.at(1 << 62)
-            if told is not None and (days is None or day_of(record.at_ms) in days):
-                counts.update(_doubtful(name, told))
+            if told is not None and is_asked(record.at_ms):
+                counts.update(_doubtful(name, told, late_ms))
     if world.doubts["product_rewards"] == "dividends":
         counts["boost_rewards"] = 0  # whatever its own history says of it, the dividends count
     return dict(sorted(counts.items()))
 
 
-def _doubtful(name: str, told: dict[str, Any]) -> list[str]:
+def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
     """The doubts that one record's meaning hangs on."""
     path = name.split(maxsplit=1)[0]
     if path == capital.DEPOSITS:
-        return _doubtful_deposit(told)
+        return _doubtful_deposit(told, late_ms)
     if path == staking.SOL_BOOST:
         return ["boost_rewards" if name.endswith("DISTRIBUTE") else "product_rewards"]
     hangs = {
@@ -78,6 +84,6 @@ def _is_done_on_another_day(told: dict[str, Any]) -> bool:
     return "completeTime" in told and told["completeTime"][:10] != told["applyTime"][:10]
 
 
-def _doubtful_deposit(told: dict[str, Any]) -> list[str]:
-    is_over_midnight = told.get("completeTime", 0) // DAY_MS > told["insertTime"] // DAY_MS
+def _doubtful_deposit(told: dict[str, Any], late_ms: int) -> list[str]:
+    is_over_midnight = told.get("completeTime", 0) // DAY_MS > (told["insertTime"] + late_ms) // DAY_MS
     return ["deposit_credit"] * is_over_midnight + ["status_6_deposits"] * (told["status"] == capital.CREDITED)
