@@ -46,6 +46,11 @@ _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
+_EARNS = "flexible_"
+OF_CONTEXT = (
+    ACCOUNT_INFO, SUB_ACCOUNTS, *NAMING, *(stream.name for stream in STREAMS if stream.name.startswith(_EARNS))
+)  # fmt: skip
+"""The records that tell what the mapping has to know beside those that it maps."""
 _PAIR = ("baseAsset", "quoteAsset")
 _CAN_WAIT = ("unknown_field", "unknown_value", "not_stated")
 
@@ -202,7 +207,7 @@ def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> Ma
         earn_assets=frozenset(
             str(record.content["asset"])
             for record in told.records
-            if record.stream.startswith("flexible_") and "asset" in record.content
+            if record.stream.startswith(_EARNS) and "asset" in record.content
         ),
     )
 

@@ -26,7 +26,7 @@ from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, Search, context_of, read_mapped, told_by
+from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
@@ -91,7 +91,7 @@ class BinanceSource:
         """
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
             pull.look_at_accounts()
-            told = told_by(raw)
+            told = told_by(raw, streams=OF_CONTEXT)
             made = Capture(pull, context_of(self._api, told, raw.decisions())).run()
             return made, tuple(pull.problems)
 
