@@ -1,14 +1,15 @@
-"""Daily candles for whatever a reading holds or moved, so that a variance has its USD."""
+"""Daily candles for whatever the run's windows hold or move, so that a variance has its USD."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.venues.binance.accounts import EVERYBODY
-from recon_pipeline.venues.binance.mapping import price_symbols
+from recon_pipeline.venues.binance.mapping import has_price, price_ways
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
 from recon_pipeline.venues.binance.trades import listed_markets
@@ -22,14 +23,13 @@ _DAYS_BEFORE = 2
 
 
 def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
-    """Ask for the candles of the run's days that are not known yet, each market over the whole range at once."""
+    """Ask for the candles of the run's days that are not known yet, each market over the whole range at once; of a
+    later way to an asset's price only where an earlier one had no trade."""
     markets = {market.symbol: (market.base, market.quote) for market in listed_markets(pull.raw)}
     first = midnight(pull.asked.days[0]) - _DAYS_BEFORE * ONE_DAY
     last = midnight(pull.asked.days[-1] + ONE_DAY)
-    known = _known(pull)
     wanted = {first + n * ONE_DAY for n in range((last - first) // ONE_DAY)}
     pull.asked.say("reading prices")
-    symbols = [symbol for symbol in price_symbols(assets, markets) if not wanted <= known.get(symbol, set())]
 
     def ask(symbol: str) -> None:
         with pull.told_of(EVERYBODY, KLINES.name, symbol=symbol):
@@ -38,19 +38,45 @@ def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
             drain.call(klines_call(symbol), (first, last - timedelta(milliseconds=1)))
             pull.raw.keep(EVERYBODY, KLINES.name, drain.told, {}, pull.clock.now())
 
-    pull.each(symbols, ask)
+    ways = price_ways(assets, markets)
+    for step in range(max(map(len, ways.values()), default=0)):
+        known, priced = _known(pull)
+        open_ = [of_asset for of_asset in ways.values() if not wanted <= _priced_by(of_asset[:step], priced)]
+        symbols = {symbol for of_asset in open_ for way in of_asset[step : step + 1] for symbol in way}
+        pull.each(sorted(symbol for symbol in symbols if not wanted <= known.get(symbol, set())), ask)
 
 
-def assets_of(reading: Reading) -> list[str]:
-    """Whatever is held or was moved."""
-    told = (reading.frames[frame]["asset"] for frame in ("balances", "transfers", "trades"))
-    return sorted({asset for column in told for asset in pc.unique(column).to_pylist()})
+def assets_of(reading: Reading, first: date) -> list[str]:
+    """Whatever is held or moved in windows that end on the first day or later: since a wallet's last balance before."""
+    balances = reading.frames["balances"]
+    before = balances.filter(pc.less(balances["date"], pa.scalar(first)))
+    starts = before.group_by(["account", "wallet"]).aggregate([("date", "max")])
+    flows = [reading.frames[frame] for frame in ("transfers", "trades")]
+    told = pa.concat_tables(
+        [
+            pa.table(
+                {"account": t["account"], "wallet": t["wallet"], "asset": t["asset"], "on": pc.cast(day, pa.date32())}
+            )
+            for t, day in [(balances, balances["date"]), *((flow, flow["datetime"]) for flow in flows)]
+        ]
+    ).join(starts, ["account", "wallet"])
+    since = pc.fill_null(told["date_max"], pa.scalar(date.min))
+    return sorted(pc.unique(told.filter(pc.greater_equal(told["on"], since))["asset"]).to_pylist())
 
 
-def _known(pull: Pull) -> dict[str, set[datetime]]:
-    """The days whose candle was read once it had closed, by market."""
+def _priced_by(ways: Iterable[Collection[str]], priced: Mapping[str, set[datetime]]) -> set[datetime]:
+    """The days on which one of these ways had a trade in each of its markets."""
+    nothing: set[datetime] = set()
+    return nothing.union(*(set.intersection(*(priced.get(symbol, nothing) for symbol in way)) for way in ways))
+
+
+def _known(pull: Pull) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
+    """The days whose candle was read once it had closed, by market; and those of them that tell a price."""
     known: dict[str, set[datetime]] = {}
+    priced: dict[str, set[datetime]] = {}
     for row in pull.raw.records([KLINES.name]):
         if row.instant is not None and row.read_at >= row.instant + ONE_DAY:
             known.setdefault(row.call["symbol"], set()).add(row.instant)
-    return known
+            if has_price(row.content):
+                priced.setdefault(row.call["symbol"], set()).add(row.instant)
+    return known, priced

@@ -73,7 +73,7 @@ class BinanceSource:
                 read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
                 found = left_over()
             trades.run(found)
-            pull_prices(pull, assets_of(search.read()))
+            pull_prices(pull, assets_of(search.read(), asked.days[0]))
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             reading, mapped = read_mapped(self._venue, self._api, raw)

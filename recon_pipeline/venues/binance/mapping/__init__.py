@@ -42,7 +42,7 @@ from recon_pipeline.venues.binance.mapping.model import (
     as_table,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.mapping.prices import map_prices, price_symbols
+from recon_pipeline.venues.binance.mapping.prices import has_price, map_prices, price_ways
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 
@@ -58,9 +58,10 @@ __all__ = [
     "Unplaced",
     "as_table",
     "capture_content",
+    "has_price",
     "map_records",
     "places_of",
-    "price_symbols",
+    "price_ways",
     "quarantine_row",
 ]
 

@@ -22,19 +22,22 @@ BRIDGES = ("FDUSD", "USDC", "BTC", "BNB", "ETH")
 """What an asset may be quoted in beside USDT, in the order of preference."""
 
 
-def price_symbols(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
-    """The symbols whose klines are needed to price the assets, by the first way that is listed and its fallbacks."""
+def price_ways(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) -> dict[str, list[tuple[str, ...]]]:
+    """For each asset the ways to its price that are listed, in the order of preference: the symbols whose klines make
+    the price together. A later way is needed for a day on which no earlier one had a trade."""
     by_pair = {pair: symbol for symbol, pair in sorted(symbols.items(), reverse=True)}
-    needed: set[str] = set()
+    ways = {}
     for asset in assets:
-        for pair in ((asset, REFERENCE_ASSET), (REFERENCE_ASSET, asset)):
-            if pair in by_pair:
-                needed.add(by_pair[pair])
-        for bridge in BRIDGES:
-            symbol, rest = by_pair.get((asset, bridge)), by_pair.get((bridge, REFERENCE_ASSET))
-            if symbol and rest:
-                needed |= {symbol, rest}
-    return tuple(sorted(needed))
+        over = [((asset, bridge), (bridge, REFERENCE_ASSET)) for bridge in BRIDGES]
+        every = [((asset, REFERENCE_ASSET),), *over, ((REFERENCE_ASSET, asset),)]
+        listed = [tuple(by_pair.get(pair) for pair in pairs) for pairs in every]
+        ways[asset] = [tuple(symbol for symbol in way if symbol) for way in listed if all(way)]
+    return ways
+
+
+def has_price(content: Mapping[str, object]) -> bool:
+    """Whether a candle tells a price: one without a trade repeats an old one, and nothing is worth nothing."""
+    return content.get("trades") != 0 and bool(str(content.get("close")).strip("0."))
 
 
 class _Day:
