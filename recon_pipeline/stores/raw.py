@@ -184,16 +184,11 @@ class RawStore:
         """Every market that was asked: account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,
         purged_after."""
         with self._transaction(f"reading which markets were asked for {stream}") as opened:
-            return list(
-                opened.execute(
-                    sa.text(
-                        "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,"
-                        " purged_after"
-                        " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
-                    ),
-                    {"venue": self._venue, "stream": stream},
-                )
+            query = sa.text(
+                "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at, purged_after"
+                " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
             )
+            return list(opened.execute(query, {"venue": self._venue, "stream": stream}).all())
 
     def mark(self, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime) -> None:
         """Mark days without storing anything: they failed, or the stream does not apply."""
@@ -244,7 +239,7 @@ class RawStore:
             _PARSED.clear()
         if missing:
             query = sa.text("SELECT fid, content::text FROM recon.raw_records WHERE fid = ANY(:fids)")
-            for fid, text in opened.execute(query, {"fids": list(missing)}):
+            for fid, text in opened.execute(query, {"fids": list(missing)}).all():
                 known[fid] = content = exact(text)
                 _PARSED[missing[fid]] = content
         return known

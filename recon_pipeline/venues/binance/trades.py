@@ -48,6 +48,8 @@ LAG = timedelta(minutes=TRADES.lag_minutes)
 KEPT_AT_ONCE = 50
 """Markets that told nothing are stored many at a time; who is killed in between asks these again."""
 
+Asked = Mapping[str, Mapping[str, AskedMarket]]
+"""The markets that were asked, by account and symbol."""
 Unexplained = Mapping[str, set[str]]
 """Assets with a residual in SPOT on any of the run's days, by account."""
 
@@ -113,7 +115,7 @@ class Trades:
                     until[email] = puzzle_of(email, found)
             if wanted:
                 plan[email] = wanted
-        self._ask_all(plan, until)
+        self._ask_all(plan, known, until)
         return sum(map(len, plan.values()))
 
     def _rotate(self, accounts: Iterable[str]) -> None:
@@ -122,15 +124,13 @@ class Trades:
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
             plan[email] = rotation(markets, asked, self.since, self._end)
-        self._ask_all(plan)
+        self._ask_all(plan, known, {})
 
-    def _ask_all(self, plan: Mapping[str, list[Market]], until: Mapping[str, Puzzle] | None = None) -> None:
-        known = self._asked()
-
+    def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> None:
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
-            puzzle = (until or {}).get(email)
-            with self._asking(TRADES, email, known[email]) as ask:
+            puzzle = until.get(email)
+            with self._asking(TRADES, email, known.get(email, {})) as ask:
                 for market in markets:
                     told = ask(market)
                     if puzzle is not None and told and puzzle.is_solved_with(market, told):
@@ -321,13 +321,11 @@ class Trades:
 
     # -- what is known
 
-    def _asked(self, stream: Stream = TRADES) -> Mapping[str, dict[str, AskedMarket]]:
+    def _asked(self, stream: Stream = TRADES) -> Asked:
         known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
-        for row in self.pull.raw.asked_symbols(stream.name):
-            last_id = None if row.last_id is None else int(row.last_id)
-            known[row.account][row.symbol] = AskedMarket(
-                row.symbol, row.asked_from, row.asked_through, last_id, row.trades, row.last_trade_at, row.purged_after
-            )
+        for account, symbol, begin, through, last_id, *rest in self.pull.raw.asked_symbols(stream.name):
+            number = None if last_id is None else int(last_id)
+            known[account][symbol] = AskedMarket(symbol, begin, through, number, *rest)
         return known
 
     def _markets(self) -> list[Market]:
