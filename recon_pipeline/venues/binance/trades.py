@@ -323,7 +323,7 @@ class Trades:
 
     def _asked(self, stream: Stream = TRADES) -> Asked:
         known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
-        for account, symbol, begin, through, last_id, *rest in self.pull.raw.asked_symbols(stream.name):
+        for account, symbol, begin, through, last_id, *rest in map(tuple, self.pull.raw.asked_symbols(stream.name)):
             number = None if last_id is None else int(last_id)
             known[account][symbol] = AskedMarket(symbol, begin, through, number, *rest)
         return known
