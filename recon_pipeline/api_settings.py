@@ -24,6 +24,7 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "product_rewards": ("history", "dividends"),
         "converted_interest": ("interest_history", "capital_flow"),
         "boost_rewards": ("claims", "all"),
+        "flexible_loans": ("own_history", "loan_income"),
     }
 }
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,33 @@ def test_a_key_that_opens_another_account_is_not_believed(
         home.capture_days(date(2026, 1, 2), LAST)
         home.run(FIRST, LAST)
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+@pytest.mark.parametrize("is_revoked", [True, False], ids=["its key is revoked", "it is not configured"])
+def test_a_sub_account_is_whole_without_its_main_account(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
+) -> None:
+    keys = {MAIN: "revoked"} if is_revoked else None
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, keys=keys)
+    accounts = None if is_revoked else {DESK: {"credentials": "binance_desk_1"}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
+        home.capture_days(FIRST - timedelta(days=1), LAST)
+        home.run(FIRST, LAST)
+        assert statuses(home, DESK) == {"matched"}
+        assert statuses(home, MAIN) <= {"incomplete"}
+
+
+def test_an_account_that_is_neither_main_nor_sub_is_asked_what_subs_alone_may_ask(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(FIRST - timedelta(days=1), LAST)
+        home.run(FIRST, LAST)
+        assert statuses(home, MAIN) == {"matched"}
+        marks = home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'sub_user_transfers'")
+        assert marks == [("not_applicable",)]
+        assert {each["name"] for each in list_problems(home.url, "binance")} <= {"KeyWarning"}
 
 
 def statuses(home: BinanceHome, account: str) -> set[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_records import (
     CONTEXT,
     DESK,
@@ -219,6 +220,14 @@ def test_a_sale_has_the_other_signs_and_a_maker_may_be_given_money() -> None:
         ("USDT", "0.30", "maker_fee"),
         ("USDT", "30000.05000000", "spot_buy"),
     ]
+
+
+def test_a_trade_with_oneself_is_both_of_its_sides() -> None:
+    sides = [record("spot_trades", trade(isBuyer=is_buyer), {"symbol": "BTCUSDT"}) for is_buyer in (True, False)]
+    found = mapped(*sides)
+    assert len({row["external_id"] for row in found.trades}) == len(found.trades) == 6
+    assert {row["agg_id"] for row in found.trades} == {"BTCUSDT:4711"}
+    assert len({BY_NAME["spot_trades"].key({"symbol": "BTCUSDT"}, side.content) for side in sides}) == 2
 
 
 def test_a_fill_without_a_fee_has_no_fee_row() -> None:

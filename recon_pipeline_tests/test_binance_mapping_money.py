@@ -223,6 +223,20 @@ def test_a_payment_without_details_is_of_the_wallet_that_it_names(kind: int, wal
     assert kinds(found) == (["unknown_value"] if kind == 99 else [])
 
 
+def test_what_is_received_is_what_is_stated_whatever_the_payer_paid_with() -> None:
+    found = mapped(sample("pay", amount="23.7", currency="BNB"))
+    assert told(found.transfers, "wallet", "asset", "amount") == [("FUNDING", "BNB", "23.7")]
+    assert kinds(found) == ["unknown_value"]
+    paid = mapped(sample("pay", amount="-23.7", currency="BNB"))
+    assert told(paid.transfers, "asset", "amount") == [("USDT", "-10"), ("USDT", "-2.5")]
+
+
+def test_parts_that_do_not_add_up_to_the_amount_do_not_count() -> None:
+    found = mapped(sample("pay", orderType="PAY_REFUND", amount="5"))
+    assert told(found.transfers, "asset", "amount") == [("USDT", "5")]
+    assert kinds(found) == ["unknown_value"]
+
+
 def test_a_kind_of_payment_that_is_not_known_moves_the_balance() -> None:
     found = mapped(sample("pay", orderType="GIFT"))
     assert {row["txn_subtype"] for row in found.transfers} == {"unknown"}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from recon_pipeline.venues.binance.mapping import Mapped, capture_content
+from recon_pipeline.venues.binance.mapping import MARKER_ASSET, Mapped, capture_content
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
-from recon_pipeline_tests.binance_records import DESK, MAIN, READ_AT, kinds, mapped, told, utc
+from recon_pipeline_tests.binance_records import DESK, MAIN, READ_AT, kinds, mapped, record, told, utc
 from recon_pipeline_tests.binance_samples import SAMPLES, sample
 
 AT, THEN = utc("2026-11-02T08:00:00.250"), utc("2026-11-04T08:00:00.250")
@@ -46,9 +46,30 @@ def test_a_subscription_that_states_only_its_source() -> None:
     assert moved(found) == {("FUNDING", "USDT"): -100, ("EARN", "USDT"): 100}
 
 
-def test_a_renewal_that_took_nothing_from_a_wallet_moves_nothing() -> None:
-    found = mapped(sample("locked_subscriptions", amtFromSpot="0", amtFromFunding="0", sourceAccount="EARN"))
+@pytest.mark.parametrize("source", ["EARN", "SPOT", "FUND"])
+def test_a_renewal_that_took_nothing_from_a_wallet_moves_nothing(source: str) -> None:
+    found = mapped(sample("locked_subscriptions", amtFromSpot="0", amtFromFunding="0", sourceAccount=source))
     assert moved(found) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "told_later"),
+    [("eth_redemptions", ("distributeAmount", "distributeAsset")), ("bfusd_redemptions", ("receiveAmount", "fee"))],
+)
+def test_what_is_on_its_way_back_has_left_whether_or_not_its_amount_is_stated(
+    name: str, told_later: tuple[str, ...]
+) -> None:
+    found = mapped(sample(name, status="PENDING", **dict.fromkeys(told_later)))
+    ((_, amount),) = moved(found).items()
+    assert amount < 0
+    assert found.problems == []
+
+
+def test_where_the_income_of_loans_tells_of_flexible_ones_their_own_lists_move_nothing() -> None:
+    lists = ("flexible_loan_borrows", "flexible_loan_repayments", "flexible_loan_adjustments")
+    assert all(mapped(sample(name)).transfers for name in lists)
+    assert not any(mapped(sample(name), flexible_loans="loan_income").transfers for name in lists)
+    assert mapped(sample("loan_income"), flexible_loans="loan_income").transfers
 
 
 def test_a_redemption_comes_back_where_it_says() -> None:
@@ -371,6 +392,15 @@ def test_isolated_margin_is_a_wallet_for_each_symbol() -> None:
         ("ISOLATED_MARGIN:BTCUSDT", "USDT", "10"),
     ]
     assert mapped(capture("isolated_account", [])).balances == []
+
+
+def test_a_symbol_of_isolated_margin_that_is_not_listed_any_more_holds_nothing() -> None:
+    before = capture("isolated_account")
+    content = {**before.content, "rows": [], "as_of": (CUT + timedelta(days=1)).isoformat()}
+    content["date"] = (DAY + timedelta(days=1)).isoformat()
+    after = record("isolated_account", content, dict(before.call), MAIN)
+    found = [row for row in mapped(after, before).balances if row["date"] > DAY]
+    assert told(found, "wallet", "asset", "raw_balance") == [("ISOLATED_MARGIN:BTCUSDT", MARKER_ASSET, "0")]
 
 
 def test_earn_is_what_three_products_hold_together() -> None:

@@ -137,6 +137,32 @@ def test_another_asset_amount_or_account_is_a_conflict(changes: dict[str, Any], 
     assert all(p.instant is not None for p in found.problems)
 
 
+MASKED = DESK[:2] + "***@example.com"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [universal(toEmail=MASKED)],
+        [universal(toEmail="***"), sub_user()],
+        [universal(), sub(to="***")],
+        [sub_user(counterParty="sub", email="m***@example.com")],
+        [record("universal_transfers", dict(universal(fromEmail="***").content), {"fromEmail": MAIN}), sub_user()],
+    ],
+    ids=["one fits", "the other record names it", "the first names it", "the master fits", "who was asked for"],
+)
+def test_a_masked_account_is_no_other_account(records: list[RawRecord]) -> None:
+    found = mapped(*records)
+    assert told(found.transfers, "account", "external_id") == [(DESK, "99:in"), (MAIN, "99:out")]
+    assert found.problems == []
+
+
+def test_a_masked_account_that_nothing_names_is_told_and_the_other_leg_counts() -> None:
+    found = mapped(sub_user(counterParty="sub", email="***"))
+    assert told(found.transfers, "account", "amount", "counter_party") == [(DESK, "0.50", "SPOT")]
+    assert kinds(found) == ["unknown_value"]
+
+
 def test_another_instant_is_none() -> None:
     assert mapped(universal(), sub(time=T + 9_000)).problems == []
 

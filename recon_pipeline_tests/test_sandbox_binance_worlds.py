@@ -393,6 +393,7 @@ def test_over_twenty_seeds_no_stream_lacks_anything() -> None:
 _TOLD_TWICE = {
     "product_rewards": ("/sapi/v1/asset/assetDividend",),
     "converted_interest": ("/sapi/v1/margin/capital-flow",),
+    "flexible_loans": ("/sapi/v1/loan/income",),
 }
 """Where another list tells as well of what moved just the same."""
 

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, margin, staking
+from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, loans, margin, staking
 from recon_pipeline.sandbox.binance.moments import DAY_MS, day_of
 from recon_pipeline.sandbox.binance.world import World
 
@@ -69,6 +69,7 @@ def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
         earn.FLEX_REWARDS: ("realtime_rewards", lambda told: told["type"] == "REALTIME"),
         fiat.ORDERS: ("fiat_wallet", _is_done),
         fiat.PAYMENTS: ("fiat_wallet", _is_done),
+        **dict.fromkeys(loans.FLEXIBLE, ("flexible_loans", lambda _: True)),
         margin.INTEREST: ("converted_interest", lambda told: told["type"].endswith("_CONVERTED")),
         **dict.fromkeys(earn.TOKEN_REWARDS, ("product_rewards", lambda _: True)),
     }

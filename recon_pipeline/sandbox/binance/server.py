@@ -25,13 +25,14 @@ from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.mishaps import befall, spoil
 from recon_pipeline.sandbox.binance.plants import Race
 from recon_pipeline.sandbox.binance.statement import statement
-from recon_pipeline.sandbox.binance.trouble import BEFORE
+from recon_pipeline.sandbox.binance.trouble import BEFORE, one_list
 from recon_pipeline.sandbox.binance.truth import truth
 from recon_pipeline.sandbox.binance.world import World
 
 HANG_S = 20.0
 ClockKind = Literal["live", "simulated"]
 _REAP_S = 0.5
+_NOTHING = b"[]"
 
 
 class Site:
@@ -43,7 +44,8 @@ class Site:
         self.gate = Gate(world)
         self.hang_s = HANG_S
         """How long an answer that never comes is waited for, in real seconds."""
-        self._pages: dict[tuple[str, str], bytes] = {}
+        self._pages: dict[tuple[str, str], tuple[Mapping[str, str], bytes]] = {}
+        """The last answer of an endpoint to a key that told of anything, and of which list."""
 
     def app(self) -> Starlette:
         """What the HTTP server runs."""
@@ -88,12 +90,13 @@ class Site:
         told = self.gate.tell(asked, now_us)
         if race is not None:
             await self._run(race)
-        place = (asked.path, asked.key or asked.ip)
+        place, of_list = (asked.path, asked.key or asked.ip), one_list(params)
         if fault is not None and told.status == 200:
             self.gate.log[-1]["fault"] = fault
-            return spoil(told, fault, self._pages.get(place))
-        if told.status == 200 and self.world.transport:
-            self._pages[place] = told.body
+            list_before, page_before = self._pages.get(place, ({}, None))
+            return spoil(told, fault, page_before if list_before == of_list else None)
+        if told.status == 200 and self.world.transport and _NOTHING not in told.body:
+            self._pages[place] = of_list, told.body
         return Response(told.body, told.status, told.headers, told.content_type)
 
     async def _run(self, race: Race) -> None:

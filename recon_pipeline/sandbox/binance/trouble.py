@@ -7,9 +7,10 @@ row are never hit, so asking again helps.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from recon_pipeline.sandbox.binance.api.call import SIGNING
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.moments import HOUR_MS
 
@@ -58,6 +59,12 @@ class Trouble:
             return 0
         dice = Dice(self.seed, "skew", now_us // (6 * HOUR_MS * 1000))
         return dice.pick((0, 0, 1_700, -2_500, -6_000, 900)) * 1000
+
+
+def one_list(params: Mapping[str, str]) -> dict[str, str]:
+    """What the pages of one list have in common. Where ids lead from page to page, the times are asked but once."""
+    apart = {*_PAGES, *SIGNING, "startTime", "endTime"}
+    return {name: value for name, value in params.items() if name not in apart}
 
 
 def is_later_page(params: dict[str, str]) -> bool:

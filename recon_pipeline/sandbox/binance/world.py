@@ -43,6 +43,7 @@ DOUBTS = {
     "boost_rewards": ("claims", "all"),
     "product_rewards": ("history", "dividends"),
     "converted_interest": ("interest_history", "capital_flow"),
+    "flexible_loans": ("own_history", "loan_income"),
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)

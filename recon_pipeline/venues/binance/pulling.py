@@ -429,6 +429,8 @@ class Pull:
             return True
         if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
             return True  # an endpoint that the venue's own pages do not name any more
+        if isinstance(error, NotMainAccount) and stream.asked_with == "own" and facts.master is None:
+            return not self.raw.has_told(facts.email, stream.name)  # what sub-accounts alone may ask
         is_certain = stream.product in facts.products and stream.endpoint.opened != "untold"
         is_refused = isinstance(error, ProductNotEnabled) and not is_certain
         return is_refused and not self.raw.has_told(facts.email, stream.name)

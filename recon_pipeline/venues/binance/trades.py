@@ -211,8 +211,11 @@ class Trades:
             told += rows
             if len(rows) < size:
                 break
-            next_id = max(int(row.content[number]) for row in rows) + 1
+            # a trade with oneself is told twice under one id, and the page may end between the two
+            newest = max(int(row.content[number]) for row in rows)
+            next_id = newest if next_id is None or newest > next_id else newest + 1
         instants = [each.instant for each in told if each.instant is not None]
+        told = list({each.key: each for each in told}.values())
         ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,

@@ -7,7 +7,7 @@ from functools import partial
 
 from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.chance import Dice
-from recon_pipeline.sandbox.binance.life.ledgers import next_tran
+from recon_pipeline.sandbox.binance.life.ledgers import Money, next_tran
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 from recon_pipeline.sandbox.binance.money import floor8, plain
@@ -16,6 +16,7 @@ INCOME = "/sapi/v1/loan/income"
 _FLEXIBLE = "/sapi/v2/loan/flexible"
 BORROWED, REPAID = f"{_FLEXIBLE}/borrow/history", f"{_FLEXIBLE}/repay/history"
 ADJUSTED, LIQUIDATED = f"{_FLEXIBLE}/ltv/adjustment/history", f"{_FLEXIBLE}/liquidation/history"
+FLEXIBLE = (BORROWED, REPAID, ADJUSTED, LIQUIDATED)
 ONGOING = f"{_FLEXIBLE}/ongoing/orders"
 VIP_REPAID, VIP_INTEREST = "/sapi/v1/loan/vip/repay/history", "/sapi/v1/loan/vip/accruedInterest"
 VIP_ONGOING = "/sapi/v1/loan/vip/ongoing/orders"
@@ -59,10 +60,26 @@ def income_row(scene: Scene, account: Account, dice: Dice) -> None:
     amount = _amount(scene, account, dice, asset)
     if not amount:
         return
+    _tell_income(scene, account, (asset, amount if kind in _INCOMING else -amount), kind)
+
+
+def _tell_income(scene: Scene, account: Account, money: Money, kind: str) -> None:
+    asset, amount = money
     tran_id = str(next_tran(scene))
-    scene.move(account, "SPOT", asset, amount if kind in _INCOMING else -amount, f"{INCOME} {tran_id}")
-    content = {"asset": asset, "type": kind, "amount": plain(amount), "timestamp": scene.now_ms, "tranId": tran_id}
+    scene.move(account, "SPOT", asset, amount, f"{INCOME} {tran_id}")
+    content = {
+        "asset": asset, "type": kind, "amount": plain(abs(amount)), "timestamp": scene.now_ms, "tranId": tran_id,
+    }  # fmt: skip
     scene.tell(account, INCOME, content)
+
+
+def _step(scene: Scene, account: Account, path: str, money: Money, kind: str) -> None:
+    """One move of a flexible loan: its own history alone tells of it, or (in a world of that kind) the income of loans
+    as well."""
+    if scene.doubts["flexible_loans"] == "loan_income":
+        _tell_income(scene, account, money, kind)
+    else:
+        scene.move(account, "SPOT", *money, path)
 
 
 def borrow(scene: Scene, account: Account, dice: Dice) -> None:
@@ -71,8 +88,8 @@ def borrow(scene: Scene, account: Account, dice: Dice) -> None:
     lent = floor8(pledged * scene.market.usd("BNB", scene.now_ms) * Decimal("0.6"))
     if not lent:
         return
-    scene.move(account, "SPOT", "USDT", lent, BORROWED)
-    scene.move(account, "SPOT", "BNB", -pledged, BORROWED)
+    _step(scene, account, BORROWED, ("USDT", lent), "borrowIn")
+    _step(scene, account, BORROWED, ("BNB", -pledged), "collateralSpent")
     content = {
         "loanCoin": "USDT", "initialLoanAmount": plain(lent), "collateralCoin": "BNB",
         "initialCollateralAmount": plain(pledged), "borrowTime": scene.now_ms, "status": "SUCCESS",
@@ -86,8 +103,8 @@ def repay(scene: Scene, account: Account, dice: Dice) -> None:
     returned = floor8(paid / scene.market.usd("BNB", scene.now_ms) / Decimal("0.6"))
     if not returned:
         return
-    scene.move(account, "SPOT", "USDT", -paid, REPAID)
-    scene.move(account, "SPOT", "BNB", returned, REPAID)
+    _step(scene, account, REPAID, ("USDT", -paid), "repayAmount")
+    _step(scene, account, REPAID, ("BNB", returned), "collateralReturn")
     content = {
         "loanCoin": "USDT", "repayAmount": plain(paid), "collateralCoin": "BNB", "collateralReturn": plain(returned),
         "repayStatus": "REPAID", "repayTime": scene.now_ms,
@@ -100,7 +117,8 @@ def adjust(scene: Scene, account: Account, dice: Dice) -> None:
     amount, is_more = _amount(scene, account, dice, "BNB"), dice.chance(60)
     if not amount:
         return
-    scene.move(account, "SPOT", "BNB", -amount if is_more else amount, ADJUSTED)
+    kind = "addCollateral" if is_more else "removeCollateral"
+    _step(scene, account, ADJUSTED, ("BNB", -amount if is_more else amount), kind)
     content = {
         "loanCoin": "USDT", "collateralCoin": "BNB", "direction": "ADDITIONAL" if is_more else "REDUCED",
         "collateralAmount": plain(amount), "preLTV": "0.78", "afterLTV": "0.56", "adjustTime": scene.now_ms,
@@ -111,7 +129,7 @@ def adjust(scene: Scene, account: Account, dice: Dice) -> None:
 def liquidate(scene: Scene, account: Account, dice: Dice) -> None:
     """What was pledged is sold: it had left the spot wallet before, only what is left over comes back."""
     sold, returned = dice.amount("1", "3", 4), dice.amount("0.01", "0.2", 4)
-    scene.move(account, "SPOT", "BNB", returned, LIQUIDATED)
+    _step(scene, account, LIQUIDATED, ("BNB", returned), "collateralReturnAfterLiquidation")
     content = {
         "loanCoin": "USDT", "liquidationDebt": plain(floor8(sold * 400)), "collateralCoin": "BNB",
         "liquidationCollateralAmount": plain(sold), "returnCollateralAmount": plain(returned),

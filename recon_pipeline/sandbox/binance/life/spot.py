@@ -54,6 +54,7 @@ def _plan_favourites(scene: Scene, account: Account, dice: Dice, symbols: list[S
             deed = dice.fork(day, number)
             scene.at(scene.daytime(dice, day), partial(order, scene, account, symbol, deed))
     scene.often("spot-cut", account, 4, lambda a, d: order(scene, a, d.pick(symbols), d), cut="either")
+    scene.often("self-trade", account, 2, lambda a, d: self_trade(scene, a, d.pick(symbols), d))
 
 
 def _plan_newcomers(scene: Scene, account: Account, dice: Dice) -> None:
@@ -101,6 +102,16 @@ def round_trip(scene: Scene, account: Account, symbol: Symbol, dice: Dice) -> No
         one = partial(fill, scene, account, symbol, dice, quantity=quantity, price=price, is_free=True)
         one(is_buyer=True)
         scene.at(scene.now_ms + dice.between(1, 10 * MINUTE_MS), partial(one, is_buyer=False))
+
+
+def self_trade(scene: Scene, account: Account, symbol: Symbol, dice: Dice) -> None:
+    """Two orders of the account met each other: one trade, told as bought and as sold, and charged for twice."""
+    price = scene.market.price(symbol, scene.now_ms)
+    worth = min(scene.have(account, "SPOT", symbol.quote), scene.have(account, "SPOT", symbol.base) * price) / 50
+    number = trade_number(scene, symbol.name, dice)
+    for is_buyer in (True, False):
+        quantity = _quantity(symbol, price, worth)
+        fill(scene, account, symbol, dice, is_buyer=is_buyer, quantity=quantity, price=price, number=number)
 
 
 def order(
@@ -156,6 +167,7 @@ def fill(
     quantity: Decimal,
     price: Decimal,
     order_id: int | None = None,
+    number: int | None = None,
     is_free: bool = False,
 ) -> None:
     """One fill: the two legs, and the commission in BNB or in what was received."""
@@ -170,7 +182,7 @@ def fill(
     scene.move(account, "SPOT", symbol.base, quantity if is_buyer else -quantity, ref)
     scene.move(account, "SPOT", symbol.quote, -worth if is_buyer else worth, ref)
     scene.move(account, "SPOT", asset, -commission, ref)
-    trade_id = trade_number(scene, symbol.name, dice)
+    trade_id = trade_number(scene, symbol.name, dice) if number is None else number
     content = {
         "symbol": symbol.name, "id": trade_id, "orderId": order_id or scene.next_id("orderId", 7_000_000_000),
         "orderListId": -1, "price": text8(price), "qty": text8(quantity), "quoteQty": text8(worth),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -177,7 +177,7 @@ def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens)
             _spoil(book, cut, str(malformed))
             continue
         found, is_whole = _read(book, cut, entries, entry[2])
-        _write(book, cut, found, ld_tokens, is_marked=is_whole)
+        _write(book, cut, found, ld_tokens, marked={cut.wallet} if is_whole else ())
 
 
 # --- reads of the present ---------------------------------------------------------------------------------------------
@@ -223,11 +223,13 @@ def map_captures(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens) 
         wallet = _CAPTURES[record.stream][0]
         source = wallet if wallet in CAPTURED_TOGETHER else record.stream
         captures.setdefault((account, source, str(record.content.get("as_of"))), []).append(record)
+    isolated: dict[str, set[str]] = {}
     for (account, _, _), parts in sorted(captures.items(), key=lambda item: item[0]):
-        _capture(book, account, parts, ld_tokens)
+        _capture(book, account, parts, ld_tokens, isolated.setdefault(account, set()))
 
 
-def _capture(book: Book, account: str, parts: Sequence[RawRecord], ld_tokens: LdTokens) -> None:
+def _capture(book: Book, account: str, parts: Sequence[RawRecord], ld_tokens: LdTokens, isolated: set[str]) -> None:
+    """`isolated` are the wallets of isolated margin that an earlier capture listed; those of this one are added."""
     first = parts[0]
     wallet = _CAPTURES[first.stream][0]
     as_of, day = instant_of(first.content.get("as_of")), _day(first.content.get("date"))
@@ -249,8 +251,11 @@ def _capture(book: Book, account: str, parts: Sequence[RawRecord], ld_tokens: Ld
             book.note_field(part, name)
         held, is_good = _read(book, cut, rows, _CAPTURES[part.stream][1])
         found, is_whole = [*found, *held], is_whole and is_good
-    # Isolated margin has a wallet for each symbol: an account without a symbol has no wallet to be marked.
-    _write(book, cut, found, ld_tokens, is_marked=is_whole and wallet != "ISOLATED_MARGIN")
+    marked: Collection[str | None] = {wallet}
+    if wallet == "ISOLATED_MARGIN":  # a wallet for each symbol: one that is not listed any more holds nothing
+        isolated |= {one.wallet for one in found}
+        marked = isolated
+    _write(book, cut, found, ld_tokens, marked=marked if is_whole else ())
 
 
 def _day(told: Any) -> date | None:
@@ -297,11 +302,11 @@ def _spoil(book: Book, cut: Cut, text: str, entry: Mapping[str, Any] | None = No
     )
 
 
-def _write(book: Book, cut: Cut, found: Iterable[Holding], ld_tokens: LdTokens, *, is_marked: bool) -> None:
-    """One row for each position, what several products hold of it added up; if there is none, a row marks the wallet.
-
-    A read of which an entry could not be believed is not marked: it did not list nothing.
-    """
+def _write(
+    book: Book, cut: Cut, found: Iterable[Holding], ld_tokens: LdTokens, *, marked: Collection[str | None]
+) -> None:
+    """One row for each position, what several products hold of it added up; a wallet to be marked that has none gets
+    a row that says so. Of a read of which an entry could not be believed none is: it did not list nothing."""
     held: dict[tuple[str, str], Holding] = {}
     for one in found:
         if one.wallet == "SPOT" and ld_tokens.takes_out(one.asset):
@@ -311,8 +316,8 @@ def _write(book: Book, cut: Cut, found: Iterable[Holding], ld_tokens: LdTokens, 
             book.tell("unknown_value", cut.record, text)
         place = (one.wallet, one.asset)
         held[place] = _sum(held[place], one) if place in held else one
-    if is_marked and not held and cut.wallet is not None:
-        held[cut.wallet, MARKER_ASSET] = Holding(cut.wallet, MARKER_ASSET, "0")
+    for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in held})):
+        held[wallet, MARKER_ASSET] = Holding(wallet, MARKER_ASSET, "0")
     book.mapped.balances.extend(_row(cut, one) for one in held.values())
 
 

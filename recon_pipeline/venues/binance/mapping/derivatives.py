@@ -91,11 +91,13 @@ def _income(book: Book, record: RawRecord) -> None:
 def _bill(book: Book, record: RawRecord) -> None:
     kind = cells.name_of(record.content, "type")
     name = cells.name_of(record.content, "id")
-    _entry(book, record, BILLS.get(kind.upper()), kind, (name, name, "amount", "createDate", None))
+    # what moved to or from another wallet has another number there, and none in common
+    event = None if kind.upper() == "TRANSFER" else name
+    _entry(book, record, BILLS.get(kind.upper()), kind, (name, event, "amount", "createDate", None))
 
 
 def _entry(
-    book: Book, record: RawRecord, entry: _Entry | None, kind: str, told: tuple[str, str, str, str, str | None]
+    book: Book, record: RawRecord, entry: _Entry | None, kind: str, told: tuple[str, str | None, str, str, str | None]
 ) -> None:
     """`told`: external id, event, field of the amount, field of the instant, symbol."""
     name, event, field, time, symbol = told

@@ -56,11 +56,9 @@ def _subscription(book: Book, record: RawRecord) -> None:
     }
     taken = cells.total(*parts.values())
     if cells.is_zero(taken):
-        source = str(content.get("sourceAccount") or "")
-        is_stated = "amtFromSpot" in content and "amtFromFunding" in content
-        if is_stated and source not in _WALLETS:
+        if all(content.get(name) is not None for name in ("amtFromSpot", "amtFromFunding")):
             return
-        parts = {_WALLETS.get(source) or book.place(record): amount}
+        parts = {_WALLETS.get(str(content.get("sourceAccount") or "")) or book.place(record): amount}
         taken = amount
     for wallet, part in parts.items():
         out = cells.negative(part)
@@ -124,7 +122,7 @@ def _flexible_reward(book: Book, record: RawRecord) -> None:
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
 
-def _swap(given: tuple[str, str, str], got: tuple[str, str, str], arrives: str = "time") -> Callable[..., None]:
+def _swap(pays: tuple[str, str, str], got: tuple[str, str, str], arrives: str = "time") -> Callable[..., None]:
     """A token for another: (field of the asset, field of the amount, subtype). What is got comes at `arrives`."""
 
     def read(book: Book, record: RawRecord) -> None:
@@ -135,23 +133,19 @@ def _swap(given: tuple[str, str, str], got: tuple[str, str, str], arrives: str =
         if is_running and arrives == "time":
             return
         is_known = is_running or is_one_of(content, "status", *_DONE)
-        subtypes = (given[2], got[2])
+        subtypes = (pays[2], got[2])
         if not is_known:
             book.tell("unknown_value", record, f"status {content.get('status')!r} is not known")
             subtypes = (UNKNOWN, UNKNOWN)
-        out = (cells.name_of(content, given[0]), cells.amount(content, given[1]), subtypes[0])
-        asset, fee = cells.name_of(content, got[0]), cells.optional(content, "fee")
-        received = cells.total(cells.amount(content, got[1]), fee)
-        back = (asset, received, subtypes[1], cells.moment(content, arrives, "time"))
-        swap(
-            book,
-            record,
-            record.key,
-            wallet="SPOT",
-            given=(*out, cells.moment(content, "time")),
-            got=None if is_running else back,
-            fee=None if is_running else (asset, fee, "burn_fee"),
-        )
+        out = (cells.name_of(content, pays[0]), cells.amount(content, pays[1]), subtypes[0])
+        back = cost = None
+        if not is_running:  # until then what is to come may not be stated
+            asset, fee = cells.name_of(content, got[0]), cells.optional(content, "fee")
+            received = cells.total(cells.amount(content, got[1]), fee)
+            back = (asset, received, subtypes[1], cells.moment(content, arrives, "time"))
+            cost = (asset, fee, "burn_fee")
+        given = (*out, cells.moment(content, "time"))
+        swap(book, record, record.key, wallet="SPOT", given=given, got=back, fee=cost)
 
     return read
 

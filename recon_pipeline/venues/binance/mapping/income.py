@@ -36,7 +36,7 @@ _DIVIDENDS = (
 def _dividend(book: Book, record: RawRecord) -> None:
     """The direction 1 is in, any other is out. The text for its kind is free, and its vocabulary not published."""
     content = record.content
-    amount, told = cells.amount(content, "amount"), str(content.get("enInfo") or "").lower()
+    amount, told = cells.size(cells.amount(content, "amount")), str(content.get("enInfo") or "").lower()
     is_in = str(content.get("direction", 1)) == "1"
     name = ":".join(cells.name_of(content, field) for field in ("id", "asset", "divTime"))
     book.transfer(

@@ -40,10 +40,13 @@ def _loan_income(book: Book, record: RawRecord) -> None:
 
 
 def _flexible(book: Book, record: RawRecord, at: str, *legs: tuple[str, str, str, bool]) -> None:
-    """Legs as (field of the coin, field of the amount, subtype, whether it comes in).
+    """Legs as (field of the coin, field of the amount, subtype, whether it comes in). None where the income of loans
+    tells of them.
 
     The coins of the loan are SPOT's; where collateral lay is not stated, for it may have been in EARN.
     """
+    if book.context.assumes("flexible_loans", "loan_income"):
+        return
     content = record.content
     has_collateral = any(
         coin == "collateralCoin" and not cells.is_zero(cells.amount(content, amount)) for coin, amount, _, _ in legs

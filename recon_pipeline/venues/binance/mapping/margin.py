@@ -108,11 +108,11 @@ def borrow_repay(book: Book, record: RawRecord, *, wallet: str, is_borrow: bool)
     content = record.content
     asset, at = cells.name_of(content, "asset"), cells.moment(content, "timestamp")
     name = cells.name_of(content, "txId")
-    principal = cells.amount(content, "principal" if content.get("principal") else "amount")
     rows: list[tuple[Literal["loan", "interest"], str, str]]
     if is_borrow:
-        rows = [("loan", principal, "loan_in")]
+        rows = [("loan", cells.amount(content, "amount" if content.get("amount") else "principal"), "loan_in")]
     else:
+        principal = cells.amount(content, "principal" if content.get("principal") else "amount")
         interest = cells.optional(content, "interest")
         rows = [
             ("loan", cells.negative(principal), "loan_repayment"),
@@ -150,9 +150,10 @@ def interest(book: Book, record: RawRecord, wallet: str) -> None:
     """Interest is added to what is owed; where it is converted, it is paid at once, in the asset of the record."""
     content = record.content
     kind, amount = cells.name_of(content, "type"), cells.amount(content, "interest")
-    if kind not in {"PERIODIC", "ON_BORROW", "PERIODIC_CONVERTED", "ON_BORROW_CONVERTED", "PORTFOLIO"}:
-        book.tell("unknown_value", record, f"type {kind} is not known; taken as added to what is owed")
     is_paid = kind.endswith("_CONVERTED")
+    if kind not in {"PERIODIC", "ON_BORROW", "PERIODIC_CONVERTED", "ON_BORROW_CONVERTED", "PORTFOLIO"}:
+        meaning = "paid at once" if is_paid else "added to what is owed"
+        book.tell("unknown_value", record, f"type {kind} is not known; taken as {meaning}")
     if is_paid and book.context.assumes("converted_interest", "capital_flow"):
         return
     name, at = cells.name_of(content, "txId"), cells.moment(content, "interestAccuredTime")

@@ -9,8 +9,9 @@ options) is booked by that ledger alone.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -48,7 +49,7 @@ WALLET_BY_CODE = {
 """Our name for each end of a transfer, by the venue's code in the types and account types of transfers."""
 
 _DONE = frozenset({"CONFIRMED", "SUCCESS"})
-_NOT_DONE = frozenset({"PENDING", "PROCESS", "FAILED", "FAILURE"})
+_NOT_DONE = frozenset({"PENDING", "PROCESS", "FAILED", "FAIL", "FAILURE"})
 
 
 @dataclass(frozen=True)
@@ -86,20 +87,26 @@ def codes_of_type(told: str) -> tuple[str, str] | None:
 
 
 class _Family:
-    """E-mails as we write them: the venue may write them in another case, or say master."""
+    """E-mails as we write them: the venue may write them in another case, masked, or say master."""
 
     def __init__(self, book: Book) -> None:
         self._accounts = book.context.accounts
         self._by_lower = {email.lower(): email for email in self._accounts}
 
     def email(self, told: str | None, asked: RawRecord) -> str | None:
-        """Our e-mail for the one in the record; one that is not ours as it stands."""
+        """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
+        that of none of ours, or of several."""
         if told is None:
             return None
-        if told.strip().lower() == "master":
+        text = told.strip().lower()
+        if text == "master":
             facts = self._accounts.get(asked.account)
             return (facts.master if facts else None) or told
-        return self._by_lower.get(told.strip().lower(), told)
+        if "*" not in text:
+            return self._by_lower.get(text, told)
+        pattern = re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", text)))
+        fitting = [email for lower, email in self._by_lower.items() if pattern.fullmatch(lower)]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def _end(account: str | None, code: str, symbol: str | None) -> End:
@@ -111,17 +118,21 @@ def _end(account: str | None, code: str, symbol: str | None) -> End:
 
 def _status(record: RawRecord) -> tuple[bool, bool]:
     """Whether the transfer is booked, and whether its status is known. No status at all means that it is done."""
-    told = str(record.content.get("status", "SUCCESS"))
+    told = str(record.content.get("status", "SUCCESS")).upper()
     return told not in _NOT_DONE, told in _DONE
 
 
 # --- one record at a time ---------------------------------------------------------------------------------------------
 
 
+def _named(record: RawRecord, field: str, asked: str, family: _Family) -> str | None:
+    """The account in a field; where that is masked, the one that was asked for."""
+    return family.email(cells.name_of(record.content, field), record) or family.email(record.call.get(asked), record)
+
+
 def _universal(record: RawRecord, family: _Family) -> tuple[End, End]:
     content = record.content
-    sender = family.email(cells.name_of(content, "fromEmail"), record)
-    receiver = family.email(cells.name_of(content, "toEmail"), record)
+    sender, receiver = (_named(record, field, field, family) for field in ("fromEmail", "toEmail"))
     return (
         _end(sender, cells.name_of(content, "fromAccountType"), cells.note(content, "fromSymbol")),
         _end(receiver, cells.name_of(content, "toAccountType"), cells.note(content, "toSymbol")),
@@ -143,9 +154,8 @@ def _sub_user(record: RawRecord, family: _Family) -> tuple[End, End]:
 
 
 def _sub(record: RawRecord, family: _Family) -> tuple[End, End]:
-    content = record.content
-    sender = family.email(cells.name_of(content, "from"), record)
-    return _end(sender, "SPOT", None), _end(family.email(cells.name_of(content, "to"), record), "SPOT", None)
+    sender, receiver = (_named(record, field, f"{field}Email", family) for field in ("from", "to"))
+    return _end(sender, "SPOT", None), _end(receiver, "SPOT", None)
 
 
 def _wallet(record: RawRecord, _: _Family) -> tuple[End, End]:
@@ -222,7 +232,7 @@ def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) ->
 
 
 def _identity(move: Move) -> tuple[str, str, str]:
-    if move.source.account == move.target.account:
+    if move.source.account is not None and move.source.account == move.target.account:
         return (WITHIN_ACCOUNT, str(move.source.account), move.name)
     return (BETWEEN_ACCOUNTS, "", move.name)
 
@@ -265,7 +275,8 @@ def _touched(book: Book, record: RawRecord, family: _Family) -> Sequence[str]:
 
 
 def _agreed(book: Book, moves: Sequence[Move]) -> Move:
-    """The first that tells; another asset, amount or account in a later one is a conflict."""
+    """The first that tells, with an account from a later one where it names none; another asset, amount or account in
+    a later one is a conflict."""
     first = moves[0]
     for other in moves[1:]:
         differences = [
@@ -276,10 +287,18 @@ def _agreed(book: Book, moves: Sequence[Move]) -> Move:
                 ("sender", first.source.account, other.source.account),
                 ("receiver", first.target.account, other.target.account),
             )
-            if one != two
+            if one != two and one is not None and two is not None
         ]
         if differences:
             _conflict(book, first, other, ", ".join(differences))
+        source, target = (
+            replace(one, account=one.account or two.account)
+            for one, two in ((first.source, other.source), (first.target, other.target))
+        )
+        first = replace(first, source=source, target=target)
+    for end in (first.source, first.target):
+        if end.account is None:
+            book.tell("unknown_value", first.record, "the account on one side is named by none of the records")
     return first
 
 
@@ -341,4 +360,4 @@ def _book(book: Book, move: Move) -> None:
 
 def _other_side(other: End, *, is_within: bool) -> str:
     wallet = other.wallet or other.told
-    return wallet if is_within else f"{other.account}/{wallet}"
+    return wallet if is_within or other.account is None else f"{other.account}/{wallet}"

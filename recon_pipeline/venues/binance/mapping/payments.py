@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from recon_pipeline.frames.registry import UNKNOWN
@@ -133,37 +134,50 @@ def _person(info: Mapping[str, Any]) -> str | None:
     )
 
 
-def _funds(book: Book, record: RawRecord) -> Iterable[tuple[str, str, str]]:
-    """Wallet, asset and amount of each part."""
+_Part = tuple[str | None, str, str]
+"""Wallet, asset and amount; no wallet where it is none that is read."""
+
+
+def _funds(book: Book, record: RawRecord) -> Sequence[tuple[str, str, str]]:
+    """Wallet, asset and amount of each part. A payment may be made of other assets than it is stated in; what is
+    received is what is stated, and what parts in its asset add up to."""
     content = record.content
-    details = content.get("fundsDetail")
-    if not details:
-        yield from _part(book, record, content.get("walletType"), content)
-        return
+    parts = list(_details(book, record)) if content.get("fundsDetail") else []
+    if parts and not _add_up(parts, cells.name_of(content, "currency"), cells.amount(content, "amount")):
+        book.tell("unknown_value", record, "its parts are not the amount that is stated, which counts")
+        parts = []
+    parts = parts or [_part(book, record, content.get("walletType"), content)]
+    return [(wallet, asset, amount) for wallet, asset, amount in parts if wallet is not None]
+
+
+def _add_up(parts: Sequence[_Part], asset: str, amount: str) -> bool:
+    if any(of_part != asset for _, of_part, _ in parts):
+        return amount[0] == "-"
+    return Decimal(cells.total(*(cells.size(part) for _, _, part in parts))) == Decimal(cells.size(amount))
+
+
+def _details(book: Book, record: RawRecord) -> Iterable[_Part]:
+    content = record.content
     for detail in cells.items(content, "fundsDetail"):
         costs = detail.get("walletAssetCost")
         if not costs:
-            yield from _part(book, record, content.get("walletType"), detail)
+            yield _part(book, record, content.get("walletType"), detail)
             continue
         if not isinstance(costs, Mapping):
             raise Malformed("walletAssetCost is not an object")
         for kind in sorted(costs):
-            yield from _part(book, record, kind, {**detail, "amount": costs[kind]})
+            yield _part(book, record, kind, {**detail, "amount": costs[kind]})
 
 
-def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> _Part:
     asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
     if str(kind) == "3":
-        yield _fiat_wallet(book), asset, amount
-        return
+        return _fiat_wallet(book), asset, amount
     if str(kind) in _PAY_WALLETS:
-        wallet = _PAY_WALLETS[str(kind)]
-        if wallet is not None:
-            yield wallet, asset, amount
-        return
+        return _PAY_WALLETS[str(kind)], asset, amount
     if kind is not None:
         book.tell("unknown_value", record, f"walletType {kind!r} is not known")
-    yield book.place(record), asset, amount
+    return book.place(record), asset, amount
 
 
 # --- trades between persons -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from recon_pipeline.venues.binance.streams.shapes import is_id
 from recon_pipeline.venues.streams import RawRecord
 
 
-def _fill(book: Book, record: RawRecord, fill_id: str, wallet: str) -> None:
+def _fill(book: Book, record: RawRecord, fill_id: str, wallet: str, side: str = "") -> None:
     """Signs by who bought; the quote amount is the venue's own, for price times quantity is rounded otherwise."""
     content = record.content
     symbol = cells.name_of(content, "symbol")
@@ -47,13 +47,15 @@ def _fill(book: Book, record: RawRecord, fill_id: str, wallet: str) -> None:
         if not isinstance(asset, str) or not asset:
             raise Malformed("commissionAsset is missing, text is expected")
         rows.append(
-            {**shared, "external_id": fill_id + suffix, "txn_subtype": subtype, "asset": asset, "amount": amount}
+            {**shared, "external_id": fill_id + side + suffix, "txn_subtype": subtype, "asset": asset, "amount": amount}
         )
 
 
 def _spot_trade(book: Book, record: RawRecord) -> None:
+    """Of a trade with oneself both sides are told under one id, so that a sale has a name of its own."""
     content = record.content
-    _fill(book, record, f"{cells.name_of(content, 'symbol')}:{cells.name_of(content, 'id')}", "SPOT")
+    side = "" if cells.flag(content, "isBuyer") else ":sell"
+    _fill(book, record, f"{cells.name_of(content, 'symbol')}:{cells.name_of(content, 'id')}", "SPOT", side)
 
 
 def _allocation(book: Book, record: RawRecord) -> None:

@@ -22,7 +22,7 @@ from recon_pipeline.venues.binance.streams.shapes import (
     under,
     while_in,
 )
-from recon_pipeline.venues.streams import AccountFacts, Call, Paging, Stream, Window
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Call, Content, Paging, Stream, Window
 
 TRADE = (
     "symbol id orderId orderListId price qty quoteQty commission commissionAsset time isBuyer isMaker isBestMatch "
@@ -144,6 +144,13 @@ IN_AND_OUT: tuple[Stream, ...] = (
     ),
 )
 
+
+def _by_side(call: Call, content: Content) -> str:
+    """The id is the match's: of a trade with oneself both sides are told under it."""
+    name = by("symbol", "id")(call, content)
+    return f"{name}:sell" if content.get("isBuyer") is False and not name.startswith(EQUAL_ROWS) else name
+
+
 TRADES: tuple[Stream, ...] = (
     stream(
         "spot_trades",
@@ -152,7 +159,7 @@ TRADES: tuple[Stream, ...] = (
         "SPOT",
         TRADE,
         rows=bare,
-        key=by("symbol", "id"),
+        key=_by_side,
         instant=at("time"),
         calls=as_asked,
         window=_SINCE,

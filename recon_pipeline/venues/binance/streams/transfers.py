@@ -72,8 +72,10 @@ def _by_direction(call: Call, content: Content) -> str:
     return f"{name}:{next(iter(call))}" if call else name
 
 
-def _sub_alone(facts: AccountFacts) -> Sequence[Call]:
-    return () if facts.master is None else ({"type": "1"}, {"type": "2"})
+def _unless_main(facts: AccountFacts) -> Sequence[Call]:
+    """Of every account that is not known to be a main one: whose sub-account it is, only its main account's key says,
+    and that may never have answered. Who is none is refused."""
+    return () if facts.subs else ({"type": "1"}, {"type": "2"})
 
 
 def _moved_symbols(facts: AccountFacts) -> Sequence[Call]:
@@ -150,7 +152,7 @@ TRANSFERS: tuple[Stream, ...] = (
         rows=bare,
         key=by("tranId", "type"),
         instant=at("time"),
-        calls=_sub_alone,
+        calls=_unless_main,
         window=span(30),
         paging=halves(500),
         pending=while_in("status", "PROCESS"),
