@@ -59,7 +59,8 @@ def test_a_renewal_that_took_nothing_from_a_wallet_moves_nothing(source: str) ->
 def test_what_is_on_its_way_back_has_left_whether_or_not_its_amount_is_stated(
     name: str, told_later: tuple[str, ...]
 ) -> None:
-    found = mapped(sample(name, status="PENDING", **dict.fromkeys(told_later)))
+    later: dict[str, Any] = dict.fromkeys(told_later)
+    found = mapped(sample(name, **{"status": "PENDING", **later}))
     ((_, amount),) = moved(found).items()
     assert amount < 0
     assert found.problems == []

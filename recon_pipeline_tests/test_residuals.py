@@ -32,8 +32,8 @@ def reading_of(ledger: Ledger) -> Reading:
 
 
 def residuals_of(ledger: Ledger, reading: Reading) -> Residuals:
-    with left_over(lambda _: kernel_settings_of(ledger), ledger.days, ledger.as_of_day) as of:
-        return of(reading)
+    with left_over(lambda _: kernel_settings_of(ledger), ledger.as_of_day) as of:
+        return of(reading, ledger.days)
 
 
 @settings(
@@ -46,14 +46,14 @@ def residuals_of(ledger: Ledger, reading: Reading) -> Residuals:
 def test_residuals_of_readings_in_any_order_are_those_of_each_alone(ledger: Ledger, data: st.DataObject) -> None:
     earlier = data.draw(earlier_states(ledger))
     with tempfile.TemporaryDirectory() as folder:
-        kept = LeftOver(folder, lambda _: kernel_settings_of(ledger), ledger.days, ledger.as_of_day)
+        kept = LeftOver(folder, lambda _: kernel_settings_of(ledger), ledger.as_of_day)
         for state in (earlier, ledger, earlier):
             reading = reading_of(state)
-            assert kept.of(reading) == residuals_of(ledger, reading)
+            assert kept.of(reading, ledger.days) == residuals_of(ledger, reading)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with left_over(lambda _: pytest.fail("nothing was read"), [date(2026, 1, 1)], date(2026, 1, 3)):
+    with left_over(lambda _: pytest.fail("nothing was read"), date(2026, 1, 3)):
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())

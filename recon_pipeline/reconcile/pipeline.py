@@ -362,13 +362,15 @@ class VenueRun:
 
     @contextmanager
     def _asked(self) -> Iterator[Asked]:
-        days, as_of_day = self.request.days, self.request.as_of_day
+        request = self.request
 
         def kernel(reading: Reading) -> KernelSettings:
             return kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
 
-        with left_over(kernel, days, as_of_day) as residuals:
-            yield Asked(days, as_of_day, self.request.accounts, self.say, self._check, residuals, self.run_id)
+        with left_over(kernel, request.as_of_day) as residuals:
+            yield Asked(
+                request.days, request.as_of_day, request.accounts, self.say, self._check, residuals, self.run_id
+            )
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:
         """Store what the rows of the run's days consult, then of those that this makes stale, until none is."""

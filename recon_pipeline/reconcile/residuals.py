@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 
@@ -33,28 +33,27 @@ _INPUTS = ("transfers", "trades", "balances", "coverage")
 class LeftOver:
     """Residuals of one reading after another, in a lake of its own: what has not changed is not written again."""
 
-    def __init__(
-        self, folder: str, kernel: Callable[[Reading], KernelSettings], days: Sequence[date], as_of_day: date
-    ) -> None:
+    def __init__(self, folder: str, kernel: Callable[[Reading], KernelSettings], as_of_day: date) -> None:
         self._lake = Lake(folder, is_durable=False)
         self._kernel = kernel
-        self._days = list(days)
         self._as_of_day = as_of_day
         self._put: dict[tuple[str, date], pa.Table] = {}
 
-    def of(self, reading: Reading) -> Residuals:
-        """actual - calculated of every position of the days that is not zero, whether its feeds were complete or
+    def of(self, reading: Reading, days: Collection[date]) -> Residuals:
+        """actual - calculated of every position of these days that is not zero, whether its feeds were complete or
         not."""
-        self._bring_in_line(reading)
-        reconcile(self._lake, self._kernel(reading), self._days, self._as_of_day, run="residuals")
-        return _residuals(self._lake.read("reconciliation", reading.venue, self._days).select(_COLUMNS))
+        kernel = self._kernel(reading)
+        asked = sorted(day for day in set(days) if day >= kernel.start)
+        self._bring_in_line(reading, asked)
+        reconcile(self._lake, kernel, asked, self._as_of_day, run="residuals")
+        return _residuals(self._lake.read("reconciliation", reading.venue, asked).select(_COLUMNS))
 
-    def _bring_in_line(self, reading: Reading) -> None:
-        plan = consulted(reading.frames, reading.quarantine, self._days)
+    def _bring_in_line(self, reading: Reading, days: Sequence[date]) -> None:
+        plan = consulted(reading.frames, reading.quarantine, days)
         wanted: dict[tuple[str, date], pa.Table] = {}
         for frame in _INPUTS:
             by_day = ByDay(frame, reading.frames[frame])
-            for day in {*self._days, *plan.get(frame, set()), *(by_day.days if frame == "coverage" else ())}:
+            for day in {*days, *plan.get(frame, set()), *(by_day.days if frame == "coverage" else ())}:
                 wanted[frame, day] = by_day.rows(day)
         with self._lake.write("residuals") as write:
             for (frame, day), rows in sorted(wanted.items(), key=lambda item: item[0]):
@@ -62,7 +61,7 @@ class LeftOver:
                     write.put(frame, reading.venue, day, rows)
             for frame, day in self._put.keys() - wanted.keys():
                 write.remove(frame, reading.venue, day)
-            for day in self._days:  # what was left of another reading has no part in this one
+            for day in self._lake.days("reconciliation", reading.venue):  # of another reading
                 write.remove("reconciliation", reading.venue, day)
             write.put_quarantine(reading.venue, reading.quarantine)
             write.commit()
@@ -71,11 +70,11 @@ class LeftOver:
 
 @contextmanager
 def left_over(
-    kernel: Callable[[Reading], KernelSettings], days: Sequence[date], as_of_day: date
-) -> Iterator[Callable[[Reading], Residuals]]:
-    """What readings leave unexplained on these days, for as long as they are asked about."""
+    kernel: Callable[[Reading], KernelSettings], as_of_day: date
+) -> Iterator[Callable[[Reading, Collection[date]], Residuals]]:
+    """What readings leave unexplained, for as long as they are asked about."""
     with tempfile.TemporaryDirectory(prefix="recon-residuals-") as folder:
-        yield LeftOver(folder, kernel, days, as_of_day).of
+        yield LeftOver(folder, kernel, as_of_day).of
 
 
 def _residuals(rows: pa.Table) -> Residuals:

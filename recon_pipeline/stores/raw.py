@@ -149,7 +149,7 @@ class RawStore:
         """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
         Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
         that misses something, for it may be the read that is wrong."""
-        with self._transaction(f"storing {stream} of {account}") as opened:
+        with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
             if whole is not None:
                 read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
@@ -162,9 +162,17 @@ class RawStore:
                 self._mark(opened, each, stream, days, read_at)
             return kept
 
+    def not_told(
+        self, account: str, stream: str, whole: Whole, days: Collection[date], told: Collection[str]
+    ) -> frozenset[str]:
+        """The keys of what was told before and would have to be among what is told now, and is not."""
+        with self._transaction(f"comparing {stream} of {account} with what was told before") as opened:
+            place = {"venue": self._venue, "account": account, "stream": stream}
+            return frozenset(self._missing(opened, place, whole, days, told).values())
+
     def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
         """Store what several streams told at one moment, all of it or nothing."""
-        with self._transaction(f"storing {'+'.join(part.stream for part in parts)} of {account}") as opened:
+        with self._alone(account, [part.stream for part in parts]) as opened:
             for part in parts:
                 self._keep_records(opened, account, part.stream, part.told, read_at)
                 self._mark(opened, account, part.stream, part.days, read_at)
@@ -174,7 +182,7 @@ class RawStore:
         among them twice."""
         if not symbols:
             return Kept(0, ())
-        with self._transaction(f"storing {stream} of {account}") as opened:
+        with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, told, max(symbol.asked_at for symbol in symbols))
             rows = json.dumps([vars(symbol) for symbol in symbols], default=datetime.isoformat)
             opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
@@ -195,18 +203,23 @@ class RawStore:
         with self._transaction(f"recording what was read of {stream}") as opened:
             self._mark(opened, account, stream, days, read_at)
 
-    def ledger(self, first: date | None = None, last: date | None = None) -> list[sa.Row[Any]]:
-        """The ledger's rows (account, stream, date, status, read_at, records, error, message) from first to last."""
+    def ledger(
+        self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
+    ) -> list[sa.Row[Any]]:
+        """The ledger's rows (account, stream, date, status, read_at, records, error, message) from first to last, of
+        all streams or of some."""
         with self._transaction("reading the coverage ledger") as opened:
             return list(
                 opened.execute(
                     sa.text(
                         "SELECT account, stream, date, status, read_at, records, error, message FROM recon.pulls"
                         " WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
-                        " AND coalesce(:last, 'infinity'::date) ORDER BY account, stream, date"
+                        " AND coalesce(:last, 'infinity'::date)"
+                        " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
+                        " ORDER BY account, stream, date"
                     ),
-                    {"venue": self._venue, "first": first, "last": last},
-                )
+                    {"venue": self._venue, "first": first, "last": last, "streams": streams and list(streams)},
+                ).all()
             )
 
     def records(self, streams: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> list[Stored]:
@@ -364,6 +377,14 @@ class RawStore:
         with named_errors(self._url, f"{doing} of {self._venue}"), self._engine.begin() as opened:
             yield opened
 
+    @contextmanager
+    def _alone(self, account: str, streams: Sequence[str]) -> Iterator[sa.Connection]:
+        """A transaction that is alone in storing these streams of an account: captures take no lock of the venue."""
+        with self._transaction(f"storing {'+'.join(streams)} of {account}") as opened:
+            names = [f"{self._venue}:{account}:{stream}" for stream in streams]
+            opened.execute(sa.text(_ALONE), {"names": names})
+            yield opened
+
     def _keep_records(
         self, opened: sa.Connection, account: str, stream: str, told: Sequence[Told], read_at: datetime
     ) -> Kept:
@@ -388,18 +409,25 @@ class RawStore:
         told: Collection[str],
     ) -> tuple[str, ...]:
         """Let the records of these days that were not told again count no longer; their keys."""
+        gone = self._missing(opened, place, whole, days, told)
+        if gone:
+            query = sa.text("UPDATE recon.raw_records SET superseded_at = :read_at WHERE fid = ANY(:fids)")
+            opened.execute(query, {**place, "fids": list(gone)})
+        return tuple(sorted(gone.values()))
+
+    @staticmethod
+    def _missing(
+        opened: sa.Connection, place: Mapping[str, Any], whole: Whole, days: Collection[date], told: Collection[str]
+    ) -> dict[int, str]:
+        """The keys of the records of these days that were not told again, by their fid."""
         if not days:
-            return ()
+            return {}
         given = {
             **place, "first": min(days), "last": max(days), "days": list(days), "told": list(told),
             "calls": canonical_json([dict(call) for call in whole.calls]),
         }  # fmt: skip
         rows = opened.execute(sa.text(_NOT_TOLD), given).all()
-        gone = {row.fid: row.record_key for row in rows if whole.is_due(exact(row.content))}
-        if gone:
-            query = sa.text("UPDATE recon.raw_records SET superseded_at = :read_at WHERE fid = ANY(:fids)")
-            opened.execute(query, {**place, "fids": list(gone)})
-        return tuple(sorted(gone.values()))
+        return {row.fid: row.record_key for row in rows if whole.is_due(exact(row.content))}
 
     def _mark(
         self, opened: sa.Connection, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime
@@ -453,6 +481,11 @@ def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> dict[s
     return versions
 
 
+# In one order, so that two who want several never wait for each other; the key is apart from those of other locks.
+_ALONE = (
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended('recon.raw_records:' || name, 0) AS key"
+    " FROM unnest(CAST(:names AS text[])) AS name ORDER BY key OFFSET 0) AS ordered"
+)
 _STANDING = (
     "SELECT record_key, digest FROM recon.raw_records WHERE venue = :venue AND account = :account"
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"

@@ -23,6 +23,10 @@ class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the mat
     """The venue no longer tells of that day."""
 
 
+class ReadsDiffer(ReconError):  # noqa: N818 - as above
+    """What was told before was left out by two reads in two ways: neither can be believed."""
+
+
 @dataclass(frozen=True)
 class Span:
     """Whole UTC days, both inclusive."""
@@ -154,22 +158,37 @@ class Puller:
 
     def _pull_span(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> Kept:
         frozen_at = self._now()
-        asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
         covers = covered(stream, facts)
         drain = Drain(stream, ask)
+        whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
         try:
-            for call in stream.calls(facts):
-                self._check()
-                drain.call(call, asked)
+            told = self._drained(drain, stream, facts, span)
+            if whole is not None and (gone := self._not_told(stream, facts, span, whole, told)):
+                # what is not told any more is believed if it is told twice: one empty answer is no fact
+                told = self._drained(again := Drain(stream, ask), stream, facts, span)
+                if self._not_told(stream, facts, span, whole, told) not in (frozenset(), gone):
+                    raise _reads_differ(stream, facts)
+                drain.pages += again.pages
         except ReconError as error:
             failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found)
             for each in covers:
                 self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
             raise
-        told = numbered(drain.told)
         days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
-        whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
         return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+
+    def _drained(self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span) -> list[Told]:
+        """Everything that the calls of a stream tell of a span."""
+        asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
+        for call in stream.calls(facts):
+            self._check()
+            drain.call(call, asked)
+        return numbered(drain.told)
+
+    def _not_told(
+        self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole, told: Sequence[Told]
+    ) -> frozenset[str]:
+        return self._raw.not_told(facts.email, stream.name, whole, span.days, {each.key for each in told})
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
         """What can be said of a day once its span is drained."""
@@ -197,6 +216,15 @@ class Puller:
         for account in covers:
             self._raw.mark(account, stream.name, dict.fromkeys(gone, lost), now)
         return [day for day in days if day >= oldest]
+
+
+def _reads_differ(stream: Stream, facts: AccountFacts) -> ReadsDiffer:
+    return ReadsDiffer(
+        f"of {stream.name} two reads left out different records that were told before",
+        where=f"account {facts.email}, {stream.endpoint}",
+        expected="two reads that tell the same",
+        next_step="run the day again; until then it counts as not read",
+    )
 
 
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ class Asked:
     say: Callable[[str], None]
     check: Callable[[], None]
     """Called between requests; raises if the run is to stop."""
-    residuals: Callable[[Reading], Residuals]
-    """What a reading leaves unexplained on the run's days, as the kernel computes it."""
+    residuals: Callable[[Reading, Collection[date]], Residuals]
+    """What a reading leaves unexplained on some days, as the kernel computes it."""
     run_id: str | None = None
 
 
@@ -101,7 +101,7 @@ def capture_now(
     if isinstance(source, StatementsSource):
         return 0, ()
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    return source.capture(Asked([yesterday], yesterday, None, say, check, lambda _: {}))
+    return source.capture(Asked([yesterday], yesterday, None, say, check, lambda *_: {}))
 
 
 def readings(settings: Settings) -> Path:

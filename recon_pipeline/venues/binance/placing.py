@@ -40,11 +40,17 @@ class _Moved:
 
 
 def place_flows(raw: RawStore, mapped: Mapped, residuals: Residuals) -> int:
-    """Store every decision that the residuals call for; how many there are."""
+    """Store every decision that the residuals call for; how many there are. They must be known for all
+    `decided_days`."""
     found = decisions(mapped, residuals)
     for decision in found:
         raw.decide(decision.record_digest, decision.wallet, decision.evidence)
     return len(found)
+
+
+def decided_days(mapped: Mapped) -> set[date]:
+    """The days of the flows that were decided: there the evidence has to be looked at again."""
+    return {each.day for each in _moved(mapped) if each.unplaced.is_decided}
 
 
 def decisions(mapped: Mapped, residuals: Residuals) -> list[Decision]:

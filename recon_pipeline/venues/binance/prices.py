@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recon_pipeline.stores.raw import Told
+from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.accounts import EVERYBODY
 from recon_pipeline.venues.binance.mapping import has_price, price_ways
 from recon_pipeline.venues.binance.pulling import Pull
@@ -34,9 +36,17 @@ def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
     def ask(symbol: str) -> None:
         with pull.told_of(EVERYBODY, KLINES.name, symbol=symbol):
             pull.asked.check()
-            drain = Drain(KLINES, pull.ask_as_anybody)
-            drain.call(klines_call(symbol), (first, last - timedelta(milliseconds=1)))
-            pull.raw.keep(EVERYBODY, KLINES.name, drain.told, {}, pull.clock.now())
+            try:
+                told = candles(symbol)
+            except InvalidSymbol:
+                pull.refresh_markets()
+                told = candles(symbol) if symbol in {market.symbol for market in listed_markets(pull.raw)} else []
+            pull.raw.keep(EVERYBODY, KLINES.name, told, {}, pull.clock.now())
+
+    def candles(symbol: str) -> Sequence[Told]:
+        drain = Drain(KLINES, pull.ask_as_anybody)
+        drain.call(klines_call(symbol), (first, last - timedelta(milliseconds=1)))
+        return drain.told
 
     ways = price_ways(assets, markets)
     for step in range(max(map(len, ways.values()), default=0)):

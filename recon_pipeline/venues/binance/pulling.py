@@ -28,6 +28,7 @@ from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
     AccountNotThere,
     ApiKeyInvalid,
+    InvalidSymbol,
     NotMainAccount,
     ProductNotEnabled,
     VenueError,
@@ -245,7 +246,11 @@ class Pull:
                         self._fail(stream, facts, _NO_FAMILY)
                         continue
                     with self.told_of(facts.email, stream.name, stream, facts):
-                        puller.pull(stream, of_stream, ask, first, last)
+                        try:
+                            puller.pull(stream, of_stream, ask, first, last)
+                        except InvalidSymbol:
+                            self.refresh_markets()
+                            puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
 

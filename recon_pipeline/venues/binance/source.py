@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
@@ -23,7 +23,7 @@ from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.findings import finding, is_open
-from recon_pipeline.venues.binance.placing import place_flows
+from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
 from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
@@ -63,21 +63,22 @@ class BinanceSource:
             facts = pull.run()
             search = Search(self._venue, self._api, raw)
 
-            def left_over() -> Residuals:
-                return asked.residuals(search.read())
+            def residuals(days: Collection[date]) -> Residuals:
+                return asked.residuals(search.read(), days)
 
-            trades = Trades(pull, facts, left_over, self._since)
+            trades = Trades(pull, facts, residuals, self._since)
             trades.begin()
-            found = left_over()
-            if emptied := emptied_wallets(search.read(), found):
+            found = residuals(trades.open_days)
+            of_run = {place: of_day for place, of_day in found.items() if place[2] in asked.days}
+            if emptied := emptied_wallets(search.read(), of_run):
                 read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
-                found = left_over()
+                found = residuals(trades.open_days)
             trades.run(found)
             pull_prices(pull, assets_of(search.read(), asked.days[0]))
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             reading, mapped = read_mapped(self._venue, self._api, raw)
-            found = asked.residuals(reading)
+            found = asked.residuals(reading, trades.open_days | decided_days(mapped))
             place_flows(raw, mapped, found)
             told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)

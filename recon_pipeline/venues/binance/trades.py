@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
@@ -31,7 +32,7 @@ from recon_pipeline.venues.binance.discovery import (
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
 from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
-from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
@@ -41,6 +42,8 @@ TRADES = BY_NAME["spot_trades"]
 ALLOCATIONS = BY_NAME["allocations"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
+SNAPSHOT = next(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own" and WALLET in s.wallets)
+_READ = ("complete", "final")
 ROUNDS_MAX = 8
 STILL_LEAST = 3
 FIRST_LIST = timedelta(hours=1)
@@ -50,17 +53,18 @@ KEPT_AT_ONCE = 50
 
 Asked = Mapping[str, Mapping[str, AskedMarket]]
 """The markets that were asked, by account and symbol."""
-Unexplained = Mapping[str, set[str]]
-"""Assets with a residual in SPOT on any of the run's days, by account."""
+Unexplained = Mapping[str, Mapping[date, set[str]]]
+"""Assets with a residual in SPOT, by account and day."""
 
 
 @dataclass
 class Trades:
-    """The trades of all accounts for one run. `left_over` says what is unexplained with what is known by now."""
+    """The trades of all accounts for one run. `residuals` says what is unexplained on some days with what is known by
+    now."""
 
     pull: Pull
     facts: Mapping[str, AccountFacts]
-    left_over: Callable[[], Residuals]
+    residuals: Callable[[Collection[date]], Residuals]
     since: datetime
     """From when on trades count: the beginning of the first window."""
 
@@ -70,21 +74,35 @@ class Trades:
         ask_volumes(self.pull, self.facts, accounts)
         self._allocations(accounts)
 
+    @cached_property
+    def open_days(self) -> set[date]:
+        """The run's days, and those before whose trades may still change: a snapshot that came late, a market that
+        failed or a trade that the rotation found leaves something unexplained there."""
+        open_ = self._not_final(TRADES)
+        return {*self.pull.asked.days, *(day for email in self._accounts for day in open_.get(email, {}))}
+
     def run(self, found: Residuals) -> None:
         """Ask until nothing of what was `found` unexplained is left to ask for, then mark the days."""
-        accounts, is_wide = self._accounts, False
+        accounts = self._accounts
+        found = self._search_for(accounts, found, is_first=True)
+        if self._rotate(accounts):  # what it found may be one side of something
+            found = self._search_for(accounts, self.residuals(self.open_days))
+        self._note_purged(accounts)
+        self._mark(accounts, found)
+
+    def _search_for(self, accounts: Collection[str], found: Residuals, *, is_first: bool = False) -> Residuals:
+        """Round after round, until nothing is left to ask; what is unexplained then."""
+        is_wide = False
         for round_ in range(ROUNDS_MAX):
-            if self._round(accounts, found, is_first=round_ == 0, is_wide=is_wide):
-                found = self.left_over()
+            if self._round(accounts, found, is_first=is_first and round_ == 0, is_wide=is_wide):
+                found = self.residuals(self.open_days)
             elif is_wide:
                 break
             else:  # before every market of an asset is asked, what may explain two of them and is no trade
                 is_wide = True
                 if self._prevented(accounts, found):
-                    found = self.left_over()
-        self._rotate(accounts)
-        self._note_purged(accounts)
-        self._mark(accounts, found)
+                    found = self.residuals(self.open_days)
+        return found
 
     @property
     def _accounts(self) -> list[str]:
@@ -97,47 +115,58 @@ class Trades:
     def _round(self, accounts: Iterable[str], found: Residuals, *, is_first: bool, is_wide: bool) -> int:
         """One round for every account; how many markets were asked. Where nothing is left between two unexplained
         assets, a wide one asks the markets of one until what was found explains what was left."""
-        known, markets, assets = self._asked(), self._markets(), unexplained(found)
+        known, markets, by_day = self._asked(), self._markets(), unexplained(found)
         plan: dict[str, list[Market]] = {}
         until: dict[str, Puzzle] = {}
         for email in accounts:
-            asked = known[email]
-            of_account = assets.get(email, set())
-            wanted = between(of_account, markets) if of_account else []
+            asked, of_account = known[email], by_day.get(email, {})
+
+            def not_yet(day: date, of_day: Iterable[Market], asked: Mapping[str, AskedMarket] = asked) -> list[Market]:
+                return unasked(of_day, asked, self.since, midnight(day + ONE_DAY))
+
+            wanted = [m for day, assets in of_account.items() for m in not_yet(day, between(assets, markets))]
             if is_first:
-                wanted += sticky(markets, asked, self.pull.clock.now())
-            wanted = unasked(_once(wanted), asked, self.since, self._end)
-            if not wanted and of_account and is_wide:
-                if stands_still(email, found):
-                    wanted = unasked(markets, asked, self.since, self._end)
-                else:
-                    wanted = unasked(touching(of_account, markets), asked, self.since, self._end)
-                    until[email] = puzzle_of(email, found)
+                wanted += unasked(sticky(markets, asked, self.pull.clock.now()), asked, self.since, self._end)
+            if not wanted and is_wide:
+                still = {day for day in of_account if stands_still(email, day, found)}
+                touched = {
+                    day: not_yet(day, markets if day in still else touching(assets, markets))
+                    for day, assets in of_account.items()
+                }
+                wanted = [market for of_day in touched.values() for market in of_day]
+                if not still:
+                    until[email] = puzzle_of(email, [day for day, of_day in touched.items() if of_day], found)
             if wanted:
-                plan[email] = wanted
+                plan[email] = _once(wanted)
         self._ask_all(plan, known, until)
         return sum(map(len, plan.values()))
 
-    def _rotate(self, accounts: Iterable[str]) -> None:
+    def _rotate(self, accounts: Iterable[str]) -> int:
+        """Ask a week's part of the other markets; how many trades that found."""
         known, markets, idle = self._asked(), self._markets(), idle_days(self.pull.raw)
         plan = {}
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
             plan[email] = rotation(markets, asked, self.since, self._end)
-        self._ask_all(plan, known, {})
+        return self._ask_all(plan, known, {})
 
-    def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> None:
+    def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> int:
+        """Ask these markets; how many trades they told."""
+        counts: list[int] = []
+
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
             puzzle = until.get(email)
             with self._asking(TRADES, email, known.get(email, {})) as ask:
                 for market in markets:
                     told = ask(market)
+                    counts.append(len(told))
                     if puzzle is not None and told and puzzle.is_solved_with(market, told):
                         return
 
         self.pull.asked.say("asking for trades")
         self.pull.each(list(plan.items()), ask_account)
+        return sum(counts)
 
     @property
     def _days(self) -> list[date]:
@@ -242,10 +271,10 @@ class Trades:
                     ask(market)
 
         self.pull.each(list(accounts) if markets else [], ask_account)
-        known = self._asked(ALLOCATIONS)
+        known, open_ = self._asked(ALLOCATIONS), self._not_final(ALLOCATIONS)
         for email in accounts:
             marks = {}
-            for day in days:
+            for day in sorted({*days, *open_.get(email, {})}):
                 is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
                 marks[day] = DayRead(("final" if markets else "not_applicable") if is_whole else "partial")
             self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
@@ -272,10 +301,11 @@ class Trades:
 
         They are told order by order, and only the list of orders says which orders were in one.
         """
-        markets = self._markets()
+        markets, open_ = self._markets(), self._not_final(TRADES)
         work: dict[tuple[str, Market], set[date]] = defaultdict(set)
         for (account, wallet, day), assets in found.items():
-            if account in accounts and wallet == WALLET:
+            is_new = open_.get(account, {}).get(day) != "complete"  # else an earlier run has looked there
+            if account in accounts and wallet == WALLET and is_new:
                 for market in markets:
                     if market.base in assets and market.quote in assets:
                         span = range(assets[market.base].days)
@@ -309,18 +339,28 @@ class Trades:
     def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
-        idle, days, first = idle_days(self.pull.raw), self._days, self.pull.asked.days[0]
-        stored = {(row.account, row.date): row.status for row in self.pull.raw.ledger() if row.stream == TRADES.name}
+        idle, open_ = idle_days(self.pull.raw), self._not_final(TRADES)
+        snapshots = self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[SNAPSHOT])
+        stated = {(row.account, row.date) for row in snapshots if row.status in _READ}
         for email in accounts:
             marks: dict[date, DayRead] = {}
-            for day in sorted({*days, *(d for a, d in stored if a == email and stored[a, d] != "final")}):
-                assets = set(found.get((email, WALLET, max(day, first) if day in days else day), {}))
+            days = sorted({*self._days, *open_.get(email, {})})
+            for day in days:
+                # a day without a snapshot lies in the window of the next day that has one
+                judged = next((each for each in days if each >= day and (email, each) in stated), None)
+                assets = set(found.get((email, WALLET, judged), {})) if judged else set()
                 span = self.since, midnight(day + ONE_DAY)
                 status = standing(assets, markets, known[email], span, idle[email])
-                is_new = day in days and (email, day) not in stored
-                if day in self.pull.asked.days or is_new or status == "final":
-                    marks[day] = DayRead(status)
+                marks[day] = DayRead("partial" if judged is None and status != "final" else status)
             self.pull.raw.mark(email, TRADES.name, marks, now)
+
+    def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:
+        """How the days up to the run's last stand that are not final, by account."""
+        found: dict[str, dict[date, str]] = defaultdict(dict)
+        for row in self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[stream.name]):
+            if row.status != "final":
+                found[row.account][row.date] = row.status
+        return found
 
     # -- what is known
 
@@ -385,32 +425,28 @@ def _read_for(read_at: datetime) -> datetime:
 
 
 def unexplained(found: Residuals) -> Unexplained:
-    """The assets of SPOT that are not explained, by account."""
-    assets: dict[str, set[str]] = defaultdict(set)
-    for (email, wallet, _), of_day in found.items():
+    """The assets of SPOT that are not explained, by account and day."""
+    assets: dict[str, dict[date, set[str]]] = defaultdict(dict)
+    for (email, wallet, day), of_day in found.items():
         if wallet == WALLET:
-            assets[email] |= set(of_day)
+            assets[email][day] = set(of_day)
     return assets
 
 
-def stands_still(email: str, found: Residuals) -> bool:
+def stands_still(email: str, day: date, found: Residuals) -> bool:
     """Whether a day's balances of SPOT are all those of the day before though flows moved several: the venue stated
     an old balance. Then what was traded leaves no trace where it should, and every market has to be asked."""
-    return any(
-        len(of_day) >= STILL_LEAST and all(residual.is_still for residual in of_day.values())
-        for (account, wallet, _), of_day in found.items()
-        if (account, wallet) == (email, WALLET)
-    )
+    of_day = found.get((email, WALLET, day), {})
+    return len(of_day) >= STILL_LEAST and all(residual.is_still for residual in of_day.values())
 
 
-def puzzle_of(email: str, found: Residuals) -> Puzzle:
-    """What is unexplained in the SPOT wallet of an account."""
+def puzzle_of(email: str, days: Iterable[date], found: Residuals) -> Puzzle:
+    """What is unexplained in the SPOT wallet of an account on these days."""
     return Puzzle(
         [
             Gap(asset, day - timedelta(days=residual.days - 1), day, residual.amount)
-            for (account, wallet, day), of_day in found.items()
-            if (account, wallet) == (email, WALLET)
-            for asset, residual in of_day.items()
+            for day in days
+            for asset, residual in found.get((email, WALLET, day), {}).items()
         ]
     )
 
