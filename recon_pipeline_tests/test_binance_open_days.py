@@ -1,0 +1,195 @@
+"""Days that are not closed yet: what comes late is searched for, what failed is asked again."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.book import Move, Record
+from recon_pipeline.sandbox.binance.life import capital, spot
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
+from recon_pipeline.sandbox.binance.money import text8
+from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.stores.raw import RawStore, Told
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+
+pytestmark = pytest.mark.postgres
+FIRST = date(2026, 1, 1)
+MAIN = "main@example.com"
+SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders", "conversion")
+QUIET = (*SPOT_ALONE, "spot", "details", "transfers")
+REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+
+
+def day(number: int) -> date:
+    """A day of the world, the first being 1."""
+    return FIRST + timedelta(days=number - 1)
+
+
+def quiet_world() -> World:
+    """A world in which nearly nothing happens but what a test adds."""
+    return make_world(21, days=10, subs=0, symbols_max=250, burst_max=5, without=QUIET)
+
+
+def trade(world: World, symbol: str, at_ms: int, *, is_buyer: bool, quantity: str, price: str) -> None:
+    """A fill without a fee."""
+    market, number = world.market.symbols[symbol], at_ms % 100_000
+    amount, worth, sign = Decimal(quantity), Decimal(quantity) * Decimal(price), 1 if is_buyer else -1
+    ref = f"{spot.PATH} {symbol}"
+    for asset, moved in ((market.base, sign * amount), (market.quote, -sign * worth)):
+        world.ledger.post(Move(at_ms * 1000, MAIN, "SPOT", asset, moved, "balance", ref))
+    record = Record(at_ms, number)
+    content = {
+        "symbol": symbol, "id": number, "orderId": 7_100_000_000 + number, "orderListId": -1,
+        "price": text8(Decimal(price)), "qty": text8(amount), "quoteQty": text8(worth), "commission": "0.00000000", "commissionAsset": market.quote,
+        "time": at_ms, "isBuyer": is_buyer, "isMaker": False, "isBestMatch": True,
+    }  # fmt: skip
+    record.change(at_ms * 1000, content)
+    world.archive.add(MAIN, ref, record)
+
+
+def outage(path: str, on: date, body: bytes, status: int = 200, content_type: str = "application/json") -> Outage:
+    """What an endpoint says to the main account on the morning of a day."""
+    begin = day_ms(on) * 1000
+    return Outage(MAIN, path, begin, begin + 12 * HOUR_MS * 1000, body, status, content_type)
+
+
+def spot_of(home: BinanceHome, status: str) -> set[date]:
+    """The days with rows of SPOT that stand so."""
+    rows = home.ask("SELECT date FROM recon.reconciliation WHERE wallet = 'SPOT' AND status = :status", status=status)
+    return {on for (on,) in rows}
+
+
+def test_a_snapshot_that_comes_after_the_run_of_its_day_leaves_nothing_unexplained(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    late = SnapshotFault(published_ms=day_ms(day(7)) + 12 * HOUR_MS)
+    world.plants.snapshots[MAIN, "SPOT", day(5)] = late
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in (3, 4, 5, 6):
+            home.run(day(number), day(number))
+            assert spot_of(home, "variance") == set()
+            assert spot_of(home, "incomplete") == ({day(5)} if number == 5 else set())
+
+
+def test_a_market_that_fails_once_is_asked_again_by_the_next_run(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    world.plants.outages.append(outage(spot.PATH, day(6), b"<html>sorry</html>", content_type="text/html"))
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.run(day(3), day(3))
+        home.run(day(4), day(4))
+        assert spot_of(home, "incomplete") == {day(4)}
+        home.run(day(5), day(5))
+        assert home.not_matched() == [row for row in home.not_matched() if row[2] != "SPOT"]
+
+
+def test_a_day_on_which_the_key_was_refused_is_whole_once_it_is_not(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    world.plants.outages.append(outage("/sapi/v1/account/apiRestrictions", day(6), REFUSED, 401))
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in (3, 4):
+            home.run(day(number), day(number))
+        assert spot_of(home, "incomplete") == {day(4)}
+        home.run(day(5), day(5))
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
+def test_a_round_trip_over_three_markets_is_never_a_variance(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    nine, symbols = day_ms(day(3)) + 9 * HOUR_MS, world.market.symbols
+    # a coin that the rotation comes to late, and its market against USDC before the one between USDC and USDT
+    bases = sorted(each.base for each in symbols.values() if each.quote == "USDT" and each.base > "G")
+    coin = next(base for base in bases if f"{base}USDC" in symbols)
+    trade(world, f"{coin}USDT", nine, is_buyer=True, quantity="10", price="2")
+    trade(world, f"{coin}USDC", nine + 1000, is_buyer=False, quantity="10", price="2")
+    trade(world, "USDCUSDT", nine + 2000, is_buyer=False, quantity="20", price="1")
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in range(3, 9):
+            home.run(day(number), day(number))
+            assert spot_of(home, "variance") == set()
+        assert home.ask("SELECT count(DISTINCT agg_id) FROM recon.trades WHERE retired_at IS NULL") == [(3,)]
+
+
+def test_a_feed_that_is_empty_once_takes_nothing_back(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in (3, 4):
+            home.run(day(number), day(number))
+        before = home.ask("SELECT count(*) FROM recon.transfers WHERE retired_at IS NULL AND source = 'deposits'")
+        sandbox = home.sandbox.site.gate
+        told, truly = [], sandbox.tell
+
+        def once_empty(*given: object) -> object:
+            answer = truly(*given)  # type: ignore[arg-type]  # whatever it takes
+            if sandbox.log[-1]["path"] == capital.DEPOSITS and not told:
+                told.append(answer)
+                return type(answer)(200, b"[]", answer.headers)
+            return answer
+
+        monkeypatch.setattr(sandbox, "tell", once_empty)
+        home.run(day(5), day(5))
+        after = home.ask("SELECT count(*) FROM recon.transfers WHERE retired_at IS NULL AND source = 'deposits'")
+        assert told
+        assert after[0][0] >= before[0][0] > 0
+        assert spot_of(home, "variance") == set()
+
+
+def test_a_decision_is_withdrawn_by_the_run_that_reads_what_speaks_against_it(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(
+        1, days=8, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE, faults=("convert_from_funding",)
+    )
+    (convert,) = [records for _, name, records in world.archive.lists() if "tradeFlow" in name]
+    asset = (convert[0].versions[0][1] or {})["fromAsset"]
+    sample = world.archive.all(MAIN, capital.DEPOSITS)[0].versions[-1][1] or {}
+    on = next(on for on in world.days if day_ms(on) <= convert[0].at_ms < day_ms(on + timedelta(days=1)))
+    at_ms = day_ms(on) + 10 * HOUR_MS
+    late = Record(at_ms, 999_999)
+    content = {"id": "555000111", "coin": asset, "amount": "7", "walletType": 1, "status": 1, "insertTime": at_ms}
+    late.change((day_ms(on + timedelta(days=2)) + 12 * HOUR_MS) * 1000, {**sample, **content, "completeTime": at_ms})
+    world.archive.add(MAIN, capital.DEPOSITS, late)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), on)
+        home.run(day(3), on)
+        assert home.ask("SELECT wallet FROM recon.wallet_decisions ORDER BY version") == [("FUNDING",)]
+        home.run(on + timedelta(days=1), on + timedelta(days=1))
+        assert home.ask("SELECT wallet FROM recon.wallet_decisions ORDER BY version") == [("FUNDING",), (None,)]
+        rows = home.not_matched()
+        home.run(on, on)
+        assert home.not_matched() == rows
+
+
+def test_what_two_store_at_once_is_stored_once(database: str) -> None:
+    told = [Told(f"key {number}", {}, {"n": number}, None, None) for number in range(2_000)]
+    counts: list[int] = []
+    gate = threading.Barrier(3)
+
+    def keep(records: list[Told]) -> None:
+        with closing(RawStore(database, "binance")) as raw:
+            gate.wait()
+            counts.append(raw.keep(MAIN, "exchange_info", records, {}, datetime.now(UTC)).new)
+
+    threads = [threading.Thread(target=keep, args=(each,)) for each in (told, told[::-1], told)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == [0, 0, len(told)]
