@@ -181,16 +181,15 @@ def the_files_say_what_was_reconciled(home: BinanceHome, folder: Path) -> None:
         if BUCKET_BY_SUBTYPE[row["txn_subtype"]] in TRANSFERS:
             position = (row["datetime"][:10], row["email"], row["wallet"], row["asset"])
             transfers[position] += Decimal(row["amount"])
-    borrowed = 0
+    days_with_moves = 0
     for row in lines(folder / "binance_reconciliation_summary.csv"):
         if row["wallet"] != "MARGIN" or not row["calculated_balance"]:
             continue
         position = (row["date"], row["email"], row["wallet"], row["asset"])
         moved = Decimal(row["transfers_in"]) + Decimal(row["transfers_out"])
         assert transfers[position] == moved, position
-        borrowed += moved != 0
-    assert borrowed > 0
-    assert all(row["symbol"] for row in lines(folder / "binance_trades.csv") if row["txn_subtype"] == "convert_buy")
+        days_with_moves += moved != 0
+    assert days_with_moves > 0
 
 
 def lines(path: Path) -> list[dict[str, str]]:
