@@ -17,13 +17,18 @@ import sqlalchemy as sa
 from recon_pipeline.stores.database import DatabaseError, connection, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.stores.marts import deploy, mart_models, refresh, run_tests
+from recon_pipeline.venues.binance.mapping.balances import CAPTURE_STREAMS, SNAPSHOT_STREAMS
+from recon_pipeline.venues.binance.mapping.own_transfers import SOURCES
 
 pytestmark = pytest.mark.postgres
 
 JANUARY = date(2026, 1, 1)
 TABLES = (
-    "venues, tolerances, openings, runs, partitions, reconciliation, expected, transfers, trades, balances, coverage"
+    "venues, tolerances, openings, runs, partitions, reconciliation, expected, transfers, trades, balances, coverage,"
+    " raw_records, asked_symbols"
 )
+
+OWN_TRANSFERS = ("between_account_main_spot", "between_account_sub", "between_wallets")
 
 
 def jan(day: int) -> date:
@@ -46,9 +51,11 @@ class Book:
         with connection(self.url, "telling a story") as database:
             database.execute(sa.text(f"INSERT INTO recon.{table} ({names}) VALUES ({places})"), values)
 
-    def venue(self, name: str = "bank", *, calendar: str = "daily", start: int = 1, last: int) -> None:
+    def venue(
+        self, name: str = "bank", *, kind: str = "statements", calendar: str = "daily", start: int = 1, last: int
+    ) -> None:
         """A venue of which a run covered the days up to `last`."""
-        self.insert("venues", venue=name, kind="statements", calendar=calendar, start=jan(start), due_days=1)
+        self.insert("venues", venue=name, kind=kind, calendar=calendar, start=jan(start), due_days=1)
         self.insert(
             "runs", run_id=f"r-{name}", venue=name, first_day=jan(start), last_day=jan(last), as_of_day=jan(last)
         )
@@ -147,20 +154,54 @@ class Book:
             retired_at=close(day) if retired else None,
         )
 
-    def statement(self, day: int, *, account: str = "main") -> None:
+    def record(self, stream: str, digest: str) -> int:
+        """A raw record; returns its number."""
         self.insert(
-            "balances",
+            "raw_records",
             venue="bank",
-            account=account,
-            wallet="cash",
-            asset="USD",
-            as_of=close(day),
-            date=jan(day),
-            snapshot_id=str(day),
-            read_at=close(day),
-            raw_balance=Decimal(100),
-            source="balances",
+            account="main",
+            stream=stream,
+            record_key=digest,
+            version=1,
+            call="{}",
+            content="{}",
+            digest=digest,
+            read_at=close(1),
         )
+        [row] = self.read("SELECT max(fid) AS fid FROM recon.raw_records")
+        return int(row["fid"])
+
+    def moved(self, frame: str, external_id: str, amount: str, **told: Any) -> None:
+        """A flow of day 2."""
+        values = {
+            "venue": "bank",
+            "account": "main",
+            "wallet": "cash",
+            "source": frame,
+            "external_id": external_id,
+            "datetime": close(2),
+            "txn_type": "trade" if frame == "trades" else "transfer_in",
+            "txn_subtype": "transfer_in",
+            "measure": "balance",
+            "asset": "USD",
+            "amount": Decimal(amount),
+        }
+        self.insert(frame, **{**values, **told})
+
+    def statement(self, day: int, *, account: str = "main", asset: str = "USD", **told: Any) -> None:
+        values = {
+            "venue": "bank",
+            "account": account,
+            "wallet": "cash",
+            "asset": asset,
+            "as_of": close(day),
+            "date": jan(day),
+            "snapshot_id": str(day),
+            "read_at": close(day),
+            "raw_balance": Decimal(100),
+            "source": "balances",
+        }
+        self.insert("balances", **{**values, **told})
 
     def declare_opening(self, day: int, note: str, *, wallet: str = "cash") -> None:
         self.insert("openings", venue="bank", account="main", wallet=wallet, date=jan(day), note=note)
@@ -727,3 +768,134 @@ def test_every_column_has_the_type_and_the_description_that_its_yaml_says(server
         for model in mart_models():
             found = [tuple(row) for row in database.execute(sql, {"relation": model.relation})]
             assert found == [(column.name, column.type, column.description) for column in model.columns], model.name
+
+
+# The views of the Binance plan
+
+BALANCES = "SELECT * FROM marts.binance_reconciliation_balances WHERE date = '2026-01-02' ORDER BY asset"
+
+
+def test_what_the_statement_of_binance_leaves_out_is_held_to_be_zero_beside_what_was_calculated(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    fid = book.record("spot_snapshots", "d2")
+    for asset in ("BTC", "USD"):
+        book.opening(1, asset=asset)
+        book.statement(1, asset=asset)
+    book.statement(2, raw_id="d2")
+    book.matched(2)
+    book.variance(2, "-100", asset="BTC", kind="missing_at_venue")
+    bitcoin, dollars = book.read(BALANCES)
+    assert (dollars["raw_balance"], dollars["cal_balance"], dollars["pid"] > 0) == (100, 100, True)
+    assert (bitcoin["raw_balance"], bitcoin["cal_balance"], bitcoin["variance_in_asset"]) == (0, 100, -100)
+    assert (bitcoin["raw_loan"], bitcoin["raw_interest"], bitcoin["raw_unrealised_pnl"]) == (0, 0, 0)
+    assert (bitcoin["fid"], bitcoin["external_id"], bitcoin["pid"] < 0) == (fid, "2", True)
+    seen = "SELECT last_seen FROM marts.v_binance_user_assets WHERE asset = 'BTC'"
+    assert book.read(seen) == [{"last_seen": datetime(2026, 1, 2, tzinfo=UTC)}]
+    with connection(book.url, "running the day again") as database:
+        database.execute(
+            sa.text("DELETE FROM recon.reconciliation WHERE asset = 'BTC' AND date = :day"), {"day": jan(2)}
+        )
+    book.variance(2, "-100", asset="BTC", kind="missing_at_venue")
+    assert book.read(BALANCES)[0]["pid"] == bitcoin["pid"]
+
+
+def test_a_statement_that_is_missing_or_cannot_be_believed_leaves_nothing_out(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    book.statement(2, wallet="savings")
+    book.incomplete(2, "missing_snapshot")
+    book.incomplete(2, "absence_unknown", wallet="savings", asset="BTC")
+    assert [(row["wallet"], row["asset"]) for row in book.read(BALANCES)] == [("savings", "USD")]
+
+
+def test_of_two_statements_of_a_day_the_one_that_was_reconciled_is_shown(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    for asset in ("BTC", "USD"):
+        book.statement(2, asset=asset)
+    book.statement(2, read_at=close(3), as_of=close(3), snapshot_id="later", raw_balance=Decimal(90))
+    book.variance(2, "-10")
+    book.variance(2, "-100", asset="BTC", kind="missing_at_venue")
+    told = [
+        (row["asset"], row["raw_balance"], row["variance_in_asset"], row["external_id"]) for row in book.read(BALANCES)
+    ]
+    assert told == [("BTC", 0, -100, "later"), ("USD", 90, -10, "later")]
+
+
+def test_money_that_was_borrowed_came_in_once(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    book.moved("transfers", "77", "50", source="margin_capital_flow", txn_subtype="loan_in")
+    book.moved("transfers", "borrow:9:loan", "50", source="margin_borrows", txn_subtype="loan_in", measure="loan")
+    book.moved("transfers", "9:1", "0.5", source="margin_interest", txn_subtype="margin_interest", measure="interest")
+    book.moved("trades", "t:interest", "0.5", txn_subtype="unknown", measure="interest")
+    [borrowed] = book.read("SELECT source, amount, venue FROM marts.binance_reconciliation_transfers")
+    assert borrowed == {"source": "margin_capital_flow", "amount": Decimal(50), "venue": "bank"}
+    assert book.read("SELECT * FROM marts.binance_reconciliation_trades") == []
+    assert book.read("SELECT sum(amount) AS owed FROM marts.flows WHERE measure = 'loan'") == [{"owed": Decimal(50)}]
+
+
+def test_the_legs_of_a_trade_are_tied_by_a_number(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    told = [
+        ("BTCUSDT", "BTCUSDT:123", 123),
+        ("1INCHUSDT", "1INCHUSDT:A7", 7),
+        (None, "940708407462087195", 940708407462087195),
+        (None, "9223372036854775807", 2**63 - 1),
+        (None, "9223372036854775808", None),
+        (None, "45178372831:1INCH", 45178372831),
+        (None, "5d41402abc4b2a76b9719d911017c592:0", None),
+        (None, None, None),
+    ]
+    for number, (symbol, event, _) in enumerate(told):
+        book.moved("trades", str(number), "1", symbol=symbol, agg_id=event)
+    rows = book.read("SELECT symbol, agg_id FROM marts.binance_reconciliation_trades ORDER BY external_id")
+    assert [(row["symbol"], row["agg_id"]) for row in rows] == [(symbol or "", number) for symbol, _, number in told]
+
+
+def test_a_conversion_has_what_was_given_and_what_was_got_for_a_market(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    for suffix, asset, amount in (("to", "BTC", "0.001"), ("from", "USDT", "-100"), ("fee", "BNB", "-0.1")):
+        book.moved("trades", f"9:{suffix}", amount, source="converts", asset=asset, agg_id="9")
+    book.moved("trades", "9:from", "-7", source="dust", asset="DOGE", agg_id="9")  # of another stream
+    rows = book.read("SELECT source, symbol FROM marts.binance_reconciliation_trades ORDER BY 1, 2")
+    assert rows == [{"source": "converts", "symbol": "USDTBTC"}] * 3 + [{"source": "dust", "symbol": ""}]
+
+
+def test_every_stream_that_states_balances_or_moves_between_own_accounts_has_a_raw_view(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    wanted = {"deposits", "sub_deposits", *SNAPSHOT_STREAMS, *CAPTURE_STREAMS, *SOURCES}
+    told = {book.record(stream, stream) for stream in wanted}
+    views = ("daily_snapshot", "deposit_history", *(f"transfer_{name}" for name in OWN_TRANSFERS))
+    found = [row["id"] for name in views for row in book.read(f"SELECT id FROM marts.binance_raw_{name}")]
+    assert sorted(found) == sorted(told)
+
+
+def test_a_market_that_was_asked_in_vain_is_asked_but_not_traded(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    for symbol, last_trade_at in (("BTCUSDT", close(1)), ("ETHUSDT", None)):
+        book.insert(
+            "asked_symbols",
+            venue="bank",
+            account="main",
+            stream="spot_trades",
+            symbol=symbol,
+            asked_from=close(1),
+            asked_through=close(2),
+            last_trade_at=last_trade_at,
+        )
+    assert book.read("SELECT symbol FROM marts.binance_traded_symbols") == [{"symbol": "BTCUSDT"}]
+    asked = book.read("SELECT symbol, asked_through FROM marts.binance_asked_symbols ORDER BY 1")
+    assert asked == [{"symbol": symbol, "asked_through": close(2)} for symbol in ("BTCUSDT", "ETHUSDT")]
+
+
+def test_rows_are_found_by_account_and_by_source(book: Book) -> None:
+    """Each index stands on every month too."""
+    for table, instant, external_id in (
+        ("transfers", "datetime", "external_id"),
+        ("trades", "datetime", "external_id"),
+        ("balances", "date", "snapshot_id"),
+    ):
+        for columns in (f"account, {instant}, asset", f"source, {external_id}"):
+            rows = book.read(
+                "SELECT tablename FROM pg_indexes WHERE schemaname = 'recon'"
+                f" AND indexdef LIKE '%({columns})' AND tablename LIKE '{table}%'"
+            )
+            assert {row["tablename"] for row in rows} >= {table, f"{table}_y2026m01"}, columns

@@ -1,4 +1,4 @@
--- Raw records of Binance, every version: deposits.
+-- Raw records of Binance, every version: deposits, also those of a sub-account as its main account is told.
 SELECT
     raw.fid AS id,
     raw.account AS email,
@@ -6,4 +6,4 @@ SELECT
     raw.read_at AS created_at
 FROM recon.raw_records AS raw
 JOIN recon.venues AS v ON v.venue = raw.venue AND v.kind = 'binance'
-WHERE raw.stream = 'deposits'
+WHERE raw.stream IN ('deposits', 'sub_deposits')

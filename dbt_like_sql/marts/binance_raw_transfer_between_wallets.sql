@@ -6,4 +6,4 @@ SELECT
     raw.read_at AS created_at
 FROM recon.raw_records AS raw
 JOIN recon.venues AS v ON v.venue = raw.venue AND v.kind = 'binance'
-WHERE raw.stream = 'wallet_transfers'
+WHERE raw.stream IN ('wallet_transfers', 'margin_transfers')

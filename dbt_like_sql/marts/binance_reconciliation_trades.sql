@@ -9,11 +9,23 @@ SELECT
     t.txn_subtype,
     t.account AS email,
     t.wallet,
-    t.symbol,
+    -- a conversion has no market: what was given and what was got stand for it
+    coalesce(
+        t.symbol,
+        (
+            SELECT string_agg(leg.asset, '' ORDER BY leg.external_id = t.agg_id || ':to')
+            FROM recon.trades AS leg
+            WHERE
+                leg.venue = t.venue AND leg.account = t.account AND leg.source = t.source
+                AND leg.external_id IN (t.agg_id || ':from', t.agg_id || ':to') AND leg.retired_at IS NULL
+            HAVING count(*) = 2
+        ),
+        ''
+    ) AS symbol,
     t.asset,
     t.amount,
     t.price,
-    t.agg_id,
+    CASE WHEN event.number::numeric <= 9223372036854775807 THEN event.number::bigint END AS agg_id,
     coalesce((
         SELECT bool_or(r.status = 'matched')
         FROM recon.reconciliation AS r
@@ -22,8 +34,17 @@ SELECT
             AND r.window_start < t.datetime AND r.window_end >= t.datetime
     ), FALSE) AS reconciled,
     t.recorded_at AS created_at,
-    t.recorded_at AS updated_at
+    t.recorded_at AS updated_at,
+    t.venue
 FROM recon.trades AS t
 JOIN recon.venues AS v ON v.venue = t.venue AND v.kind = 'binance'
 LEFT JOIN recon.raw_records AS raw ON raw.venue = t.venue AND raw.digest = t.raw_id AND raw.superseded_at IS NULL
-WHERE t.retired_at IS NULL
+CROSS JOIN LATERAL (
+    -- a fill is named <market>:<number>, an allocation <market>:A<number>, a dust leg <number>:<asset>, all else <number>
+    SELECT
+        substring(
+            CASE WHEN starts_with(t.agg_id, t.symbol || ':') THEN substr(t.agg_id, length(t.symbol) + 2) ELSE t.agg_id END,
+            '^A?([0-9]{1,19})(?::[^:]+)?$'
+        ) AS number
+) AS event
+WHERE t.retired_at IS NULL AND t.measure = 'balance'

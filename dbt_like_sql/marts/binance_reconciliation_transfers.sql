@@ -1,4 +1,5 @@
--- Transfers of every venue of kind binance that count, with the columns of the Binance plan.
+-- Transfers of every venue of kind binance that count, with the columns of the Binance plan. What moves a loan or interest
+-- owed is none of them: the money that was borrowed or repaid has a row of its own.
 SELECT
     t.id AS pid,
     t.source,
@@ -29,7 +30,8 @@ SELECT
             AND r.window_start < t.datetime AND r.window_end >= t.datetime
     ), FALSE) AS reconciled,
     t.recorded_at AS created_at,
-    t.recorded_at AS updated_at
+    t.recorded_at AS updated_at,
+    t.venue
 FROM recon.transfers AS t
 JOIN recon.venues AS v ON v.venue = t.venue AND v.kind = 'binance'
 LEFT JOIN recon.raw_records AS raw ON raw.venue = t.venue AND raw.digest = t.raw_id AND raw.superseded_at IS NULL
@@ -42,4 +44,4 @@ CROSS JOIN LATERAL (
                 THEN t.txn_hash
         END COLLATE "C" AS number
 ) AS move
-WHERE t.retired_at IS NULL
+WHERE t.retired_at IS NULL AND t.measure = 'balance'

@@ -12,4 +12,4 @@ SELECT
     a.asked_through
 FROM recon.asked_symbols AS a
 JOIN recon.venues AS v ON v.venue = a.venue AND v.kind = 'binance'
-WHERE a.stream = 'spot_trades'
+WHERE a.stream = 'spot_trades' AND a.last_trade_at IS NOT NULL

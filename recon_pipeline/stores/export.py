@@ -52,14 +52,14 @@ _STATEMENTS = {
         " WHERE venue = '{venue}' AND retired_at IS NULL ORDER BY 1, 2, 3, 4"
     ),
     "transfers": (
-        f"SELECT {_INSTANT}, account AS email, txn_type, txn_subtype, wallet, asset, {_plain('amount')}, counter_party,"
-        " network, txn_hash FROM recon.transfers AS t WHERE venue = '{venue}' AND retired_at IS NULL"
-        " ORDER BY t.datetime, account, wallet, asset, source, external_id"
+        f"SELECT {_INSTANT}, email, txn_type, txn_subtype, wallet, asset, {_plain('amount')}, counter_party, network,"
+        " txn_hash FROM marts.binance_reconciliation_transfers AS t WHERE venue = '{venue}'"
+        " ORDER BY t.datetime, email, wallet, asset, source, external_id"
     ),
     "trades": (
-        f"SELECT {_INSTANT}, account AS email, txn_type, txn_subtype, symbol, asset, {_plain('amount', 'price')}"
-        " FROM recon.trades AS t WHERE venue = '{venue}' AND retired_at IS NULL"
-        " ORDER BY t.datetime, account, wallet, source, external_id"
+        f"SELECT {_INSTANT}, email, txn_type, txn_subtype, symbol, asset, {_plain('amount', 'price')}"
+        " FROM marts.binance_reconciliation_trades AS t WHERE venue = '{venue}'"
+        " ORDER BY t.datetime, email, wallet, source, external_id"
     ),
     "reconciliation_summary": (
         "SELECT date, account AS email, wallet, asset, "
