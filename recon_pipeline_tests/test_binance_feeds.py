@@ -175,7 +175,7 @@ def test_a_market_that_left_the_list_is_noted_once(
 
 # --- self-trades that became transfers --------------------------------------------------------------------------------
 
-TRADING = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat")
+TRADING = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "managed", "prediction")
 LIST = f"{orders.ORDERS} ETHUSDT"
 
 

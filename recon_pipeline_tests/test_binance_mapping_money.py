@@ -305,6 +305,30 @@ def test_rebates_mining_and_clouds() -> None:
     assert mapped(sample("mining_earnings", status=1)).transfers == []
 
 
+@pytest.mark.parametrize("status", ["SUCCESS", "COMPLETED"])
+def test_money_goes_out_to_a_prediction_wallet_and_comes_back_from_it(status: str) -> None:
+    out = sample("prediction_transfers", status=status)
+    back = sample("prediction_transfers", status=status, transferId="tf_2", direction="INBOUND", toTokenAmount="14.5")
+    found = mapped(out, back)
+    assert told(found.transfers, "external_id", "wallet", "asset", "amount", "datetime", "counter_party") == [
+        ("tf_1", "SPOT", "USDT", "-15.00", utc("2026-11-02T08:00:00"), "0x0c"),
+        ("tf_2", "SPOT", "USDT", "14.5", utc("2026-11-02T08:00:05"), "0x0c"),
+    ]
+    assert [unplaced.wallet for unplaced in found.unplaced] == ["SPOT", "SPOT"]
+    assert found.problems == []
+
+
+def test_the_wallet_behind_a_prediction_transfer_may_be_decided() -> None:
+    out = sample("prediction_transfers")
+    found = mapped(out, context=MappingContext(FACTS, SYMBOLS, decisions={out.digest: "FUNDING"}))
+    assert told(found.transfers, "wallet", "amount") == [("FUNDING", "-15.00")]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "PENDING", "PROCESSING"])
+def test_a_prediction_transfer_that_is_not_done_moves_nothing(status: str) -> None:
+    assert mapped(sample("prediction_transfers", status=status)).transfers == []
+
+
 def test_a_rebate_of_an_unknown_type_moves_the_balance() -> None:
     found = mapped(sample("rebates", type=7))
     assert (told(found.transfers, "txn_subtype"), kinds(found)) == (["unknown"], ["unknown_value"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.streams import AccountFacts, RawRecord
 from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
 
 T = ms("2026-11-02T08:00:00.250")
@@ -53,6 +53,26 @@ def sub_user(**changes: Any) -> RawRecord:
 def sub(**changes: Any) -> RawRecord:
     content = {"from": MAIN, "to": DESK, "asset": "BNB", "qty": "0.5", "status": "SUCCESS", "tranId": 99, "time": T}
     return record("sub_transfers", content | changes, {"fromEmail": MAIN})
+
+
+FUND, INVESTOR = "fund-1_virtual@managed.example.com", "investor@elsewhere.example"
+
+
+def managed(stream: str, sender: str, receiver: str, **changes: Any) -> RawRecord:
+    content = {
+        "fromEmail": sender,
+        "fromAccountType": "SPOT",
+        "toEmail": receiver,
+        "toAccountType": "SPOT",
+        "asset": "BNB",
+        "amount": "0.5",
+        "scheduledData": T,
+        "createTime": T,
+        "status": "SUCCESS",
+        "tranId": 99,
+    } | changes
+    call = {} if stream == "managed_own_transfers" else {"email": FUND if FUND in (sender, receiver) else DESK}
+    return record(stream, content, call, DESK if stream == "managed_own_transfers" else MAIN)
 
 
 LEGS = ("account", "wallet", "external_id", "amount", "counter_party", "txn_hash")
@@ -185,6 +205,22 @@ def test_a_move_within_a_sub_account_that_the_master_made_is_one_with_its_own_re
 def test_an_account_that_is_not_ours_has_no_leg() -> None:
     found = mapped(universal(toEmail="gone@example.com"))
     assert told(found.transfers, "account", "counter_party") == [(MAIN, "gone@example.com/SPOT")]
+
+
+def test_what_an_investor_lends_a_desk_is_told_to_it_and_to_its_main_account_and_booked_once() -> None:
+    tellings = [managed(stream, INVESTOR, DESK) for stream in ("managed_trader_transfers", "managed_own_transfers")]
+    found = mapped(*tellings)
+    assert told(found.transfers, *LEGS) == [(DESK, "SPOT", "99:in", "0.5", f"{INVESTOR}/SPOT", "99")]
+    assert found.problems == []
+
+
+def test_money_put_into_a_fund_has_two_legs_if_the_fund_is_an_account_of_ours_else_one() -> None:
+    put_in = managed("managed_transfers", MAIN, FUND)
+    out = (MAIN, "SPOT", "99:out", "-0.5", f"{FUND}/SPOT", "99")
+    assert told(mapped(put_in).transfers, *LEGS) == [out]
+    ours = MappingContext({**FACTS, FUND: AccountFacts(FUND, products=frozenset({"spot"}))}, SYMBOLS)
+    into = (FUND, "SPOT", "99:in", "0.5", f"{MAIN}/SPOT", "99")
+    assert told(mapped(put_in, context=ours).transfers, *LEGS) == [into, out]
 
 
 def test_a_type_that_is_not_known_moves_the_leg_that_it_names() -> None:

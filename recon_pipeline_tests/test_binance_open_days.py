@@ -47,7 +47,8 @@ def trade(world: World, symbol: str, at_ms: int, *, is_buyer: bool, quantity: st
     record = Record(at_ms, number)
     content = {
         "symbol": symbol, "id": number, "orderId": 7_100_000_000 + number, "orderListId": -1,
-        "price": text8(Decimal(price)), "qty": text8(amount), "quoteQty": text8(worth), "commission": "0.00000000", "commissionAsset": market.quote,
+        "price": text8(Decimal(price)), "qty": text8(amount), "quoteQty": text8(worth), "commission": "0.00000000",
+        "commissionAsset": market.quote,
         "time": at_ms, "isBuyer": is_buyer, "isMaker": False, "isBestMatch": True,
     }  # fmt: skip
     record.change(at_ms * 1000, content)

@@ -63,6 +63,7 @@ WITHOUT_ID = frozenset(
     }
 )
 """Streams whose records have no id: their key is what they say, less what may change, and a number among equals."""
+FUND, SNAPSHOT_KINDS = "fund-1_virtual@managed.example.com", ("SPOT", "MARGIN", "FUTURES")
 MASTER = AccountFacts(MAIN, subs=(DESK,), products=ALL_PRODUCTS)
 VERIFIED = [stream for stream in STREAMS if stream.is_verified]
 each = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -196,6 +197,8 @@ def test_what_only_the_user_knows_is_asked_for_when_it_is_configured() -> None:
         "mining_users": ["sha256:worker"],
         "subs_without_key": [DESK],
         "portfolio_margin_assets": ["BNB"],
+        "managed_subs": [FUND],
+        "managed_without_key": [FUND],
     }
     knowing = AccountFacts(MAIN, subs=(DESK,), products=ALL_PRODUCTS, extras=extras)
     assert calls("isolated_capital_flow", MASTER) == []
@@ -205,6 +208,9 @@ def test_what_only_the_user_knows_is_asked_for_when_it_is_configured() -> None:
     assert calls("sub_deposits", knowing) == [{"email": DESK}]
     assert calls("sub_futures_account", knowing) == [{"email": DESK, "futuresType": "1"}]
     assert calls("pm_loans", knowing) == [{"asset": "BNB"}]
+    assert calls("managed_transfers", knowing) == [{"email": FUND}]
+    assert calls("managed_snapshots", knowing) == [{"email": FUND, "type": kind} for kind in SNAPSHOT_KINDS]
+    assert calls("managed_snapshots", MASTER) == []
     assert calls("margin_trades", knowing) == [{"symbol": "BTCUSDT", "isIsolated": "TRUE"}]
     assert calls("option_bills", knowing) == [{"currency": "USDT"}]
     assert calls("dust", knowing) == [{"accountType": "SPOT"}]

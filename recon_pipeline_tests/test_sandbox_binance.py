@@ -19,8 +19,12 @@ import pytest
 import yaml
 
 from recon_pipeline.sandbox.binance import Sandbox, World, make_world, serve
-from recon_pipeline.sandbox.binance.accounts import MAIN, Key, sub_email
+from recon_pipeline.sandbox.binance.accounts import FUND, MAIN, Key, sub_email
 from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
+from recon_pipeline.sandbox.binance.life.details import DELEGATIONS
+from recon_pipeline.sandbox.binance.life.managed import INVESTOR
+from recon_pipeline.sandbox.binance.life.prediction import TRANSFERS as PREDICTIONS
+from recon_pipeline.sandbox.binance.life.prediction import WALLET
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 from recon_pipeline.sandbox.binance.world import BUSINESS
 from recon_pipeline.venues.binance.endpoints import ENDPOINTS as READ_LIST
@@ -29,6 +33,7 @@ from recon_pipeline_tests.sandbox_client import Asker, signed_query
 DAY_US = DAY_MS * 1000
 TRADES, DEPOSITS = "/api/v3/myTrades", "/sapi/v1/capital/deposit/hisrec"
 SNAPSHOT, WITHDRAWALS = "/sapi/v1/accountSnapshot", "/sapi/v1/capital/withdraw/history"
+OF_FUND, WHEN = "/sapi/v1/managed-subaccount/accountSnapshot", {"startTime": 1, "endTime": DAY_MS}
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,14 @@ def test_time_outside_the_window_is_refused(main: Asker, shift_ms: int, window: 
         (SNAPSHOT, {}, -1102),
         (SNAPSHOT, {"type": "SPOT", "limit": 31}, -1130),
         (SNAPSHOT, {"type": "SPOT", "startTime": 0, "endTime": 30 * DAY_MS}, -1127),
+        (OF_FUND, {"type": "SPOT", "email": sub_email(1)}, -4003),
+        (INVESTOR, {"email": sub_email(1), **WHEN, "page": 1, "limit": 500}, -4003),
+        (INVESTOR, {"email": FUND, **WHEN, "limit": 500}, -1102),
+        (INVESTOR, {"email": FUND, "startTime": 0, "endTime": 185 * DAY_MS, "page": 1, "limit": 500}, -1127),
+        (INVESTOR, {"email": FUND, **WHEN, "page": 1, "limit": 501}, -1102),
+        (DELEGATIONS, {"email": sub_email(3)}, -1102),
+        (PREDICTIONS, {"walletAddress": WALLET, "startDate": "20260101", "endDate": "2026-01-30"}, -1100),
+        (PREDICTIONS, {"walletAddress": WALLET, "startDate": "2026-01-30"}, -1102),
     ],
 )
 def test_what_the_venue_would_refuse_is_refused(main: Asker, path: str, params: dict[str, Any], code: int) -> None:
@@ -287,6 +300,52 @@ def test_snapshots_are_published_late_and_state_the_close(world: World) -> None:
     told = {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in last["data"]["balances"]}
     true = world.ledger.at(end_us - 1, MAIN, "SPOT")
     assert {asset: told[asset] for asset in true} == true
+
+
+def test_an_investor_is_told_of_every_wallet_of_its_fund_and_of_what_went_in_and_came_back(
+    world: World, main: Asker
+) -> None:
+    closes = {}
+    for kind, name, held in (
+        ("SPOT", "balances", "free"),
+        ("MARGIN", "userAssets", "free"),
+        ("FUTURES", "assets", "walletBalance"),
+    ):
+        last = main.get(OF_FUND, email=FUND, type=kind)["snapshotVos"][-1]
+        closes[kind] = {row["asset"]: Decimal(row[held]) + Decimal(row.get("locked", 0)) for row in last["data"][name]}
+    assert closes == {kind: world.ledger.at(world.end_ms * 1000, FUND, kind) for kind in closes}
+    assert [row["email"] for row in main.get("/sapi/v1/managed-subaccount/info")["managerSubUserInfoVoList"]] == [FUND]
+    times: dict[str, Any] = {"startTime": world.first_ms, "endTime": world.end_ms, "page": 1, "limit": 500}
+    told = {way: main.get(INVESTOR, email=FUND, **times, transfers=way) for way in ("FROM", "TO")}
+    done = {way: [row for row in rows(answer) if row["status"] == "SUCCESS"] for way, answer in told.items()}
+    back, into = (sum(Decimal(row["amount"]) for row in done[way]) for way in ("FROM", "TO"))
+    assert closes["SPOT"]["LTC"] == 400 + into - back
+
+
+def rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    assert answer["count"] == len(answer["managerSubTransferHistoryVos"])
+    return list(answer["managerSubTransferHistoryVos"])
+
+
+def test_a_prediction_wallet_is_told_by_whole_dates_and_in_pages(world: World, main: Asker) -> None:
+    dates = {"startDate": world.days[0].isoformat(), "endDate": world.days[-1].isoformat()}
+    pages = [main.get(PREDICTIONS, walletAddress=WALLET, **dates, limit=100, offset=at)["transfers"] for at in (0, 100)]
+    told = [row["transferId"] for page in pages for row in page]
+    assert len(told) == len(set(told)) == len(world.archive.all(MAIN, PREDICTIONS)) > 100
+    day = pages[0][0]["createTime"][:10]
+    of_day = main.get(PREDICTIONS, walletAddress=WALLET, startDate=day, endDate=day, limit=100)["transfers"]
+    assert {row["createTime"][:10] for row in of_day} == {day}
+    assert main.get(PREDICTIONS, walletAddress="0x00", **dates)["transfers"] == []
+
+
+def test_delegations_are_told_of_one_sub_and_by_kind(world: World, main: Asker) -> None:
+    times: dict[str, Any] = {"email": sub_email(3), "startTime": world.first_ms, "endTime": world.end_ms, "size": 100}
+    kinds = {
+        kind: {row["transferType"] for row in main.get(DELEGATIONS, **times, type=kind)["rows"]}
+        for kind in ("DELEGATE", "UNDELEGATE")
+    }
+    assert kinds == {"DELEGATE": {"Delegate"}, "UNDELEGATE": {"Undelegate"}}
+    assert main.get(DELEGATIONS, **{**times, "email": sub_email(1)})["total"] == 0
 
 
 def test_deposits_and_withdrawals_come_in_all_their_states(sandbox: Sandbox, main: Asker) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from recon_pipeline.sandbox.binance.chance import Dice
 
 MAIN = "main@example.com"
+FUND = "fund-1_virtual@managed.example.com"
+"""A managed sub-account of the main account's: others trade in it, and no key of the family opens it."""
 KINDS = ("good", "revoked", "wrong_ip", "no_reading", "trading", "withdrawing")
 _PRODUCTS = (
     ("margin", "isolated", "futures", "futures_coin", "option"),  # the main account
@@ -58,6 +60,11 @@ class Account:
 def sub_email(number: int) -> str:
     """The e-mail of a sub-account, counted from 1."""
     return f"desk-{number}_virtual@example.com"
+
+
+def make_fund(first_ms: int) -> Account:
+    """The managed sub-account; it is none of the accounts that do business."""
+    return Account(FUND, 351_900_001, frozenset({"margin", "futures"}), False, first_ms - 400 * 86_400_000)
 
 
 def make_accounts(seed: int, subs: int, first_ms: int) -> dict[str, Account]:

@@ -24,6 +24,7 @@ from recon_pipeline.sandbox.binance.life import (
     income,
     ledgers,
     loans,
+    managed,
     margin,
     orders,
     spot,
@@ -41,6 +42,7 @@ _PAGES = {
     **dict.fromkeys((spot.PATH, orders.ALLOCATIONS, capital.DEPOSITS, capital.WITHDRAWALS), 1000),
     **dict.fromkeys((conversion.CONVERTS, ledgers.CAPITAL_FLOW, ledgers.OPTION_BILL, margin.TRADES), 1000),
     **dict.fromkeys((*ledgers.INCOME_WALLETS, derivatives.OPTION_TRADES, derivatives.EXERCISES), 1000),
+    **dict.fromkeys((managed.INVESTOR, managed.TRADER, managed.OWN), 500),
     **{path.replace("income", "userTrades"): 1000 for path in ledgers.INCOME_WALLETS},
     **dict.fromkeys((transfers.UNIVERSAL, transfers.SPOT_ONLY, transfers.INTERNAL, transfers.OF_SUB), 500),
     **dict.fromkeys((income.DIVIDENDS, fiat.ORDERS, fiat.PAYMENTS, details.POSITION_MARGIN), 500),
@@ -72,20 +74,8 @@ NOT_EVENTS = (
     "/dapi/v1/balance", "/dapi/v1/account", "/eapi/v1/time", "/eapi/v1/marginAccount", "/papi/v1/balance",
 )  # fmt: skip
 """Answers that say what there is, not what happened."""
-_MANAGED = "only an account that manages other people's money, or has its own managed, has any"
-NOT_IN_WORLDS = {
-    "/sapi/v1/asset/custody/transfer-history": "only an account of a custody partner has any",
-    "/sapi/v1/managed-subaccount/queryTransLogForInvestor": _MANAGED,
-    "/sapi/v1/managed-subaccount/queryTransLogForTradeParent": _MANAGED,
-    "/sapi/v1/managed-subaccount/query-trans-log": _MANAGED,
-    "/sapi/v1/w3w/wallet/prediction/transfer/list": "shape unverified: the facts sheet gives none, and the wallet is"
-    " outside the venue's custody",
-    "/sapi/v1/portfolio/pmloan-history": "only the bankruptcy of a portfolio margin pro account leaves any",
-    "/sapi/v1/loan/borrow/history": "legacy: fixed-rate loans, told in loan/income",
-    "/sapi/v1/loan/repay/history": "legacy: fixed-rate loans, told in loan/income",
-    "/sapi/v1/loan/ltv/adjustment/history": "legacy: fixed-rate loans, told in loan/income",
-}
-"""Lists that are served and stay empty, and why."""
+NOT_PULLED = ("/sapi/v1/loan/borrow/history", "/sapi/v1/loan/repay/history", "/sapi/v1/loan/ltv/adjustment/history")
+"""Lists of old that are served, empty, and that no one asks: fixed-rate loans are told in loan/income."""
 _VARIANTS = {
     fiat.ORDERS: ("0", "1"), fiat.PAYMENTS: ("0", "1"), conversion.DUST: ("SPOT", "MARGIN"),
     staking.SOL_BOOST: ("CLAIM", "DISTRIBUTE"), margin.LOANS: ("BORROW", "REPAY"),
@@ -94,7 +84,7 @@ STREAMS = tuple(
     sorted(
         f"{path} {variant}".strip()
         for _, path in ENDPOINTS
-        if path not in NOT_EVENTS and path not in NOT_IN_WORLDS
+        if path not in NOT_EVENTS and path not in NOT_PULLED
         for variant in _VARIANTS.get(path, ("",))
     )
 )
@@ -179,7 +169,6 @@ def table(found: dict[str, Counted]) -> str:
             f"{counted.events:8} {counted.full_pages:5} {counted.split_windows:5} {counted.at_a_cut:5}  {stream}"
             + (f"  LACKS {', '.join(lack)}" if lack else "")
         )
-    lines += [f"{'–':>8} {'':5} {'':5} {'':5}  {path}  not in the worlds: {why}" for path, why in NOT_IN_WORLDS.items()]
     return "\n".join(lines)
 
 

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recon_pipeline.sandbox.binance.accounts import MAIN, Account
+from recon_pipeline.sandbox.binance.accounts import FUND, MAIN, Account
+from recon_pipeline.sandbox.binance.life.details import custody_sub
 from recon_pipeline.sandbox.binance.life.income import MINER
+from recon_pipeline.sandbox.binance.life.managed import trading_desk
+from recon_pipeline.sandbox.binance.life.prediction import WALLET
 from recon_pipeline.sandbox.binance.world import World
 
 
@@ -32,9 +35,23 @@ def recon_yaml(world: World, url: str) -> str:
     lines = ["# A simulated Binance. The keys are in credentials.env.", f"start: {world.days[0]}", "venues:"]
     lines += ["  binance:", "    kind: binance", f"    sandbox: {url}", "    accounts:"]
     for account in world.accounts.values():
-        own = f', mining_users: ["sha256:{MINER}"]' if account.email == MAIN else ""
-        lines.append(f"      {account.email}: {{credentials: {credential_name(account)}{own}}}")
+        named = "".join(f', {extra}: ["{value}"]' for extra, value in _extras(world, account).items())
+        lines.append(f"      {account.email}: {{credentials: {credential_name(account)}{named}}}")
     return "\n".join(lines) + "\n"
+
+
+def _extras(world: World, account: Account) -> dict[str, str]:
+    """What only its user knows of an account, and some lists have to be asked with.
+
+    The fund is named, but is no account of the home: of one without a key nothing but its snapshots and transfers can
+    be read, and its rows would never be complete.
+    """
+    desk, sub = trading_desk(world.accounts), custody_sub(world.accounts)
+    if account.email != MAIN:
+        return {"managed_accounts": account.email} if account == desk else {}
+    extras = {"mining_users": f"sha256:{MINER}", "managed_subs": FUND, "prediction_wallets": WALLET}
+    extras |= {"managed_trader_subs": desk.email} if desk else {}
+    return extras | ({"custody_subs": sub.email} if sub else {})
 
 
 def write_home(folder: Path, world: World, url: str, manifest: Mapping[str, Any]) -> None:

@@ -21,6 +21,11 @@ def day_of(at_ms: int) -> date:
     return datetime.fromtimestamp(at_ms // 1000, tz=UTC).date()
 
 
+def iso_text(at_ms: int) -> str:
+    """As prediction wallets state it: `2026-05-25T04:00:00.000+00:00`."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="milliseconds")
+
+
 def utc_text(at_ms: int) -> str:
     """As withdrawals state it: `2019-10-12 11:12:02`, whole seconds, UTC."""
     return datetime.fromtimestamp(at_ms // 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
-from recon_pipeline.sandbox.binance.accounts import Account, Key, make_accounts
+from recon_pipeline.sandbox.binance.accounts import Account, Key, make_accounts, make_fund
 from recon_pipeline.sandbox.binance.book import Archive, Ledger
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life import (
@@ -20,8 +20,10 @@ from recon_pipeline.sandbox.binance.life import (
     fiat,
     income,
     loans,
+    managed,
     margin,
     orders,
+    prediction,
     spot,
     staking,
     transfers,
@@ -50,7 +52,7 @@ FIRST_DAY = date(2026, 1, 1)
 BUSINESS = {
     "spot": spot, "capital": capital, "transfers": transfers, "income": income, "conversion": conversion, "earn": earn,
     "staking": staking, "fiat": fiat, "loans": loans, "margin": margin, "derivatives": derivatives, "orders": orders,
-    "details": details,
+    "details": details, "managed": managed, "prediction": prediction,
 }  # fmt: skip
 """What happens in a world, kind by kind; any of it can be left out."""
 _MARKETS = {
@@ -82,6 +84,11 @@ class World:
     def key(self, email: str) -> Key:
         """The key that a user of this world has for an account."""
         return self.accounts[email].keys[self.keys.get(email, "good")]
+
+    @property
+    def fund(self) -> Account:
+        """The managed sub-account, which is not among the accounts."""
+        return make_fund(self.first_ms)
 
     @property
     def first_ms(self) -> int:

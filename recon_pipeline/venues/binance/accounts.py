@@ -60,15 +60,21 @@ def facts_of(
         for extra, names in named.get(email, {}).items():
             extras[extra] = tuple(sorted({*extras.get(extra, ()), *names}))
         keyless = tuple(sub for sub in of_master if sub not in api.accounts or not api.accounts[sub].credentials)
+        managed = tuple(sub for sub in extras.get("managed_subs", ()) if _is_keyless(api, sub))
         facts[email] = AccountFacts(
             email=email,
             master=master_of.get(email),
             subs=of_master,
             products=products(info.get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",
-            extras={**extras, "subs_without_key": keyless},
+            extras={**extras, "subs_without_key": keyless, "managed_without_key": managed},
         )
     return facts
+
+
+def _is_keyless(api: ApiSettings, email: str) -> bool:
+    """Whether recon.yaml names the account, and no key for it."""
+    return email in api.accounts and not api.accounts[email].credentials
 
 
 def products(info: Mapping[str, Any]) -> frozenset[str]:

@@ -153,6 +153,7 @@ _PM_LOANS = Listing("", default_days=7, longest_days=30, filters={"txId": "txId"
 PM_INTEREST = Listing(derivatives.PM_INTEREST, default_days=7, longest_days=30, filters={"asset": "asset"})
 PM_NEGATIVE = Listing(derivatives.PM_NEGATIVE, default_days=7, longest_days=30, page=None, size="size", envelope=bare,
                       filters={"asset": "asset"})  # fmt: skip
+PM_PRO_LOANS = Listing(derivatives.PM_PRO_LOANS, default_days=30, longest_days=360)
 PM_EXCHANGES = Listing(derivatives.PM_EXCHANGES, needs_times=True, longest_days=92, size=None, page=None,
                        size_default=1_000_000, size_most=1_000_000)  # fmt: skip
 

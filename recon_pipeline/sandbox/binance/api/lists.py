@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from recon_pipeline.sandbox.binance.accounts import MAIN
@@ -20,9 +22,11 @@ from recon_pipeline.sandbox.binance.life import (
     fiat,
     income,
     loans,
+    prediction,
     staking,
     transfers,
 )
+from recon_pipeline.sandbox.binance.moments import DAY_MS, day_ms
 
 LEGACY_TYPES = (
     "MAIN_C2C", "C2C_MAIN", "MAIN_MINING", "MINING_MAIN", "MINING_UMFUTURE", "MINING_C2C", "MINING_MARGIN",
@@ -151,6 +155,39 @@ def position_moves(call: Call) -> Answer:
     for name in ("symbol", "page", "rows"):
         call.need(name)
     return _POSITION_MOVES(call)
+
+
+_DELEGATIONS = Listing(details.DELEGATIONS, needs_times=True, filters={"type": "transferType", "asset": "asset"})
+
+
+def delegations(call: Call) -> Answer:
+    """`asset/custody/transfer-history`: of a sub-account."""
+    return _DELEGATIONS.answer(call, call.account.email, f"{details.DELEGATIONS} {find_sub(call).email}")
+
+
+_PREDICTIONS = Listing(
+    prediction.TRANSFERS, page="offset", size="limit", size_default=20, needs_times=True,
+    filters={"walletAddress": "walletAddress", "tokenSymbol": "fromToken", "direction": "direction"},
+    envelope=lambda rows, total, call: {"transfers": rows},
+)  # fmt: skip
+
+
+def prediction_transfers(call: Call) -> Answer:
+    """`w3w/wallet/prediction/transfer/list`: of a wallet, from one date to another, both whole."""
+    call.need("walletAddress")
+    first, last = (_midnight_ms(call, name) for name in ("startDate", "endDate"))
+    times = {"startTime": str(first), "endTime": str(last + DAY_MS - 1)}
+    return _PREDICTIONS(replace(call, params={**call.params, **times}))
+
+
+def _midnight_ms(call: Call, name: str) -> int:
+    text = call.need(name)
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        raise refusals.malformed(name, "yyyy-MM-dd")
+    try:
+        return day_ms(date.fromisoformat(text))
+    except ValueError:
+        raise refusals.malformed(name, "yyyy-MM-dd") from None
 
 
 def sub_transfers(call: Call) -> Answer:

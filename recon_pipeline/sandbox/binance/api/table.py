@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recon_pipeline.sandbox.binance.api import account, books, holdings, lists, market, spot, wallets
+from recon_pipeline.sandbox.binance.api import account, books, holdings, lists, managed, market, spot, wallets
 from recon_pipeline.sandbox.binance.api.call import Answer, Call
 from recon_pipeline.sandbox.binance.api.lists import nothing
 from recon_pipeline.sandbox.binance.api.served import Served, at
@@ -16,9 +16,11 @@ from recon_pipeline.sandbox.binance.life import (
     income,
     ledgers,
     loans,
+    prediction,
     staking,
     transfers,
 )
+from recon_pipeline.sandbox.binance.life import managed as managers
 from recon_pipeline.sandbox.binance.life import margin as margins
 
 _TIMES = "startTime endTime"
@@ -72,7 +74,7 @@ WALLET = (
     at(income.DIVIDENDS, 10, lists.DIVIDENDS),
     at(conversion.DUST, 1, lists.dust),
     at(income.CLOUD_MINING, 600, lists.CLOUD_MINING, per="uid"),
-    at("/sapi/v1/asset/custody/transfer-history", 60, nothing(rows=[], total=0), whose="main"),
+    at(details.DELEGATIONS, 60, lists.delegations, whose="main"),
     at(details.ALGO_ORDERS, 1, lists.ALGO_ORDERS),
     at(details.ALGO_CHILDREN, 1, lists.algo_children),
     at("/sapi/v1/spot/delist-schedule", 100, lambda call: []),
@@ -92,15 +94,12 @@ SUBS = (
     at(transfers.INTERNAL, 1, lists.futures_transfers, whose="main"),
     at(transfers.OF_SUB, 1, lists.sub_transfers, whose="sub"),
     at(details.POSITION_MOVES, 1, lists.position_moves, whose="main"),
-    at("/sapi/v1/managed-subaccount/accountSnapshot", 2400, nothing(code=200, msg="", snapshotVos=[]), whose="main"),
-    at("/sapi/v1/managed-subaccount/info", 60, nothing(total=0, managerSubUserInfoVoList=[]), per="uid", whose="main"),
-    at("/sapi/v1/managed-subaccount/queryTransLogForInvestor", 1, nothing(managerSubTransferHistoryVos=[], count=0),
-       whose="main"),
-    at("/sapi/v1/managed-subaccount/queryTransLogForTradeParent", 60,
-       nothing(managerSubTransferHistoryVos=[], count=0), per="uid", whose="main"),
-    at("/sapi/v1/managed-subaccount/query-trans-log", 60, nothing(managerSubTransferHistoryVos=[], count=0),
-       per="uid", whose="sub"),
-)  # fmt: skip
+    at("/sapi/v1/managed-subaccount/accountSnapshot", 2400, managed.snapshots, whose="main"),
+    at("/sapi/v1/managed-subaccount/info", 60, managed.info, per="uid", whose="main"),
+    at(managers.INVESTOR, 1, managed.log(managers.INVESTOR), whose="main"),
+    at(managers.TRADER, 60, managed.log(managers.TRADER), per="uid", whose="main"),
+    at(managers.OWN, 60, managed.log(managers.OWN), per="uid", whose="sub"),
+)
 MONEY = (
     at(conversion.CONVERTS, 3000, lists.CONVERTS, per="uid"),
     at(conversion.STABLE_CONVERTS, 5, lists.STABLE_CONVERTS, per="uid"),
@@ -112,7 +111,7 @@ MONEY = (
     at(fiat.PAYMENTS, 1, lists.fiat_payments),
     at(income.PAY, 3000, lists.PAY, per="uid"),
     at(income.C2C, 1, lists.C2C),
-    at("/sapi/v1/w3w/wallet/prediction/transfer/list", 200, nothing(transfers=[])),
+    at(prediction.TRANSFERS, 200, lists.prediction_transfers),
     at(income.REBATES, 12_000, lists.REBATES, per="uid"),
     *(at(path, 1, lists.mining(path, name, needs_user)) for path, name, needs_user in _MINED),
     at(loans.INCOME, 6000, lists.LOAN_INCOME, per="uid"),
@@ -187,7 +186,7 @@ PORTFOLIO = (
     at(derivatives.PM_EXCHANGES, 100, books.PM_EXCHANGES, _TIMES, product=_PM),
     at("/papi/v1/um/userTrades", 5, books.futures_trades("/papi/v1/um/userTrades"), _TRADES, product=_PM),
     at("/papi/v1/cm/userTrades", 20, books.futures_trades("/papi/v1/cm/userTrades"), f"{_TRADES} pair", product=_PM),
-    at("/sapi/v1/portfolio/pmloan-history", 500, nothing(total=0, rows=[]), product=_PM),
+    at(derivatives.PM_PRO_LOANS, 500, books.PM_PRO_LOANS, product=_PM),
 )
 
 ENDPOINTS: dict[tuple[str, str], Served] = {

@@ -22,6 +22,11 @@ SNAPSHOT_KINDS = {"SPOT": None, "MARGIN": "margin", "FUTURES": "futures"}
 
 def snapshots(call: Call) -> Answer:
     """`/sapi/v1/accountSnapshot`: the days whose snapshots are published, oldest first."""
+    return snapshots_of(call, call.account)
+
+
+def snapshots_of(call: Call, account: Account) -> Answer:
+    """The same of any account."""
     kind = call.one_of("type", SNAPSHOT_KINDS) or call.need("type")
     limit = call.number("limit", 7) or 7
     if not 7 <= limit <= 30:
@@ -32,7 +37,7 @@ def snapshots(call: Call) -> Answer:
     end = call.now_ms if end is None else end
     start = (end - (7 if call.text("startTime") is None else 30) * DAY_MS) if start is None else start
     start = max(start, call.now_ms - 31 * DAY_MS)
-    told = [vo for day in _days(start, end) if (vo := _published(call, kind, day)) is not None]
+    told = [vo for day in _days(start, end) if (vo := _published(call, account, kind, day)) is not None]
     return {"code": 200, "msg": "", "snapshotVos": [vo for vo in told if start <= vo["updateTime"] <= end][-limit:]}
 
 
@@ -43,9 +48,9 @@ def _days(start_ms: int, end_ms: int) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _published(call: Call, kind: str, day: date) -> Content | None:
+def _published(call: Call, account: Account, kind: str, day: date) -> Content | None:
     """The snapshot of a day, if there is one by now."""
-    world, account = call.world, call.account
+    world = call.world
     product = SNAPSHOT_KINDS[kind]
     if product is not None and product not in account.products:
         return None

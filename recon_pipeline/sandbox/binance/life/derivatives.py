@@ -24,6 +24,7 @@ from recon_pipeline.sandbox.binance.money import floor8, plain, text8
 OPTION_TRADES, EXERCISES = "/eapi/v1/userTrades", "/eapi/v1/exerciseRecord"
 PM_LOANS, PM_REPAYS = "/papi/v1/margin/marginLoan", "/papi/v1/margin/repayLoan"
 PM_INTEREST, PM_NEGATIVE = "/papi/v1/margin/marginInterestHistory", "/papi/v1/portfolio/interest-history"
+PM_PRO_LOANS = "/sapi/v1/portfolio/pmloan-history"
 PM_EXCHANGES = "/papi/v1/portfolio/negative-balance-exchange-record"
 _UM_KINDS = (
     "WELCOME_BONUS", "INSURANCE_CLEAR", "REFERRAL_KICKBACK", "COMMISSION_REBATE", "API_REBATE", "CONTEST_REWARD",
@@ -66,7 +67,8 @@ def plan(scene: Scene) -> None:
 
 
 def _plan_portfolio(scene: Scene, account: Account) -> None:
-    for name, deed in (("loan", pm_borrow), ("repay", pm_repay), ("negative", pm_negative), ("exchange", pm_exchange)):
+    for name, deed in (("loan", pm_borrow), ("repay", pm_repay), ("negative", pm_negative), ("exchange", pm_exchange),
+                       ("bankruptcy", pm_bankruptcy)):  # fmt: skip
         scene.often(f"pm {name}", account, 8, partial(deed, scene))
         scene.burst(f"pm {name}", account, 130, partial(deed, scene))
     for day in scene.days:
@@ -235,3 +237,9 @@ def pm_exchange(scene: Scene, account: Account, dice: Dice) -> None:
         "details": [{"asset": "ETH", "negativeBalance": 0, "negativeMaxThreshold": 5}],
     }  # fmt: skip
     scene.tell(account, PM_EXCHANGES, content)
+
+
+def pm_bankruptcy(scene: Scene, account: Account, dice: Dice) -> None:
+    """What was repaid of a bankruptcy loan of portfolio margin pro: told, and no wallet of a world moves by it."""
+    content = {"asset": "USDT", "amount": text8(dice.amount("1", "400", 8)), "repayTime": scene.now_ms}
+    scene.tell(account, PM_PRO_LOANS, content)

@@ -1,7 +1,8 @@
-"""What explains business and moves no balance: algo orders, isolated margin, positions that change hands."""
+"""What explains business and moves no balance: split orders, moves within a wallet, delegations, positions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -13,12 +14,13 @@ from recon_pipeline.sandbox.binance.money import ZERO, plain, text8
 
 ALGO_ORDERS, ALGO_CHILDREN = "/sapi/v1/algo/spot/historicalOrders", "/sapi/v1/algo/spot/subOrders"
 POSITION_MARGIN = "/fapi/v1/positionMargin/history"
+DELEGATIONS = "/sapi/v1/asset/custody/transfer-history"
 POSITION_MOVES = "/sapi/v1/sub-account/futures/move-position"
 _SYMBOL = "BTCUSDT"
 
 
 def plan(scene: Scene) -> None:
-    """Detail of futures; algo orders are told with the fills that they are made of."""
+    """Detail of futures, and delegations; algo orders are told with the fills that they are made of."""
     futures = scene.opened("futures")
     for account in futures:
         scene.often("position margin", account, 4, partial(adjust_margin, scene), cut="either")
@@ -28,6 +30,15 @@ def plan(scene: Scene) -> None:
     if subs and scene.main in futures:
         scene.often("position moves", scene.main, 4, partial(move_position, scene, subs[0]), cut="either")
         scene.burst("position moves", scene.main, 110, partial(move_position, scene, subs[0]))
+    sub = custody_sub(scene.accounts)
+    if sub is not None:
+        scene.often("delegations", sub, 6, partial(delegate, scene), cut="either")
+        scene.burst("delegations", sub, 110, partial(delegate, scene))
+
+
+def custody_sub(accounts: Mapping[str, Account]) -> Account | None:
+    """The sub-account of which a custody partner holds some; none where there is no sub-account."""
+    return next((account for account in reversed(list(accounts.values())) if not account.is_main), None)
 
 
 def algo_order(scene: Scene, account: Account, fills: list[Content]) -> None:
@@ -75,3 +86,13 @@ def move_position(scene: Scene, sub: Account, account: Account, dice: Dice) -> N
         "positionSide": "BOTH", "side": "SELL", "timeStamp": scene.now_ms,
     }  # fmt: skip
     scene.tell(scene.main, POSITION_MOVES, content)
+
+
+def delegate(scene: Scene, sub: Account, dice: Dice) -> None:
+    """Money that a custody partner holds for the sub, delegated to it or taken back: no wallet that is read moves."""
+    content = {
+        "clientTranId": str(293_000_000_000_000_000 + scene.next_id("delegation")),
+        "transferType": dice.pick(("Delegate", "Undelegate")), "asset": dice.pick(("BTC", "ETH")),
+        "amount": plain(dice.amount("0.01", "2", 4)), "time": scene.now_ms,
+    }  # fmt: skip
+    scene.tell(scene.main, f"{DELEGATIONS} {sub.email}", content)

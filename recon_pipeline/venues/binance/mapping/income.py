@@ -111,22 +111,23 @@ def _mined(amount: str, *, has_status: bool) -> Callable[[Book, RawRecord], None
 
 
 def _prediction(book: Book, record: RawRecord) -> None:
-    """Between SPOT and a wallet on a chain whose balance is not read."""
+    """Out to a wallet on a chain whose balance is not read (OUTBOUND), or back from it. Whether it was SPOT or FUNDING
+    that was debited or credited is asked for when the transfer is made, and not told afterwards."""
     content = record.content
     if is_one_of(content, "status", "FAILED", "FAIL", "PENDING", "PROCESSING"):
         return
     told, name = cells.name_of(content, "direction"), cells.name_of(content, "transferId")
     if told not in {"INBOUND", "OUTBOUND"}:
         raise Malformed(f"direction is {told}, INBOUND or OUTBOUND is expected")
-    is_out = told == "INBOUND"
+    is_out = told == "OUTBOUND"
     side = "fromToken" if is_out else "toToken"
     amount = cells.amount(content, f"{side}Amount")
-    is_known = is_one_of(content, "status", "SUCCESS")
+    is_known = is_one_of(content, "status", "SUCCESS", "COMPLETED")
     subtype = "internal_out" if is_out else "internal_in"
     book.transfer(
         record,
         name,
-        wallet="SPOT",
+        wallet=book.place(record),
         asset=cells.name_of(content, side),
         amount=cells.negative(amount) if is_out else amount,
         at=cells.moment(content, *(("createTime",) if is_out else ("completeAt", "updateTime"))),
@@ -143,5 +144,5 @@ READERS: Mapping[str, Reader] = {
     "mining_earnings": Reader(_mined("profitAmount", has_status=True), naming("coinName", wallet="FUNDING")),
     "mining_bonuses": Reader(_mined("profitAmount", has_status=True), naming("coinName", wallet="FUNDING")),
     "mining_account_earnings": Reader(_mined("amount", has_status=False), naming("coinName", wallet="FUNDING")),
-    "prediction_transfers": Reader(_prediction, naming("fromToken", "toToken", wallet="SPOT")),
+    "prediction_transfers": Reader(_prediction, naming("fromToken", "toToken")),
 }

@@ -49,6 +49,12 @@ def _snapshot(name: str, kind: str, product: str) -> Stream:
     )
 
 
+def _managed_snapshots(facts: AccountFacts) -> list[Call]:
+    """One question for each kind of each managed sub-account whose own key does not tell."""
+    named = for_each("managed_without_key", "email", "spot")(facts)
+    return [{**call, "type": kind} for call in named for kind in ("SPOT", "MARGIN", "FUTURES")]
+
+
 def _futures_of_keyless(facts: AccountFacts, kind: str) -> list[Call]:
     return [{**call, "futuresType": kind} for call in keyless_subs(facts)]
 
@@ -280,12 +286,12 @@ MANAGED: tuple[Stream, ...] = (
         "managed_snapshots",
         e.MANAGED_SNAPSHOT,
         "snapshot",
-        "SPOT",
+        "SPOT MARGIN FUTURES",
         _SNAPSHOT,
         rows=under("snapshotVos"),
         key=by("email", "type", "updateTime"),
         instant=at("updateTime"),
-        calls=lambda facts: [{**call, "type": "SPOT"} for call in for_each("managed_subs", "email", "spot")(facts)],
+        calls=_managed_snapshots,
         by_master=True,
         window=span(29, reach=30),
         paging=Paging("none", 30, "limit"),

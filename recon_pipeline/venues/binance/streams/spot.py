@@ -445,7 +445,7 @@ INCOME: tuple[Stream, ...] = (
         "prediction_transfers",
         e.PREDICTION_TRANSFERS,
         "flow",
-        "SPOT",
+        "SPOT FUNDING",
         "transferId direction status walletAddress fromToken fromTokenAmount toToken toTokenAmount errorCode "
         "errorMessage createTime updateTime completeAt",
         rows=under("transfers"),
