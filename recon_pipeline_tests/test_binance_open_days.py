@@ -135,7 +135,8 @@ def test_a_feed_that_is_empty_once_takes_nothing_back(
             home.run(day(number), day(number))
         before = home.ask("SELECT count(*) FROM recon.transfers WHERE retired_at IS NULL AND source = 'deposits'")
         sandbox = home.sandbox.site.gate
-        told, truly = [], sandbox.tell
+        told: list[object] = []
+        truly = sandbox.tell
 
         def once_empty(*given: object) -> object:
             answer = truly(*given)  # type: ignore[arg-type]  # whatever it takes
