@@ -296,10 +296,10 @@ def test_what_the_ledger_tells_is_not_booked_again() -> None:
     [
         ("TRANSFER", "internal_out", "transfers"),
         ("FUNDING_FEE", "funding_fee", "transfers"),
-        ("REALIZED_PNL", "realised_pnl", "trades"),
+        ("REALIZED_PNL", "realized_pnl", "trades"),
         ("COMMISSION", "trade_fee", "trades"),
-        ("INSURANCE_CLEAR", "liquidation_fee", "transfers"),
-        ("DELIVERED_SETTELMENT", "settlement", "trades"),
+        ("INSURANCE_CLEAR", "insurance_clear", "transfers"),
+        ("DELIVERED_SETTELMENT", "delivery_settlement", "trades"),
         ("AUTO_EXCHANGE", "convert_sell", "trades"),
         ("STARDUST", "unknown", "transfers"),
     ],

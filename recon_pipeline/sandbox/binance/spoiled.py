@@ -72,9 +72,10 @@ def snapshot_missing(p: Planter, dice: Dice) -> None:
 
 
 def snapshot_late(p: Planter, dice: Dice) -> None:
-    """A snapshot that is published days late: its rows are open until then."""
+    """A snapshot that is published days late, before or after the run of the next day: its rows are open until then."""
     account, day = _whole_wallet(p, dice, before_end=6)
-    published_ms = day_ms(day + timedelta(days=3)) + dice.between(8, 20) * HOUR_MS
+    days_late = dice.fork("days late").pick((2, 3))
+    published_ms = day_ms(day + timedelta(days=days_late)) + dice.between(8, 20) * HOUR_MS
     if _spoil(p, account, day, published_ms=published_ms):
         gone_by = run_after(published_ms)
         for asset in p.stated(account, "SPOT", day - timedelta(days=1)):

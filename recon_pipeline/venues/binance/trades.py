@@ -120,26 +120,31 @@ class Trades:
         until: dict[str, Puzzle] = {}
         for email in accounts:
             asked, of_account = known[email], by_day.get(email, {})
-
-            def not_yet(day: date, of_day: Iterable[Market], asked: Mapping[str, AskedMarket] = asked) -> list[Market]:
-                return unasked(of_day, asked, self.since, midnight(day + ONE_DAY))
-
-            wanted = [m for day, assets in of_account.items() for m in not_yet(day, between(assets, markets))]
+            narrow = {day: between(assets, markets) for day, assets in of_account.items()}
+            wanted = self._not_yet(narrow, asked)
             if is_first:
-                wanted += unasked(sticky(markets, asked, self.pull.clock.now()), asked, self.since, self._end)
-            if not wanted and is_wide:
+                of_late = sticky(markets, asked, self.pull.clock.now())
+                wanted[self.pull.asked.days[-1]] += unasked(of_late, asked, self.since, self._end)
+            if not any(wanted.values()) and is_wide:
                 still = {day for day in of_account if stands_still(email, day, found)}
-                touched = {
-                    day: not_yet(day, markets if day in still else touching(assets, markets))
-                    for day, assets in of_account.items()
+                wide = {
+                    day: markets if day in still else touching(assets, markets) for day, assets in of_account.items()
                 }
-                wanted = [market for of_day in touched.values() for market in of_day]
+                wanted = self._not_yet(wide, asked)
                 if not still:
-                    until[email] = puzzle_of(email, [day for day, of_day in touched.items() if of_day], found)
-            if wanted:
-                plan[email] = _once(wanted)
+                    until[email] = puzzle_of(email, [day for day, of_day in wanted.items() if of_day], found)
+            if chosen := _once(market for of_day in wanted.values() for market in of_day):
+                plan[email] = chosen
         self._ask_all(plan, known, until)
         return sum(map(len, plan.values()))
+
+    def _not_yet(
+        self, by_day: Mapping[date, Iterable[Market]], asked: Mapping[str, AskedMarket]
+    ) -> defaultdict[date, list[Market]]:
+        """Of the markets of each day those that were not asked through its end."""
+        return defaultdict(
+            list, {day: unasked(of_day, asked, self.since, midnight(day + ONE_DAY)) for day, of_day in by_day.items()}
+        )
 
     def _rotate(self, accounts: Iterable[str]) -> int:
         """Ask a week's part of the other markets; how many trades that found."""

@@ -28,7 +28,8 @@ class _Entry:
 _OWN = _Entry("transfers", ("internal_in", "internal_out"), is_own=True)
 _REBATE = _Entry("transfers", "rebate")
 _REWARD = _Entry("transfers", "reward")
-_SETTLEMENT = _Entry("trades", "settlement")
+_DELIVERY = _Entry("trades", "delivery_settlement")
+_EXERCISE = _Entry("trades", "option_settlement")
 _CONVERSION = _Entry("trades", ("convert_buy", "convert_sell"))
 
 INCOME: Mapping[str, _Entry] = {
@@ -41,17 +42,17 @@ INCOME: Mapping[str, _Entry] = {
     "WELCOME_BONUS": _REWARD,
     "CONTEST_REWARD": _REWARD,
     "BFUSD_REWARD": _REWARD,
-    "REALIZED_PNL": _Entry("trades", "realised_pnl"),
+    "REALIZED_PNL": _Entry("trades", "realized_pnl"),
     "FUNDING_FEE": _Entry("transfers", "funding_fee", is_fee=True),
     "COMMISSION": _Entry("trades", "trade_fee"),
-    "INSURANCE_CLEAR": _Entry("transfers", "liquidation_fee", is_fee=True),
+    "INSURANCE_CLEAR": _Entry("transfers", "insurance_clear", is_fee=True),
     "REFERRAL_KICKBACK": _REBATE,
     "COMMISSION_REBATE": _REBATE,
     "API_REBATE": _REBATE,
     "FEE_RETURN": _REBATE,
     "OPTIONS_PREMIUM_FEE": _Entry("trades", "option_premium"),
-    "OPTIONS_SETTLE_PROFIT": _SETTLEMENT,
-    "DELIVERED_SETTELMENT": _SETTLEMENT,
+    "OPTIONS_SETTLE_PROFIT": _EXERCISE,
+    "DELIVERED_SETTELMENT": _DELIVERY,
     "AUTO_EXCHANGE": _CONVERSION,
     "POSITION_LIMIT_INCREASE_FEE": _Entry("transfers", "txn_fee", is_fee=True),
 }
@@ -61,10 +62,10 @@ BILLS: Mapping[str, _Entry] = {
     "TRANSFER": _OWN,
     "FEE": _Entry("trades", "trade_fee"),
     "CONTRACT": _Entry("trades", "option_premium"),
-    "DELIVERED": _SETTLEMENT,
-    "DELIVERY": _SETTLEMENT,
-    "EXERCISE": _SETTLEMENT,
-    "SETTLEMENT": _SETTLEMENT,
+    "DELIVERED": _EXERCISE,
+    "DELIVERY": _EXERCISE,
+    "EXERCISE": _EXERCISE,
+    "SETTLEMENT": _EXERCISE,
 }
 """Types of the options ledger. Only FEE, TRANSFER and CONTRACT are documented by name."""
 
