@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -67,6 +67,8 @@ class Trades:
     residuals: Callable[[Collection[date]], Residuals]
     since: datetime
     """From when on trades count: the beginning of the first window."""
+    _looked: dict[tuple[str, Market], set[date]] = field(default_factory=lambda: defaultdict(set))
+    """Where prevented matches were looked for, and on which days."""
 
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
@@ -315,6 +317,9 @@ class Trades:
                     if market.base in assets and market.quote in assets:
                         span = range(assets[market.base].days)
                         work[account, market] |= {day - timedelta(days=back) for back in span}
+        work = {place: left for place, days in work.items() if (left := days - self._looked[place])}
+        for place, days in work.items():
+            self._looked[place] |= days
         searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
         new = self._search([(search, None) for search in searches])
         # the order of the other side may be older than any list that was asked: its match is told by its number
