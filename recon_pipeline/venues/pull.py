@@ -24,7 +24,8 @@ class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the mat
 
 
 class ReadsDiffer(ReconError):  # noqa: N818 - as above
-    """What was told before was left out by two reads in two ways: neither can be believed."""
+    """A list that left out what it told before leaves out something else when it is read again: neither read can be
+    believed."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,10 @@ class Puller:
             told = self._drained(drain, stream, facts, span)
             if whole is not None and (gone := self._not_told(stream, facts, span, whole, told)):
                 # what is not told any more is believed if it is told twice: one empty answer is no fact
+                first = {each.key for each in told}
                 told = self._drained(again := Drain(stream, ask), stream, facts, span)
-                if self._not_told(stream, facts, span, whole, told) not in (frozenset(), gone):
+                still = self._not_told(stream, facts, span, whole, told)
+                if still not in (frozenset(), gone) or first - {each.key for each in told}:
                     raise _reads_differ(stream, facts)
                 drain.pages += again.pages
         except ReconError as error:
@@ -220,7 +223,7 @@ class Puller:
 
 def _reads_differ(stream: Stream, facts: AccountFacts) -> ReadsDiffer:
     return ReadsDiffer(
-        f"of {stream.name} two reads left out different records that were told before",
+        f"of {stream.name} two reads left out different records",
         where=f"account {facts.email}, {stream.endpoint}",
         expected="two reads that tell the same",
         next_step="run the day again; until then it counts as not read",

@@ -24,11 +24,11 @@ _DAYS_BEFORE = 2
 """Of a market that had no trade on a day the price of up to three days ago still counts."""
 
 
-def pull_prices(pull: Pull, assets: Iterable[str]) -> None:
-    """Ask for the candles of the run's days that are not known yet, each market over the whole range at once; of a
-    later way to an asset's price only where an earlier one had no trade."""
+def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
+    """Ask for the candles of the days from one to the run's last that are not known yet, each market over the whole
+    range at once; of a later way to an asset's price only where an earlier one had no trade."""
     markets = {market.symbol: (market.base, market.quote) for market in listed_markets(pull.raw)}
-    first = midnight(pull.asked.days[0]) - _DAYS_BEFORE * ONE_DAY
+    first = midnight(from_) - _DAYS_BEFORE * ONE_DAY
     last = midnight(pull.asked.days[-1] + ONE_DAY)
     wanted = {first + n * ONE_DAY for n in range((last - first) // ONE_DAY)}
     pull.asked.say("reading prices")

@@ -74,7 +74,9 @@ class BinanceSource:
                 read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
                 found = residuals(trades.open_days)
             trades.run(found)
-            pull_prices(pull, assets_of(search.read(), asked.days[0]))
+            # a day that is open may get other rows in this run, and be worth something then
+            from_ = max(min(trades.open_days), asked.days[0] - timedelta(days=START_DAYS))
+            pull_prices(pull, assets_of(search.read(), from_), from_)
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             reading, mapped = read_mapped(self._venue, self._api, raw)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -31,7 +31,7 @@ from recon_pipeline.venues.binance.discovery import (
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
-from recon_pipeline.venues.binance.pulling import LISTED, AccountStopped, Pull
+from recon_pipeline.venues.binance.pulling import LISTED, START_DAYS, AccountStopped, Pull
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -67,8 +67,14 @@ class Trades:
     residuals: Callable[[Collection[date]], Residuals]
     since: datetime
     """From when on trades count: the beginning of the first window."""
+    _stopped: set[str] = field(default_factory=set)
+    """Accounts whose key was refused on the way."""
+    _failed: set[tuple[str, str]] = field(default_factory=set)
+    """Account and symbol of markets that could not be asked: the next run tries again."""
     _looked: dict[tuple[str, Market], set[date]] = field(default_factory=lambda: defaultdict(set))
     """Where prevented matches were looked for, and on which days."""
+    _not_looked: set[tuple[str, date]] = field(default_factory=set)
+    """The days on which that failed."""
 
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
@@ -81,7 +87,24 @@ class Trades:
         """The run's days, and those before whose trades may still change: a snapshot that came late, a market that
         failed or a trade that the rotation found leaves something unexplained there."""
         open_ = self._not_final(TRADES)
-        return {*self.pull.asked.days, *(day for email in self._accounts for day in open_.get(email, {}))}
+        days = {(email, day) for email in self._accounts for day in (*self._days, *open_.get(email, {}))}
+        judges = (self._judge(email, day) for email, day in days)
+        return {*self.pull.asked.days, *(day for _, day in days), *(day for day in judges if day is not None)}
+
+    def _judge(self, email: str, day: date) -> date | None:
+        """The day whose residuals tell of a day's trades: itself, or, if no snapshot of it was read, the next that has
+        one, whose window reaches back over it."""
+        first = max(day, (self.since + timedelta(days=START_DAYS)).date())
+        return min((each for each in self._stated[email] if each >= first), default=None)
+
+    @cached_property
+    def _stated(self) -> Mapping[str, set[date]]:
+        """The days up to the run's last whose SPOT snapshot was read, by account."""
+        stated: dict[str, set[date]] = defaultdict(set)
+        for row in self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[SNAPSHOT]):
+            if row.status in _READ:
+                stated[row.account].add(row.date)
+        return stated
 
     def run(self, found: Residuals) -> None:
         """Ask until nothing of what was `found` unexplained is left to ask for, then mark the days."""
@@ -94,51 +117,57 @@ class Trades:
 
     def _search_for(self, accounts: Collection[str], found: Residuals, *, is_first: bool = False) -> Residuals:
         """Round after round, until nothing is left to ask; what is unexplained then."""
-        is_wide = False
+        wide: set[str] = set()
         for round_ in range(ROUNDS_MAX):
-            if self._round(accounts, found, is_first=is_first and round_ == 0, is_wide=is_wide):
+            asked = self._round(accounts, found, wide, is_first=is_first and round_ == 0)
+            # before every market of an asset is asked, what may explain two of them and is no trade
+            silent = {email for email in accounts if email not in asked and email not in wide}
+            new = self._prevented(silent, found)
+            wide |= silent
+            if asked or new:
                 found = self.residuals(self.open_days)
-            elif is_wide:
+            elif not silent:
                 break
-            else:  # before every market of an asset is asked, what may explain two of them and is no trade
-                is_wide = True
-                if self._prevented(accounts, found):
-                    found = self.residuals(self.open_days)
         return found
 
     @property
     def _accounts(self) -> list[str]:
         """Those of the run that can be asked."""
         wanted = self.pull.asked.accounts
-        return [email for email in self.facts if (wanted is None or email in wanted) and self.pull.has_key(email)]
+        asked = (email for email in self.facts if wanted is None or email in wanted)
+        return [email for email in asked if self.pull.has_key(email) and email not in self._stopped]
 
     # -- rounds
 
-    def _round(self, accounts: Iterable[str], found: Residuals, *, is_first: bool, is_wide: bool) -> int:
-        """One round for every account; how many markets were asked. Where nothing is left between two unexplained
+    def _round(self, accounts: Iterable[str], found: Residuals, wide: Collection[str], *, is_first: bool) -> set[str]:
+        """One round for every account; those of which markets were asked. Where nothing is left between two unexplained
         assets, a wide one asks the markets of one until what was found explains what was left."""
         known, markets, by_day = self._asked(), self._markets(), unexplained(found)
         plan: dict[str, list[Market]] = {}
         until: dict[str, Puzzle] = {}
-        for email in accounts:
+        for email in (each for each in accounts if each not in self._stopped):
             asked, of_account = known[email], by_day.get(email, {})
             narrow = {day: between(assets, markets) for day, assets in of_account.items()}
             wanted = self._not_yet(narrow, asked)
             if is_first:
                 of_late = sticky(markets, asked, self.pull.clock.now())
                 wanted[self.pull.asked.days[-1]] += unasked(of_late, asked, self.since, self._end)
-            if not any(wanted.values()) and is_wide:
+            if not any(self._can_ask(email, of_day) for of_day in wanted.values()) and email in wide:
                 still = {day for day in of_account if stands_still(email, day, found)}
-                wide = {
+                touched = {
                     day: markets if day in still else touching(assets, markets) for day, assets in of_account.items()
                 }
-                wanted = self._not_yet(wide, asked)
+                wanted = self._not_yet(touched, asked)
                 if not still:
                     until[email] = puzzle_of(email, [day for day, of_day in wanted.items() if of_day], found)
-            if chosen := _once(market for of_day in wanted.values() for market in of_day):
+            if chosen := self._can_ask(email, _once(market for of_day in wanted.values() for market in of_day)):
                 plan[email] = chosen
         self._ask_all(plan, known, until)
-        return sum(map(len, plan.values()))
+        return set(plan)
+
+    def _can_ask(self, email: str, markets: Iterable[Market]) -> list[Market]:
+        """Those that have not failed in this run."""
+        return [market for market in markets if (email, market.symbol) not in self._failed]
 
     def _not_yet(
         self, by_day: Mapping[date, Iterable[Market]], asked: Mapping[str, AskedMarket]
@@ -154,7 +183,7 @@ class Trades:
         plan = {}
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
-            plan[email] = rotation(markets, asked, self.since, self._end)
+            plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end))
         return self._ask_all(plan, known, {})
 
     def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> int:
@@ -222,11 +251,13 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
+            self._failed.add((email, market.symbol))
             return ()
 
         try:
-            with suppress(AccountStopped):
-                yield ask_market
+            yield ask_market
+        except AccountStopped:
+            self._stopped.add(email)
         finally:
             keep_silent()
 
@@ -308,11 +339,15 @@ class Trades:
 
         They are told order by order, and only the list of orders says which orders were in one.
         """
-        markets, open_ = self._markets(), self._not_final(TRADES)
+        if not accounts:
+            return 0
+        markets, days_of_run = self._markets(), set(self.pull.asked.days)
+        ledger = self.pull.raw.ledger(streams=[PREVENTED.name])
+        before = {(row.account, row.date) for row in ledger if row.status in _READ}
         work: dict[tuple[str, Market], set[date]] = defaultdict(set)
         for (account, wallet, day), assets in found.items():
-            is_new = open_.get(account, {}).get(day) != "complete"  # else an earlier run has looked there
-            if account in accounts and wallet == WALLET and is_new:
+            is_new = day in days_of_run or (account, day) not in before
+            if account in accounts and account not in self._stopped and wallet == WALLET and is_new:
                 for market in markets:
                     if market.base in assets and market.quote in assets:
                         span = range(assets[market.base].days)
@@ -322,6 +357,7 @@ class Trades:
             self._looked[place] |= days
         searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
         new = self._search([(search, None) for search in searches])
+        self._note_looked(searches)
         # the order of the other side may be older than any list that was asked: its match is told by its number
         told = {(each.market.symbol, number) for each in searches for number in each.transfers}
         return new + self._search(
@@ -338,11 +374,24 @@ class Trades:
 
         def look(item: tuple[OrderSearch, int | None]) -> None:
             search, number = item
+            failed = {(search.email, day) for day in search.days}
             with self.pull.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
                 counts.append(search.run(number))
+                failed = set()
+            self._not_looked.update(failed)
 
         self.pull.each(work, look)
         return sum(counts)
+
+    def _note_looked(self, searches: Iterable[OrderSearch]) -> None:
+        """On which days prevented matches were looked for, so that it is not done again; and where it failed."""
+        marks: dict[str, dict[date, DayRead]] = defaultdict(dict)
+        for search in searches:
+            for day in search.days:
+                is_failed = (search.email, day) in self._not_looked
+                marks[search.email][day] = DayRead("failed" if is_failed else "complete")
+        for email, of_account in marks.items():
+            self.pull.raw.mark(email, PREVENTED.name, of_account, self.pull.clock.now())
 
     # -- days
 
@@ -350,18 +399,15 @@ class Trades:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
         idle, open_ = idle_days(self.pull.raw), self._not_final(TRADES)
-        snapshots = self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[SNAPSHOT])
-        stated = {(row.account, row.date) for row in snapshots if row.status in _READ}
         for email in accounts:
             marks: dict[date, DayRead] = {}
-            days = sorted({*self._days, *open_.get(email, {})})
-            for day in days:
-                # a day without a snapshot lies in the window of the next day that has one
-                judged = next((each for each in days if each >= day and (email, each) in stated), None)
-                assets = set(found.get((email, WALLET, judged), {})) if judged else set()
+            for day in sorted({*self._days, *open_.get(email, {})}):
+                judge = self._judge(email, day)
+                assets = set(found.get((email, WALLET, judge), {})) if judge else set()
                 span = self.since, midnight(day + ONE_DAY)
                 status = standing(assets, markets, known[email], span, idle[email])
-                marks[day] = DayRead("partial" if judged is None and status != "final" else status)
+                is_open = judge is None and status != "final"
+                marks[day] = DayRead("partial" if is_open or (email, judge) in self._not_looked else status)
             self.pull.raw.mark(email, TRADES.name, marks, now)
 
     def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:

@@ -93,9 +93,9 @@ class _Family:
         self._accounts = book.context.accounts
         self._by_lower = {email.lower(): email for email in self._accounts}
 
-    def email(self, told: str | None, asked: RawRecord) -> str | None:
+    def email(self, told: str | None, asked: RawRecord, besides: str | None = None) -> str | None:
         """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
-        that of none of ours, or of several."""
+        that of none of ours, or of several, `besides` left out."""
         if told is None:
             return None
         text = told.strip().lower()
@@ -105,7 +105,8 @@ class _Family:
         if "*" not in text:
             return self._by_lower.get(text, told)
         pattern = re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", text)))
-        fitting = [email for lower, email in self._by_lower.items() if pattern.fullmatch(lower)]
+        ours = ((lower, email) for lower, email in self._by_lower.items() if email != besides)
+        fitting = [email for lower, email in ours if pattern.fullmatch(lower)]
         return fitting[0] if len(fitting) == 1 else None
 
 
@@ -142,9 +143,9 @@ def _universal(record: RawRecord, family: _Family) -> tuple[End, End]:
 def _sub_user(record: RawRecord, family: _Family) -> tuple[End, End]:
     content = record.content
     is_master = str(content.get("counterParty")).lower() == "master"
-    other = family.email("master" if is_master else cells.note(content, "email"), record)
+    other = family.email("master" if is_master else cells.note(content, "email"), record, record.account)
     if other == "master":  # The account's master is not configured: then what the venue writes.
-        other = family.email(cells.note(content, "email"), record)
+        other = family.email(cells.note(content, "email"), record, record.account)
     kind = cells.name_of(content, "type")
     if kind not in {"1", "2"}:
         raise Malformed(f"type is {kind}, 1 or 2 is expected")

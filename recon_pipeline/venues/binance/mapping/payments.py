@@ -134,42 +134,43 @@ def _person(info: Mapping[str, Any]) -> str | None:
     )
 
 
-_Part = tuple[str | None, str, str]
-"""Wallet, asset and amount; no wallet where it is none that is read."""
+_Detail = tuple[Any, Mapping[str, Any]]
+"""The venue's kind of the wallet, and what states currency and amount."""
 
 
 def _funds(book: Book, record: RawRecord) -> Sequence[tuple[str, str, str]]:
     """Wallet, asset and amount of each part. A payment may be made of other assets than it is stated in; what is
     received is what is stated, and what parts in its asset add up to."""
     content = record.content
-    parts = list(_details(book, record)) if content.get("fundsDetail") else []
-    if parts and not _add_up(parts, cells.name_of(content, "currency"), cells.amount(content, "amount")):
+    details = list(_details(content)) if content.get("fundsDetail") else []
+    if details and not _add_up(details, cells.name_of(content, "currency"), cells.amount(content, "amount")):
         book.tell("unknown_value", record, "its parts are not the amount that is stated, which counts")
-        parts = []
-    parts = parts or [_part(book, record, content.get("walletType"), content)]
+        details = []
+    parts = [_part(book, record, *detail) for detail in details or [(content.get("walletType"), content)]]
     return [(wallet, asset, amount) for wallet, asset, amount in parts if wallet is not None]
 
 
-def _add_up(parts: Sequence[_Part], asset: str, amount: str) -> bool:
-    if any(of_part != asset for _, of_part, _ in parts):
-        return amount[0] == "-"
-    return Decimal(cells.total(*(cells.size(part) for _, _, part in parts))) == Decimal(cells.size(amount))
-
-
-def _details(book: Book, record: RawRecord) -> Iterable[_Part]:
-    content = record.content
+def _details(content: Mapping[str, Any]) -> Iterable[_Detail]:
     for detail in cells.items(content, "fundsDetail"):
         costs = detail.get("walletAssetCost")
         if not costs:
-            yield _part(book, record, content.get("walletType"), detail)
+            yield content.get("walletType"), detail
             continue
         if not isinstance(costs, Mapping):
             raise Malformed("walletAssetCost is not an object")
         for kind in sorted(costs):
-            yield _part(book, record, kind, {**detail, "amount": costs[kind]})
+            yield kind, {**detail, "amount": costs[kind]}
 
 
-def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> _Part:
+def _add_up(details: Sequence[_Detail], asset: str, amount: str) -> bool:
+    if any(cells.name_of(detail, "currency") != asset for _, detail in details):
+        return amount[0] == "-"
+    total = cells.total(*(cells.size(cells.amount(detail, "amount")) for _, detail in details))
+    return Decimal(total) == Decimal(cells.size(amount))
+
+
+def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> tuple[str | None, str, str]:
+    """Wallet, asset and amount; no wallet where it is none that is read."""
     asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
     if str(kind) == "3":
         return _fiat_wallet(book), asset, amount
