@@ -86,7 +86,8 @@ def test_a_sub_account_is_whole_without_its_main_account(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
 ) -> None:
     keys = {MAIN: "revoked"} if is_revoked else None
-    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, keys=keys)
+    without = ("managed", "prediction")  # what recon.yaml has to name
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, keys=keys, without=without)
     accounts = None if is_revoked else {DESK: {"credentials": "binance_desk_1"}}
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
         home.capture_days(FIRST - timedelta(days=1), LAST)

@@ -166,7 +166,7 @@ MASKED = DESK[:2] + "***@example.com"
         [universal(toEmail=MASKED)],
         [universal(toEmail="***"), sub_user()],
         [universal(), sub(to="***")],
-        [sub_user(counterParty="sub", email="m***@example.com")],
+        [sub_user(counterParty=None, email="m***@example.com")],
         [record("universal_transfers", dict(universal(fromEmail="***").content), {"fromEmail": MAIN}), sub_user()],
     ],
     ids=["one fits", "the other record names it", "the first names it", "the master fits", "who was asked for"],
@@ -178,7 +178,7 @@ def test_a_masked_account_is_no_other_account(records: list[RawRecord]) -> None:
 
 
 def test_a_masked_account_that_nothing_names_is_told_and_the_other_leg_counts() -> None:
-    found = mapped(sub_user(counterParty="sub", email="***"))
+    found = mapped(sub_user(counterParty="sub", email="de***@example.com"))
     assert told(found.transfers, "account", "amount", "counter_party") == [(DESK, "0.50", "SPOT")]
     assert kinds(found) == ["unknown_value"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -93,7 +93,7 @@ class _Family:
         self._accounts = book.context.accounts
         self._by_lower = {email.lower(): email for email in self._accounts}
 
-    def email(self, told: str | None, asked: RawRecord, besides: str | None = None) -> str | None:
+    def email(self, told: str | None, asked: RawRecord, besides: Collection[str | None] = ()) -> str | None:
         """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
         that of none of ours, or of several, `besides` left out."""
         if told is None:
@@ -105,9 +105,14 @@ class _Family:
         if "*" not in text:
             return self._by_lower.get(text, told)
         pattern = re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", text)))
-        ours = ((lower, email) for lower, email in self._by_lower.items() if email != besides)
+        ours = ((lower, email) for lower, email in self._by_lower.items() if email not in besides)
         fitting = [email for lower, email in ours if pattern.fullmatch(lower)]
         return fitting[0] if len(fitting) == 1 else None
+
+    def master_of(self, account: str) -> list[str]:
+        """The account's master, if it is known."""
+        facts = self._accounts.get(account)
+        return [facts.master] if facts is not None and facts.master is not None else []
 
 
 def _end(account: str | None, code: str, symbol: str | None) -> End:
@@ -143,9 +148,12 @@ def _universal(record: RawRecord, family: _Family) -> tuple[End, End]:
 def _sub_user(record: RawRecord, family: _Family) -> tuple[End, End]:
     content = record.content
     is_master = str(content.get("counterParty")).lower() == "master"
-    other = family.email("master" if is_master else cells.note(content, "email"), record, record.account)
+    besides = [record.account]
+    if str(content.get("counterParty")).lower() == "sub":
+        besides += family.master_of(record.account)
+    other = family.email("master" if is_master else cells.note(content, "email"), record, besides)
     if other == "master":  # The account's master is not configured: then what the venue writes.
-        other = family.email(cells.note(content, "email"), record, record.account)
+        other = family.email(cells.note(content, "email"), record, besides)
     kind = cells.name_of(content, "type")
     if kind not in {"1", "2"}:
         raise Malformed(f"type is {kind}, 1 or 2 is expected")
