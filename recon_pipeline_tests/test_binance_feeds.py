@@ -14,6 +14,8 @@ from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.accounts import MAIN
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, staking
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
+from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -243,3 +245,19 @@ def test_a_transfer_in_place_of_a_self_trade_is_found_whatever_became_of_the_ord
             "SELECT account, count(*) FROM recon.transfers WHERE source = 'prevented_matches' GROUP BY 1 ORDER BY 1"
         )
         assert found == sorted((email, 2) for email in accounts)
+
+
+def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(25, days=12, subs=1, symbols_max=250, burst_max=5, without=TRADING)
+    from_us, page = day_ms(day(7)) * 1000, b"<html>Be right back</html>"
+    until_us = from_us + 12 * HOUR_MS * 1000
+    world.plants.outages.append(Outage(MAIN, orders.ORDERS, from_us, until_us, page, content_type="text/html"))
+    keys = {MAIN: {"credentials": "binance_main"}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3), accounts=keys) as home:
+        home.capture_days(day(2), day(6))
+        home.run(day(3), day(5))
+        assert {row[4] for row in home.not_matched() if row[1] == MAIN} == {"incomplete"}
+        home.run(day(6), day(6))
+        assert [row for row in home.not_matched() if row[1] == MAIN] == []
