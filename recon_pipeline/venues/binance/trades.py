@@ -70,7 +70,7 @@ class Trades:
     _stopped: set[str] = field(default_factory=set)
     """Accounts whose key was refused on the way."""
     _failed: set[tuple[str, str]] = field(default_factory=set)
-    """Account and symbol of markets that could not be asked: the next run tries again."""
+    """Account and symbol of markets whose trades could not be asked for: the next run tries again."""
     _looked: dict[tuple[str, Market], set[date]] = field(default_factory=lambda: defaultdict(set))
     """Where prevented matches were looked for, and on which days."""
     _not_looked: set[tuple[str, date]] = field(default_factory=set)
@@ -251,7 +251,8 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
-            self._failed.add((email, market.symbol))
+            if stream is TRADES:
+                self._failed.add((email, market.symbol))
             return ()
 
         try:
@@ -357,10 +358,9 @@ class Trades:
             self._looked[place] |= days
         searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
         new = self._search([(search, None) for search in searches])
-        self._note_looked(searches)
         # the order of the other side may be older than any list that was asked: its match is told by its number
         told = {(each.market.symbol, number) for each in searches for number in each.transfers}
-        return new + self._search(
+        new += self._search(
             [
                 (search, number)
                 for search in searches
@@ -368,6 +368,8 @@ class Trades:
                 if symbol == search.market.symbol and number not in search.transfers
             ]
         )
+        self._note_looked(searches)
+        return new
 
     def _search(self, work: list[tuple[OrderSearch, int | None]]) -> int:
         counts = []
