@@ -177,10 +177,12 @@ def symbol_purged(p: Planter, dice: Dice) -> None:
     for asset in (symbol.base, symbol.quote):
         p.expect("symbol_purged", (account, "SPOT", asset), day, "incomplete", note=symbol.name)
     for email in p.world.accounts:
+        # where the day has no snapshot, the window of the next one reaches back over it
+        last = day + timedelta(days=1) if (email, "SPOT", day) in p.plants.snapshots else day
         for asset in (symbol.base, symbol.quote):
-            for earlier in range(0 if email != account else 1, 10):
-                when = day - timedelta(days=earlier)
-                if when >= p.world.days[0]:
+            for earlier in range(10):
+                when = last - timedelta(days=earlier)
+                if when >= p.world.days[0] and (email, when) != (account, day):
                     p.expect("symbol_purged", (email, "SPOT", asset), when, "incomplete", is_required=False)
 
 
