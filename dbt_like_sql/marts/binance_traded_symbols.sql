@@ -1,15 +1,4 @@
 -- Which markets an account traded, and until when each was asked.
-SELECT
-    a.id,
-    a.account AS email,
-    a.symbol,
-    a.last_trade_at AS last_trade_time,
-    a.first_seen,
-    a.last_checked,
-    a.purged_after IS NULL AS is_active,
-    a.trades,
-    a.asked_from,
-    a.asked_through
-FROM recon.asked_symbols AS a
-JOIN recon.venues AS v ON v.venue = a.venue AND v.kind = 'binance'
-WHERE a.stream = 'spot_trades' AND a.last_trade_at IS NOT NULL
+SELECT id, email, symbol, last_trade_time, first_seen, last_checked, is_active, trades, asked_from, asked_through
+FROM marts.binance_asked_symbols
+WHERE last_trade_time IS NOT NULL

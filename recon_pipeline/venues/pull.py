@@ -24,8 +24,8 @@ class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the mat
 
 
 class ReadsDiffer(ReconError):  # noqa: N818 - as above
-    """A list that left out what it told before leaves out something else when it is read again: neither read can be
-    believed."""
+    """A list that left out what it told before tells something else when it is read again, and not all of it: neither
+    read can be believed."""
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,13 @@ class Puller:
         whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
         try:
             told = self._drained(drain, stream, facts, span)
-            if whole is not None and (gone := self._not_told(stream, facts, span, whole, told)):
+            if whole is not None and self._not_told(stream, facts, span, whole, told):
                 # what is not told any more is believed if it is told twice: one empty answer is no fact
                 first = {each.key for each in told}
                 told = self._drained(again := Drain(stream, ask), stream, facts, span)
-                still = self._not_told(stream, facts, span, whole, told)
-                if still not in (frozenset(), gone) or first - {each.key for each in told}:
+                second = {each.key for each in told}
+                still_gone = self._not_told(stream, facts, span, whole, told)
+                if first - second or (second - first and still_gone):
                     raise _reads_differ(stream, facts)
                 drain.pages += again.pages
         except ReconError as error:
@@ -223,7 +224,7 @@ class Puller:
 
 def _reads_differ(stream: Stream, facts: AccountFacts) -> ReadsDiffer:
     return ReadsDiffer(
-        f"of {stream.name} two reads left out different records",
+        f"two reads of {stream.name} differ, and leave out what was told before",
         where=f"account {facts.email}, {stream.endpoint}",
         expected="two reads that tell the same",
         next_step="run the day again; until then it counts as not read",

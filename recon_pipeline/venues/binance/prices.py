@@ -51,8 +51,11 @@ def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
     ways = price_ways(assets, markets)
     for step in range(max(map(len, ways.values()), default=0)):
         known, priced = _known(pull)
-        open_ = [of_asset for of_asset in ways.values() if not wanted <= _priced_by(of_asset[:step], priced)]
-        symbols = {symbol for of_asset in open_ for way in of_asset[step : step + 1] for symbol in way}
+        left = (of_asset for of_asset in ways.values() if len(of_asset) > step)
+        open_ = [of_asset for of_asset in left if not wanted <= _priced_by(of_asset[:step], priced)]
+        if not open_:
+            break
+        symbols = {symbol for of_asset in open_ for symbol in of_asset[step]}
         pull.each(sorted(symbol for symbol in symbols if not wanted <= known.get(symbol, set())), ask)
 
 

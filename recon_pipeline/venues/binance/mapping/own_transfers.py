@@ -9,11 +9,11 @@ options) is booked by that ledger alone.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
@@ -104,9 +104,8 @@ class _Family:
             return (facts.master if facts else None) or told
         if "*" not in text:
             return self._by_lower.get(text, told)
-        pattern = re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", text)))
         ours = ((lower, email) for lower, email in self._by_lower.items() if email not in besides)
-        fitting = [email for lower, email in ours if pattern.fullmatch(lower)]
+        fitting = [email for lower, email in ours if fnmatchcase(lower, text)]
         return fitting[0] if len(fitting) == 1 else None
 
     def master_of(self, account: str) -> list[str]:

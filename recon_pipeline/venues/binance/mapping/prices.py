@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book
@@ -36,8 +36,12 @@ def price_ways(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) ->
 
 
 def has_price(content: Mapping[str, object]) -> bool:
-    """Whether a candle tells a price: one without a trade repeats an old one, and nothing is worth nothing."""
-    return content.get("trades") != 0 and bool(str(content.get("close")).strip("0."))
+    """Whether a candle tells a price: one without a trade repeats an old one, and nothing is worth nothing. A close
+    that is no number is for the mapping to refuse."""
+    try:
+        return content.get("trades") != 0 and Decimal(str(content.get("close"))) > 0
+    except InvalidOperation:
+        return True
 
 
 class _Day:
@@ -87,7 +91,7 @@ def _close(book: Book, record: RawRecord, days: dict[date, _Day]) -> None:
     if not isinstance(trades, int) or isinstance(trades, bool):
         raise Malformed("trades is not a whole number")
     price = Decimal(cells.amount(content, "close"))
-    if trades == 0 or price <= 0 or closed >= record.read_at:
+    if not has_price(content) or closed >= record.read_at:
         return
     days.setdefault(cells.moment(content, "openTime").date(), _Day()).closes[pair] = (price, closed)
 
