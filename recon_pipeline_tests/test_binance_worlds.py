@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.faults import FAULTS
 from recon_pipeline.sandbox.binance.trouble import NAMES
-from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.venues.binance.reading import read_mapped
+from recon_pipeline_tests.binance_home import VENUE, BinanceHome, binance_home
 from recon_pipeline_tests.nightly import BEFORE, BEHIND, Night, judged, live
 
 pytestmark = pytest.mark.postgres
@@ -21,7 +24,19 @@ def lived(world: World, folder: Path, database: str, environment: pytest.MonkeyP
     night = Night()
     with binance_home(world, folder, database, environment, start=first) as home:
         night.verdict.add(live(home, night, is_backfill=is_backfill))
+        require_no_difference_in_parts(home)
     return night
+
+
+def require_no_difference_in_parts(home: BinanceHome) -> None:
+    """Require that it makes no difference how many records are read at a time."""
+    venue = home.settings.venues[VENUE]
+    assert venue.api is not None
+    with closing(RawStore(home.url, VENUE)) as raw:
+        whole, in_parts = (read_mapped(venue, venue.api, raw, at_once=size) for size in (1_000_000, 101))
+    assert in_parts.reading == whole.reading
+    for name, rows in vars(whole.open).items():
+        assert sorted(vars(in_parts.open)[name], key=repr) == sorted(rows, key=repr), name
 
 
 def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(

@@ -222,25 +222,59 @@ class RawStore:
                 ).all()
             )
 
-    def records(self, streams: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> list[Stored]:
-        """Every record that counts, ordered by stream, account and key."""
+    def standing(self, streams: Sequence[str]) -> dict[int, bool]:
+        """The fids of the records of these streams that count, ordered by stream, account and key; and whether each is
+        doubted."""
         query = sa.text(
-            "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
-            " FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
-            " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams)) AND NOT stream = ANY(:without)"
+            "SELECT fid, is_doubted FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
+            " AND stream = ANY(:streams) ORDER BY stream, account, record_key"
+        )
+        with self._transaction("reading which raw records count") as opened:
+            rows = opened.execute(query, {"venue": self._venue, "streams": list(streams)})
+            return {row.fid: row.is_doubted for row in rows}
+
+    def records(self, streams: Sequence[str] | None = None, *, since: datetime | None = None) -> list[Stored]:
+        """Every record that counts, of all streams or of some, ordered by stream, account and key; or those whose
+        instant is not before `since`."""
+        query = sa.text(
+            f"SELECT {_STORED} FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
+            " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
+            " AND (CAST(:since AS timestamptz) IS NULL OR instant >= :since)"
             " ORDER BY stream, account, record_key"
         )
-        given = {
-            "venue": self._venue,
-            "streams": None if streams is None else list(streams),
-            "without": list(without),
-        }
+        given = {"venue": self._venue, "streams": None if streams is None else list(streams), "since": since}
         with self._transaction("reading raw records") as opened:
-            rows = opened.execute(query, given).all()
-            contents = self._contents(opened, rows)
+            return self._stored(opened, opened.execute(query, given).all())
+
+    def batches(self, fids: Sequence[int], size: int) -> Iterator[list[Stored]]:
+        """These records in their order, so many at a time: all of them may not fit into memory as objects."""
+        query = sa.text(
+            f"SELECT {_STORED} FROM unnest(CAST(:fids AS bigint[])) WITH ORDINALITY AS asked(fid, place)"
+            " JOIN recon.raw_records USING (fid) WHERE venue = :venue ORDER BY place"
+        )
+        for begin in range(0, len(fids), size):
+            given = {"venue": self._venue, "fids": list(fids[begin : begin + size])}
+            with self._transaction("reading raw records") as opened:
+                batch = self._stored(opened, opened.execute(query, given).all())
+            yield batch
+
+    @classmethod
+    def _stored(cls, opened: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Stored]:
+        contents = cls._contents(opened, rows)
         return [
-            Stored(fid, account, stream, key, call, contents[fid], digest, is_doubted, read_at, instant)
-            for fid, account, stream, key, call, digest, is_doubted, read_at, instant in rows
+            Stored(
+                row.fid,
+                row.account,
+                row.stream,
+                row.record_key,
+                row.call,
+                contents[row.fid],
+                row.digest,
+                row.is_doubted,
+                row.read_at,
+                row.instant,
+            )
+            for row in rows
         ]
 
     @staticmethod
@@ -481,6 +515,7 @@ def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> dict[s
     return versions
 
 
+_STORED = "fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
 # In one order, so that two who want several never wait for each other; the key is apart from those of other locks.
 _ALONE = (
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended('recon.raw_records:' || name, 0) AS key"
@@ -557,7 +592,7 @@ def _integer(digits: str) -> int | Decimal:
 _LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_integer)
 _PARSED: dict[str, Any] = {}
 """Contents by the digest of their record: the same in every database, for a digest stands for one content."""
-_PARSED_MAX = 250_000
+_PARSED_MAX = 100_000
 
 
 def exact(text: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
@@ -95,7 +95,7 @@ class Capture:
         """(account, sub-account or nothing, name of the group) of what was captured for the day."""
         parts: dict[tuple[str, str, str], set[str]] = {}
         names = [stream.name for stream in STREAMS if stream.role == "capture"]
-        for row in self.pull.raw.records(names):
+        for row in self.pull.raw.records(names, since=midnight(day + ONE_DAY)):
             if row.content["date"] == day.isoformat():
                 key = (row.account, row.call.get("email", ""), row.content["as_of"])
                 parts.setdefault(key, set()).add(row.stream)
@@ -197,21 +197,27 @@ def _rows(told: Iterable[Told]) -> Sequence[Content]:
     return [each.content for each in told]
 
 
-def races(
-    records: Iterable[RawRecord], flows: Iterable[Mapping[str, Any]], wallet_of: Callable[[RawRecord], str]
-) -> dict[tuple[str, str, str, str], str]:
-    """Positions of captures during which a flow moved them: (account, wallet, asset, as_of) and the flow's id."""
-    taken: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
-    for record in records:
-        content = record.content
-        if "read_from" in content:
-            begin, end = (datetime.fromisoformat(str(content[name])) for name in ("read_from", "read_until"))
-            account = record.call.get("email", record.account)
-            taken[account, wallet_of(record)].append((begin, end, str(content["as_of"])))
-    found: dict[tuple[str, str, str, str], str] = {}
-    for flow in flows:
-        wallet = str(flow["wallet"])
-        for begin, end, as_of in taken.get((flow["account"], wallet.partition(":")[0]), ()):
-            if begin <= flow["datetime"] <= end:
-                found[flow["account"], wallet, str(flow["asset"]), as_of] = str(flow["external_id"])
-    return found
+class Captures:
+    """When wallets were captured: from the start of a first read to the end of the second."""
+
+    def __init__(self, records: Iterable[RawRecord], wallet_of: Callable[[RawRecord], str]) -> None:
+        self._taken: dict[tuple[str, str, date], list[tuple[datetime, datetime, str]]] = defaultdict(list)
+        for record in records:
+            content = record.content
+            if "read_from" in content:
+                begin, end = (datetime.fromisoformat(str(content[name])) for name in ("read_from", "read_until"))
+                account = record.call.get("email", record.account)
+                for day in {begin.astimezone(UTC).date(), end.astimezone(UTC).date()}:
+                    self._taken[account, wallet_of(record), day].append((begin, end, str(content["as_of"])))
+
+    def races(self, flows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, str], str]:
+        """Positions that flows moved while they were captured: (account, wallet, asset, as_of) and the first of the
+        flows' ids."""
+        found: dict[tuple[str, str, str, str], str] = {}
+        for flow in flows:
+            wallet, at = str(flow["wallet"]), flow["datetime"]
+            for begin, end, as_of in self._taken.get((flow["account"], wallet.partition(":")[0], at.date()), ()):
+                if begin <= at <= end:
+                    place, id_ = (flow["account"], wallet, str(flow["asset"]), as_of), str(flow["external_id"])
+                    found[place] = min(id_, found.get(place, id_))
+        return found

@@ -50,7 +50,7 @@ def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
 
     ways = price_ways(assets, markets)
     for step in range(max(map(len, ways.values()), default=0)):
-        known, priced = _known(pull)
+        known, priced = _known(pull, first)
         left = (of_asset for of_asset in ways.values() if len(of_asset) > step)
         open_ = [of_asset for of_asset in left if not wanted <= _priced_by(of_asset[:step], priced)]
         if not open_:
@@ -83,11 +83,12 @@ def _priced_by(ways: Iterable[Collection[str]], priced: Mapping[str, set[datetim
     return nothing.union(*(set.intersection(*(priced.get(symbol, nothing) for symbol in way)) for way in ways))
 
 
-def _known(pull: Pull) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
-    """The days whose candle was read once it had closed, by market; and those of them that tell a price."""
+def _known(pull: Pull, since: datetime) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
+    """The days from `since` on whose candle was read once it had closed, by market; and those of them that tell a
+    price."""
     known: dict[str, set[datetime]] = {}
     priced: dict[str, set[datetime]] = {}
-    for row in pull.raw.records([KLINES.name]):
+    for row in pull.raw.records([KLINES.name], since=since):
         if row.instant is not None and row.read_at >= row.instant + ONE_DAY:
             known.setdefault(row.call["symbol"], set()).add(row.instant)
             if has_price(row.content):

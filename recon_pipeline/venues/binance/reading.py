@@ -15,7 +15,7 @@ from recon_pipeline.config import VenueSettings
 from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
-from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.stores.raw import RawStore, Stored
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
     EVERYBODY,
@@ -26,11 +26,13 @@ from recon_pipeline.venues.binance.accounts import (
     families,
     note_named,
 )
-from recon_pipeline.venues.binance.capture import races
+from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.mapping import (
+    MAPPED_ALONE,
+    MAPPED_STREAMS,
+    READ_BESIDE,
     Mapped,
     MappingContext,
-    Row,
     map_records,
     places_of,
     quarantine_row,
@@ -40,6 +42,9 @@ from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.streams import RawRecord
 
+AT_ONCE = 20_000
+"""Records that are objects at one time."""
+INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
@@ -51,30 +56,32 @@ OF_CONTEXT = (
     ACCOUNT_INFO, SUB_ACCOUNTS, *NAMING, *(stream.name for stream in STREAMS if stream.name.startswith(_EARNS))
 )  # fmt: skip
 """The records that tell what the mapping has to know beside those that it maps."""
+OF_PRICES = ("klines",)
+ALONE = tuple(sorted(MAPPED_ALONE - set(OF_CONTEXT)))
+"""What may be mapped part by part: nearly all that ever comes."""
+TOGETHER = tuple(sorted({*OF_CONTEXT, *READ_BESIDE, *(MAPPED_STREAMS - set(ALONE))}))
+"""What has to be mapped at once."""
 _PAIR = ("baseAsset", "quoteAsset")
 _CAN_WAIT = ("unknown_field", "unknown_value", "not_stated")
 
 
 @dataclass(frozen=True)
 class Told:
-    """Everything that was told, sorted by what it is."""
+    """What some streams told, sorted by what it is."""
 
     records: tuple[RawRecord, ...]
     doubted: tuple[RawRecord, ...]
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
-    markets: Mapping[str, tuple[str, str]]
     named: Named
 
 
-def told_by(raw: RawStore, *, with_prices: bool = True, streams: Sequence[str] | None = None) -> Told:
-    """The records that count, of all streams or of some."""
+def told_by(rows: Iterable[Stored]) -> Told:
+    """Records that count, as the mapping takes them."""
     records, doubted, info = [], [], {}
     subs: dict[str, list[str]] = defaultdict(list)
     named: Named = {}
-    without = (MARKETS,) if with_prices else (MARKETS, "klines")
-    markets = {key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()}
-    for row in raw.records(streams, without=without):
+    for row in rows:
         record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at)
         if row.is_doubted:
             doubted.append(record)
@@ -86,61 +93,122 @@ def told_by(raw: RawStore, *, with_prices: bool = True, streams: Sequence[str] |
             records.append(record)
             if row.stream in NAMING:
                 note_named(named, row.account, row.stream, row.content)
-    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, markets, named)
+    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, named)
 
 
-def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore) -> tuple[Reading, Mapped]:
-    """Every record mapped and validated, with the ledger as coverage; and what the records mean that it rests on."""
-    told = told_by(raw)
-    return _reading(venue, api, raw, told, context_of(api, told, raw.decisions()))
+def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_once: int = AT_ONCE) -> Read:
+    """Every record mapped and validated, with the ledger as coverage; and what in it waits for somebody. `at_once` says
+    how many records are objects at one time."""
+    return _read(venue, api, raw, TOGETHER, at_once)[0]
 
 
-def _reading(
-    venue: VenueSettings,
-    api: ApiSettings,
-    raw: RawStore,
-    told: Told,
-    context: MappingContext,
-) -> tuple[Reading, Mapped]:
-    mapped = map_records(told.records, context)
-    raced = without_races(mapped, told.records)
-    doubted = [row for record in told.doubted for row in _doubted_rows(record, context)]
-    rows: Mapping[str, Sequence[Mapping[str, Any]]] = {
-        "transfers": mapped.transfers,
-        "trades": mapped.trades,
-        "balances": mapped.balances,
-        "prices": mapped.prices,
-        "expected": mapped.expected,
-        "coverage": _coverage(raw, told.markets),
-    }
-    validated = _validated(venue.name, rows, told.records)
+@dataclass(frozen=True)
+class Read:
+    """A reading, and of what the mapping made that which has to be looked at: problems, records that state no wallet
+    and their rows."""
+
+    reading: Reading
+    open: Mapped
+
+
+def _read(
+    venue: VenueSettings, api: ApiSettings, raw: RawStore, together: Sequence[str], at_once: int
+) -> tuple[Read, MappingContext]:
+    told = told_by(raw.records(together))
+    context = context_of(api, told, raw)
+    rows = _Rows(venue.name, context)
+    rows.add(told)
+    for batch in raw.batches(list(raw.standing(ALONE)), at_once):
+        rows.add(told_by(batch))
+    rows.cover(raw)
+    validated, quarantine = rows.validated()
     reading = Reading(
         venue=venue.name,
         frames={name: result.rows for name, result in validated.items()},
-        quarantine=_quarantine(validated, mapped, [*raced, *doubted]),
+        quarantine=quarantine,
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
         digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS)),
         counts={name: result.counts for name, result in validated.items()},
     )
-    return reading, mapped
+    return Read(reading, rows.open), context
 
 
-def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> Sequence[Mapping[str, Any]]:
-    of_accounts = [row for row in raw.ledger() if row.account != EVERYBODY]
-    return [*coverage_rows(of_accounts), *purged_rows(raw, markets)]
+class _Rows:
+    """The rows of records, batch after batch: as columns, which take a tenth of the memory of objects. What was
+    captured must be in the first batch."""
+
+    def __init__(self, venue: str, context: MappingContext) -> None:
+        self._venue, self._context = venue, context
+        self._tables: dict[str, list[pa.Table]] = {name: [] for name in INPUTS}
+        self._captures: Captures | None = None
+        self._races: dict[tuple[str, str, str, str], str] = {}
+        self._refused: list[Mapping[str, Any]] = []
+        self._fields: set[tuple[str, str, str]] = set()
+        self.open = Mapped()
+
+    def add(self, told: Told) -> None:
+        """Map some records."""
+        mapped = map_records(told.records, self._context)
+        if self._captures is None:
+            self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
+        for place, flow in self._captures.races((*mapped.transfers, *mapped.trades)).items():
+            self._races[place] = min(flow, self._races.get(place, flow))
+        self._refused += (row for record in told.doubted for row in _doubted_rows(record, self._context))
+        fids = {record.digest: record.fid for record in told.records}
+        for name in ("transfers", "trades", "balances", "prices", "expected"):
+            if rows := getattr(mapped, name):
+                self._tables[name].append(table_of(FRAMES[name], rows, fids))
+        self._keep_open(mapped)
+
+    def _keep_open(self, mapped: Mapped) -> None:
+        unplaced = {each.raw_id for each in mapped.unplaced}
+        self.open.unplaced += mapped.unplaced
+        self.open.transfers += (row for row in mapped.transfers if row["raw_id"] in unplaced)
+        self.open.trades += (row for row in mapped.trades if row["raw_id"] in unplaced)
+        for problem in mapped.problems:
+            field = (problem.account, problem.stream, problem.text)
+            if problem.kind != "unknown_field" or field not in self._fields:  # of a field it is told once
+                self.open.problems.append(problem)
+                self._fields.add(field)
+
+    def cover(self, raw: RawStore) -> None:
+        """Take the ledger as coverage."""
+        self._tables["coverage"] = [_coverage(raw, self._context.symbols)]
+
+    def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
+        """The frames, and what was refused."""
+        balances, raced = without_races(self._whole("balances"), self._races)
+        self._tables["balances"] = [balances]
+        validated = {name: _validated(self._venue, name, self._whole(name)) for name in INPUTS}
+        return validated, _quarantine(validated, self.open, [*raced, *self._refused])
+
+    def _whole(self, name: str) -> pa.Table:
+        return _joined(name, self._tables[name])
 
 
-def _validated(
-    venue: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], records: Iterable[RawRecord]
-) -> dict[str, Validated]:
-    fids = {record.digest: record.fid for record in records}
-    allowed = {"stream": (*FLOW_STREAMS, *_KNOWN, "*")}
-    return {
-        name: validate(FRAMES[name], table_of(FRAMES[name], of_frame, fids), venue, allowed=allowed)
-        for name, of_frame in rows.items()
-    }
+def _joined(name: str, tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables or [table_of(FRAMES[name], (), {})], promote_options="default")
+
+
+def _is_capture(record: RawRecord) -> bool:
+    return BY_NAME[record.stream].role == "capture"
+
+
+def _captured_wallet(record: RawRecord) -> str:
+    return BY_NAME[record.stream].wallets[0]
+
+
+def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> pa.Table:
+    days = [row for row in raw.ledger() if row.account != EVERYBODY]
+    parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
+    tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, purged_rows(raw, markets)) if rows]
+    return _joined("coverage", tables)
+
+
+def _validated(venue: str, name: str, table: pa.Table) -> Validated:
+    return validate(FRAMES[name], table, venue, allowed={"stream": (*FLOW_STREAMS, *_KNOWN, "*")})
 
 
 class Search:
@@ -159,49 +227,46 @@ class Search:
     def read(self) -> Reading:
         """What was told so far."""
         besides, ledger = self._raw.records_version(without=SEARCHED), self._raw.ledger_version()
-        added = told_by(self._raw, streams=SEARCHED)
-        fids = {record.fid for record in added.records}
-        only_grew = not added.doubted and self._besides == besides and self._known <= fids
+        standing = self._raw.standing(SEARCHED)
+        only_grew = not any(standing.values()) and self._besides == besides and self._known <= standing.keys()
         if self._reading is None or self._context is None or not only_grew:
-            self._reading = self._whole()
+            together = [name for name in TOGETHER if name not in OF_PRICES]
+            read, self._context = _read(self._venue, self._api, self._raw, together, AT_ONCE)
+            self._reading = read.reading
         else:
-            if new := [record for record in added.records if record.fid not in self._known]:
+            if new := [fid for fid in standing if fid not in self._known]:
                 self._reading = self._with(self._reading, self._context, new)
             if self._ledger != ledger:
                 self._reading = self._covered(self._reading, self._context)
-        self._besides, self._ledger, self._known = besides, ledger, fids
+        self._besides, self._ledger, self._known = besides, ledger, set(standing)
         return self._reading
 
-    def _whole(self) -> Reading:
-        told = told_by(self._raw, with_prices=False)
-        self._context = context_of(self._api, told, self._raw.decisions())
-        return _reading(self._venue, self._api, self._raw, told, self._context)[0]
-
-    def _with(self, reading: Reading, context: MappingContext, new: Sequence[RawRecord]) -> Reading:
-        mapped = map_records(new, context)
-        validated = _validated(self._venue.name, {"trades": mapped.trades, "transfers": mapped.transfers}, new)
+    def _with(self, reading: Reading, context: MappingContext, new: Sequence[int]) -> Reading:
+        rows = _Rows(self._venue.name, context)
+        for batch in self._raw.batches(new, AT_ONCE):
+            rows.add(told_by(batch))
+        validated, quarantine = rows.validated()
         grown = {
-            name: pa.concat_tables([reading.frames[name], result.rows]).sort_by(
+            name: pa.concat_tables([reading.frames[name], validated[name].rows]).sort_by(
                 [(column, "ascending") for column in FRAMES[name].order]
             )
-            for name, result in validated.items()
+            for name in ("transfers", "trades")
         }
-        quarantine = pa.concat_tables([reading.quarantine, _quarantine(validated, mapped, ())])
+        quarantine = pa.concat_tables([reading.quarantine, quarantine])
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
 
     def _covered(self, reading: Reading, context: MappingContext) -> Reading:
-        rows = {"coverage": _coverage(self._raw, context.symbols)}
-        coverage = _validated(self._venue.name, rows, ())["coverage"]
+        coverage = _validated(self._venue.name, "coverage", _coverage(self._raw, context.symbols))
         return replace(reading, frames={**reading.frames, "coverage": coverage.rows})
 
 
-def context_of(api: ApiSettings, told: Told, decisions: Mapping[str, str]) -> MappingContext:
-    """What the mapping has to know beside the records."""
+def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
+    """What the mapping has to know beside the records. `told` holds those of OF_CONTEXT."""
     facts = facts_of(api, told.info, told.subs, told.named)
     return MappingContext(
         accounts=facts,
-        symbols=told.markets,
-        decisions=decisions,
+        symbols={key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()},
+        decisions=raw.decisions(),
         doubts=api.doubts,
         captured={email: families(of_account) for email, of_account in facts.items()},
         earn_assets=frozenset(
@@ -256,36 +321,37 @@ def table_of(frame: Frame, rows: Sequence[Mapping[str, Any]], fids: Mapping[str,
     return pa.table(columns)
 
 
-def without_races(mapped: Mapped, records: Iterable[RawRecord]) -> list[Mapping[str, Any]]:
-    """Take out of the balances those that a flow moved while they were captured; they go to quarantine."""
-    captures = [record for record in records if BY_NAME[record.stream].role == "capture"]
-    found = races(captures, [*mapped.transfers, *mapped.trades], lambda record: BY_NAME[record.stream].wallets[0])
-    if not found:
-        return []
-    kept: list[Row] = []
-    refused: list[Mapping[str, Any]] = []
-    for row in mapped.balances:
-        flow = found.get((row["account"], row["wallet"], row["asset"], row["as_of"].isoformat()))
-        if flow is None:
-            kept.append(row)
-            continue
-        refused.append(
-            {
-                "frame": "balances",
-                "error": "CaptureRace",
-                "reason": f"{flow} moved it while it was captured; expected a wallet at rest; next: nothing, the next"
-                " day's window reaches over this day",
-                "file": row["source"],
-                "account": row["account"],
-                "wallet": row["wallet"],
-                "asset": row["asset"],
-                "instant": row["as_of"],
-                "date": row["date"],
-                "content": "{}",
-            }
+def without_races(
+    balances: pa.Table, races: Mapping[tuple[str, str, str, str], str]
+) -> tuple[pa.Table, list[Mapping[str, Any]]]:
+    """The balances without those that a flow moved while they were captured; and these as rows of quarantine."""
+    if not races:
+        return balances, []
+    raced = [
+        races.get((account, wallet, asset, as_of.isoformat()))
+        for account, wallet, asset, as_of in zip(
+            *(balances[name].to_pylist() for name in ("account", "wallet", "asset", "as_of")), strict=True
         )
-    mapped.balances[:] = kept
-    return refused
+    ]
+    refused: list[Mapping[str, Any]] = [
+        {
+            "frame": "balances",
+            "error": "CaptureRace",
+            "reason": f"{flow} moved it while it was captured; expected a wallet at rest; next: nothing, the next"
+            " day's window reaches over this day",
+            "file": row["source"],
+            "account": row["account"],
+            "wallet": row["wallet"],
+            "asset": row["asset"],
+            "instant": row["as_of"],
+            "date": row["date"],
+            "content": "{}",
+        }
+        for number, flow in enumerate(raced)
+        if flow is not None
+        for row in balances.slice(number, 1).to_pylist()
+    ]
+    return balances.filter(pa.array([flow is None for flow in raced])), refused
 
 
 def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -79,13 +79,13 @@ class BinanceSource:
             pull_prices(pull, assets_of(search.read(), from_), from_)
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
-            reading, mapped = read_mapped(self._venue, self._api, raw)
-            found = asked.residuals(reading, trades.open_days | decided_days(mapped))
-            place_flows(raw, mapped, found)
-            told = [finding(problem) for problem in mapped.problems if is_open(problem, found)]
+            read = read_mapped(self._venue, self._api, raw)
+            found = asked.residuals(read.reading, trades.open_days | decided_days(read.open))
+            place_flows(raw, read.open, found)
+            told = [finding(problem) for problem in read.open.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
             self._problems = tuple(pull.problems)
-            self._read = version, reading
+            self._read = version, read.reading
 
     def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
         """Capture what has no history and closes yesterday; how many captures were made, and what went wrong.
@@ -94,8 +94,8 @@ class BinanceSource:
         """
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
             pull.look_at_accounts()
-            told = told_by(raw, streams=OF_CONTEXT)
-            made = Capture(pull, context_of(self._api, told, raw.decisions())).run()
+            context = context_of(self._api, told_by(raw.records(OF_CONTEXT)), raw)
+            made = Capture(pull, context).run()
             return made, tuple(pull.problems)
 
     def read(self) -> Reading:
@@ -103,7 +103,7 @@ class BinanceSource:
         with closing(RawStore(self._url, self._venue.name)) as raw:
             version, reading = self._read
             if reading is None or version != raw.version():
-                reading, _ = read_mapped(self._venue, self._api, raw)
+                reading = read_mapped(self._venue, self._api, raw).reading
             return replace(reading, problems=self._problems)
 
     def version(self) -> object:

@@ -1,7 +1,7 @@
 """Binance's records into canonical rows: pure functions, nothing read and nothing written.
 
 `map_records` takes the records of any streams and accounts, in any order, and gives the same rows for the same records.
-Records that tell of one event in two streams must be given together.
+Records that tell of one event in two streams must be given together; those of MAPPED_ALONE may be given in any parts.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ from recon_pipeline.venues.streams import RawRecord
 __all__ = [
     "CAPTURED_TOGETHER",
     "DOUBTS",
+    "MAPPED_ALONE",
     "MAPPED_STREAMS",
     "MARKER_ASSET",
+    "READ_BESIDE",
     "Mapped",
     "MappingContext",
     "Problem",
@@ -80,6 +82,10 @@ READERS: Mapping[str, Reader] = {
     **derivatives.READERS,
 }
 """The streams whose records are read one by one."""
+MAPPED_ALONE = frozenset(READERS)
+"""The streams whose rows come from one record each."""
+READ_BESIDE = frozenset({"spot_orders"})
+"""Streams without rows of their own that say what others mean."""
 _DEPOSITS = ("deposits", "sub_deposits")
 
 
