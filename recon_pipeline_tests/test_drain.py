@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -118,9 +119,43 @@ def test_a_page_that_comes_twice_is_asked_for_again() -> None:
 
 
 def test_a_page_that_never_comes_is_an_error_and_not_an_end() -> None:
-    rows = [{"id": number, "time": at(5, 12, number)} for number in range(17)]
-    with pytest.raises(PageRepeated, match="told nothing that the pages before had not"):
+    rows = [{"id": number, "time": at(5)} for number in range(17)]
+    with pytest.raises(PageRepeated, match="told what a page before it had told"):
         drained(PAGED, Venue(rows, repeats=99))
+
+
+@pytest.mark.parametrize("key", ["{id}", f"{EQUAL_ROWS}{{amount}}"], ids=["with ids", "without ids"])
+def test_pages_that_overlap_are_read_in_halves_until_none_does(key: str) -> None:
+    stream = replace(PAGED, key=lambda _, row: key.format(**row))
+    rows = [{"id": number, "time": at(5, 12, number), "amount": number} for number in range(17)]
+    venue = Venue(rows)
+
+    def unsteady(endpoint: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        """Each page after the first begins with what the one before ended with, in place of a record of its own."""
+        reply, skip = venue.ask(endpoint, params), 5 * (int(dict(params).get("current", 1)) - 1)
+        if skip and reply.json["rows"]:
+            first = [*reversed(rows)][skip - 1]
+            reply.json["rows"] = [first, *reply.json["rows"][1:]]
+        return reply
+
+    drain = Drain(stream, unsteady)
+    drain.call({}, (START, END))
+    assert sorted(told.content["id"] for told in drain.told) == list(range(17))
+
+
+def test_a_list_without_a_span_that_moves_while_it_is_read_is_read_anew() -> None:
+    stream, rows, calls = replace(PAGED, window=None), [{"id": number, "time": at(5)} for number in range(7)], count(1)
+
+    def moving(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        """Before the second page is asked for, a record comes in front of all others."""
+        if (call := next(calls)) == 2:
+            rows.insert(0, {"id": 99, "time": at(5)})
+        skip = 5 * (int(dict(params).get("current", 1)) - 1)
+        return Reply({"rows": rows[skip : skip + 5]}, call)
+
+    drain = Drain(stream, moving)
+    drain.call({}, None)
+    assert sorted(told.content["id"] for told in drain.told) == [*range(7), 99]
 
 
 @pytest.mark.parametrize(

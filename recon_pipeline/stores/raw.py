@@ -21,6 +21,9 @@ import sqlalchemy as sa
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.database import named_errors, pooled_engine
 
+AT_ONCE = 20_000
+"""Records that one query tells: more of them at a time gain nothing, and a transaction must not idle for long."""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -222,34 +225,28 @@ class RawStore:
                 ).all()
             )
 
-    def standing(self, streams: Sequence[str]) -> dict[int, bool]:
-        """The fids of the records of these streams that count, ordered by stream, account and key; and whether each is
-        doubted."""
+    def standing(self, streams: Sequence[str] | None = None, *, since: datetime | None = None) -> dict[int, bool]:
+        """The fids of the records that count, of all streams or of some, ordered by stream, account and key, and
+        whether each is doubted; or of those whose instant is not before `since`."""
         query = sa.text(
             "SELECT fid, is_doubted FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
-            " AND stream = ANY(:streams) ORDER BY stream, account, record_key"
-        )
-        with self._transaction("reading which raw records count") as opened:
-            rows = opened.execute(query, {"venue": self._venue, "streams": list(streams)})
-            return {row.fid: row.is_doubted for row in rows}
-
-    def records(self, streams: Sequence[str] | None = None, *, since: datetime | None = None) -> list[Stored]:
-        """Every record that counts, of all streams or of some, ordered by stream, account and key; or those whose
-        instant is not before `since`."""
-        query = sa.text(
-            f"SELECT {_STORED} FROM recon.raw_records WHERE venue = :venue AND superseded_at IS NULL"
             " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
             " AND (CAST(:since AS timestamptz) IS NULL OR instant >= :since)"
             " ORDER BY stream, account, record_key"
         )
         given = {"venue": self._venue, "streams": None if streams is None else list(streams), "since": since}
-        with self._transaction("reading raw records") as opened:
-            return self._stored(opened, opened.execute(query, given).all())
+        with self._transaction("reading which raw records count") as opened:
+            return {row.fid: row.is_doubted for row in opened.execute(query, given)}
 
-    def batches(self, fids: Sequence[int], size: int) -> Iterator[list[Stored]]:
+    def records(self, streams: Sequence[str] | None = None, *, since: datetime | None = None) -> list[Stored]:
+        """The records of `standing`, all at once."""
+        return [row for batch in self.batches(list(self.standing(streams, since=since))) for row in batch]
+
+    def batches(self, fids: Sequence[int], size: int = AT_ONCE) -> Iterator[list[Stored]]:
         """These records in their order, so many at a time: all of them may not fit into memory as objects."""
         query = sa.text(
-            f"SELECT {_STORED} FROM unnest(CAST(:fids AS bigint[])) WITH ORDINALITY AS asked(fid, place)"
+            "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
+            " FROM unnest(CAST(:fids AS bigint[])) WITH ORDINALITY AS asked(fid, place)"
             " JOIN recon.raw_records USING (fid) WHERE venue = :venue ORDER BY place"
         )
         for begin in range(0, len(fids), size):
@@ -515,7 +512,6 @@ def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> dict[s
     return versions
 
 
-_STORED = "fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
 # In one order, so that two who want several never wait for each other; the key is apart from those of other locks.
 _ALONE = (
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended('recon.raw_records:' || name, 0) AS key"

@@ -21,7 +21,7 @@ Between = tuple[datetime, datetime] | None
 
 
 class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
-    """The venue gave the page before once more: what stands on this one is not known."""
+    """A page tells what one before it told: the list moved while it was read, and what slipped past is not known."""
 
 
 class FewerThanStated(ReconError):  # noqa: N818 - as above
@@ -51,11 +51,38 @@ class Drain:
         """Everything that one parameter set tells of a span. May raise PageRepeated, FewerThanStated or
         WindowTooFull."""
         if self._stream.window is None or between is None:
-            self._pages(call, [])
+            self._settled_pages(call, [])
         elif self._stream.paging.kind == "bisect":
             self._bisect(call, *between)
         else:
-            self._pages(call, times(self._stream.window, *between))
+            self._span(call, self._stream.window, *between)
+
+    def _span(self, call: Call, window: Window, first: datetime, last: datetime) -> None:
+        """A span page by page; where the pages overlap each half by itself, until it fits into one page or nothing is
+        left to halve."""
+        middle = _middle(window, first, last)
+        if middle is None:
+            self._settled_pages(call, times(window, first, last))
+            return
+        begun = len(self.told)
+        try:
+            self._pages(call, times(window, first, last))
+        except PageRepeated:
+            del self.told[begun:]
+            self._span(call, window, first, middle)
+            self._span(call, window, middle + _step(window), last)
+
+    def _settled_pages(self, call: Call, asked: Params) -> None:
+        """A list page by page, from the beginning again if it moved meanwhile."""
+        begun = len(self.told)
+        for _ in range(ASKED_AGAIN_MAX - 1):
+            try:
+                self._pages(call, asked)
+            except PageRepeated:
+                del self.told[begun:]
+            else:
+                return
+        self._pages(call, asked)
 
     def _pages(self, call: Call, asked: Params) -> None:
         paging = self._stream.paging
@@ -84,23 +111,23 @@ class Drain:
         )
 
     def _page(self, call: Call, params: Params, known: set[str], before: int) -> Sequence[Content]:
-        """One page. A full one that tells nothing new is the page before once more, and is asked for again; so is the
-        last one, if it leaves the list shorter than the venue says that it is."""
+        """One page. One that tells what a page before it told is asked for again; so is the last one, if it leaves the
+        list shorter than the venue says that it is."""
         for _ in range(ASKED_AGAIN_MAX):
             rows, told, stated = self._answer(call, params)
             keys = {each.key for each in told}
             is_last = self._stream.paging.kind == "none" or len(rows) < self._stream.paging.size
             is_short = is_last and stated.says_more_than(before + len(rows))
-            if not is_short and (is_last or keys - known):
+            if not is_short and not keys & known:
                 self.told.extend(told)
                 known |= keys
                 return rows
         if is_short:
             raise self._fewer(stated, before + len(rows))
         raise PageRepeated(
-            f"a page of {self._stream.name} told nothing that the pages before had not",
+            f"a page of {self._stream.name} told what a page before it had told",
             where=str(self._stream.endpoint),
-            expected=f"{self._stream.paging.size} further records, or fewer on the last page",
+            expected="pages that share no record",
             next_step="run the day again; until then it counts as not read",
         )
 
@@ -121,8 +148,7 @@ class Drain:
                 expected=f"fewer than {self._stream.paging.size}",
                 next_step="the day counts as not read; compare it with the venue's own statement",
             )
-        middle = first + (last - first) // 2
-        middle -= timedelta(microseconds=middle.microsecond % 1000)
+        middle = _halfway(first, last, ONE_MS)
         self._bisect(call, first, middle)
         self._bisect(call, middle + ONE_MS, last)
 
@@ -144,6 +170,21 @@ class Drain:
             expected="more of them" if stated.total is None else f"{stated.total} records, as the answer says",
             next_step="run the day again; until then it counts as not read",
         )
+
+
+def _step(window: Window) -> timedelta:
+    """The least by which spans differ."""
+    return {"ms": ONE_MS, "s": timedelta(seconds=1), "text": timedelta(days=1)}[window.unit]
+
+
+def _middle(window: Window, first: datetime, last: datetime) -> datetime | None:
+    """The last instant of the first half of a span; None where it cannot be halved."""
+    middle = _halfway(first, last, _step(window))
+    return middle if middle + _step(window) <= last else None
+
+
+def _halfway(first: datetime, last: datetime, step: timedelta) -> datetime:
+    return first + (last - first) // 2 // step * step
 
 
 def times(window: Window, first: datetime, last: datetime) -> Params:

@@ -15,7 +15,7 @@ from recon_pipeline.config import VenueSettings
 from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
-from recon_pipeline.stores.raw import RawStore, Stored
+from recon_pipeline.stores.raw import AT_ONCE, RawStore, Stored
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
     EVERYBODY,
@@ -42,8 +42,6 @@ from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.streams import RawRecord
 
-AT_ONCE = 20_000
-"""Records that are objects at one time."""
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
@@ -243,7 +241,7 @@ class Search:
 
     def _with(self, reading: Reading, context: MappingContext, new: Sequence[int]) -> Reading:
         rows = _Rows(self._venue.name, context)
-        for batch in self._raw.batches(new, AT_ONCE):
+        for batch in self._raw.batches(new):
             rows.add(told_by(batch))
         validated, quarantine = rows.validated()
         grown = {
