@@ -31,6 +31,7 @@ MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders", "conversion")
 QUIET = (*SPOT_ALONE, "spot", "details", "transfers")
 SEVERAL = 3
+SNAPSHOT = "/sapi/v1/accountSnapshot"
 REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 
 
@@ -170,16 +171,42 @@ def test_a_feed_that_is_empty_once_takes_nothing_back(
         assert spot_of(home, "variance") == set()
 
 
-def test_two_reads_that_leave_out_different_records_are_not_believed(
+def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.run(day(3), day(4))
+        gate, edited = home.sandbox.site.gate, list[int]()
+        truly = gate.tell
+
+        def emptied(asked: Asked, now_us: int) -> Told:
+            answer = truly(asked, now_us)
+            if asked.path != SNAPSHOT or edited:
+                return answer
+            content = json.loads(answer.body)
+            for row in content["snapshotVos"]:
+                if row["type"] == "spot" and day_ms(day(4)) <= row["updateTime"] < day_ms(day(5)):
+                    row["data"]["balances"] = []
+                    edited.append(row["updateTime"])
+            return replace(answer, body=json.dumps(content).encode())
+
+        monkeypatch.setattr(gate, "tell", emptied)
+        home.run(day(5), day(5))
+        assert edited
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
+def test_reads_that_each_leave_out_something_else_are_not_believed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = "SELECT count(*) FROM recon.transfers WHERE retired_at IS NULL AND source = 'deposits'"
     with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
         home.run(day(3), day(4))
         before = home.ask(count)
-        told = answer_deposits(home, monkeypatch, [lambda _: [], lambda rows: rows[: len(rows) // 2]])
+        halves = [lambda rows: rows[: len(rows) // 2], lambda rows: rows[len(rows) // 2 :]]
+        told = answer_deposits(home, monkeypatch, [*halves, *halves])
         home.run(day(5), day(5))
-        assert len(told) == 2
+        assert len(told) == 4
         assert "ReadsDiffer" in {each["name"] for each in list_problems(home.url, "binance")}
         assert home.ask(count) == before
         home.run(day(6), day(6))

@@ -173,6 +173,14 @@ class RawStore:
             place = {"venue": self._venue, "account": account, "stream": stream}
             return frozenset(self._missing(opened, place, whole, days, told).values())
 
+    def differing(self, account: str, stream: str, told: Sequence[Told]) -> frozenset[str]:
+        """The keys of what was told before in another way."""
+        versions = _one_version_each(account, stream, told)
+        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": list(versions)}
+        with self._transaction(f"comparing {stream} of {account} with what was told before") as opened:
+            stand = opened.execute(sa.text(_STANDING), asked).all()
+        return frozenset(row.record_key for row in stand if row.digest != versions[row.record_key].digest)
+
     def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
         """Store what several streams told at one moment, all of it or nothing."""
         with self._alone(account, [part.stream for part in parts]) as opened:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Kept, RawStore, Told, Whole
-from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
+from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Content, Stream
 
 ONE_DAY = timedelta(days=1)
@@ -24,8 +25,8 @@ class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the mat
 
 
 class ReadsDiffer(ReconError):  # noqa: N818 - as above
-    """A list that left out what it told before tells something else when it is read again, and not all of it: neither
-    read can be believed."""
+    """What was told before is left out, or told in another way, and each further read says something else: none can be
+    believed."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,33 @@ class Puller:
         if stream.window is None:
             # told whole: it tells of the earlier days that are open too
             return self._pull_span(stream, facts, ask, Span(min(first, days[0]), last)).new if days else 0
+        too_old: WindowTooOld | None = None
         for span in spans(days, stream.window.longest):
             self._check()
-            new += self._pull_span(stream, facts, ask, span).new
+            try:
+                new += self._in_halves(stream, facts, ask, span)
+            except WindowTooOld as error:  # of later days it may tell
+                too_old = error
+        if too_old is not None:
+            raise too_old
+        return new
+
+    def _in_halves(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
+        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts."""
+        try:
+            return self._pull_span(stream, facts, ask, span).new
+        except (WindowTooLong, WindowTooOld):
+            if span.first == span.last:
+                raise
+        middle = span.days[len(span.days) // 2 - 1]
+        new, too_old = 0, None
+        for half in (Span(span.first, middle), Span(middle + ONE_DAY, span.last)):
+            try:
+                new += self._in_halves(stream, facts, ask, half)
+            except WindowTooOld as error:
+                too_old = error
+        if too_old is not None:
+            raise too_old
         return new
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
@@ -162,37 +187,44 @@ class Puller:
         covers = covered(stream, facts)
         drain = Drain(stream, ask)
         whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
+
+        def read() -> list[Told]:
+            return self._drained(drain, stream, facts, span)
+
+        def differs(told: Sequence[Told]) -> bool:
+            return self._differs(stream, facts, span, whole, told)
+
         try:
-            told = self._drained(drain, stream, facts, span)
-            if whole is not None and self._not_told(stream, facts, span, whole, told):
-                # what is not told any more is believed if it is told twice: one empty answer is no fact
-                first = {each.key for each in told}
-                told = self._drained(again := Drain(stream, ask), stream, facts, span)
-                second = {each.key for each in told}
-                still_gone = self._not_told(stream, facts, span, whole, told)
-                if first - second or (second - first and still_gone):
-                    raise _reads_differ(stream, facts)
-                drain.pages += again.pages
+            told = read()
+            if is_corrected := differs(told):
+                told = _settled(told, read, differs, f"account {facts.email}, {stream.endpoint}")
         except ReconError as error:
             failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found)
             for each in covers:
                 self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
             raise
         days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
+        if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
+            days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
         return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
 
+    def _differs(
+        self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole | None, told: Sequence[Told]
+    ) -> bool:
+        """Whether records are left out that were told before, or a balance is told in another way."""
+        if stream.role == "snapshot":
+            return bool(self._raw.differing(facts.email, stream.name, told))
+        keys = {each.key for each in told}
+        return whole is not None and bool(self._raw.not_told(facts.email, stream.name, whole, span.days, keys))
+
     def _drained(self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span) -> list[Told]:
-        """Everything that the calls of a stream tell of a span."""
+        """Everything that the calls of a stream tell of a span, read now."""
+        drain.told.clear()
         asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
         for call in stream.calls(facts):
             self._check()
             drain.call(call, asked)
         return numbered(drain.told)
-
-    def _not_told(
-        self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole, told: Sequence[Told]
-    ) -> frozenset[str]:
-        return self._raw.not_told(facts.email, stream.name, whole, span.days, {each.key for each in told})
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
         """What can be said of a day once its span is drained."""
@@ -222,12 +254,22 @@ class Puller:
         return [day for day in days if day >= oldest]
 
 
-def _reads_differ(stream: Stream, facts: AccountFacts) -> ReadsDiffer:
-    return ReadsDiffer(
-        f"two reads of {stream.name} differ, and leave out what was told before",
-        where=f"account {facts.email}, {stream.endpoint}",
-        expected="two reads that tell the same",
-        next_step="run the day again; until then it counts as not read",
+def _settled(
+    told: list[Told], read: Callable[[], list[Told]], differs: Callable[[Sequence[Told]], bool], where: str
+) -> list[Told]:
+    """What leaves out, or tells in another way, what was told before is no fact until it is told twice running. One
+    read that tells all of that as before, and no less than the one before it, is believed at once."""
+    for _ in range(ASKED_AGAIN_MAX):
+        again = read()
+        first, second = ({each.key: each.digest for each in of_read} for of_read in (told, again))
+        if first == second or (first.keys() <= second.keys() and not differs(again)):
+            return again
+        told = again
+    raise ReadsDiffer(
+        "reads of one span differ from what was told before, and from each other",
+        where=where,
+        expected="two reads running that tell the same",
+        next_step="run the day again; until then it stands as it was read before, if it was",
     )
 
 

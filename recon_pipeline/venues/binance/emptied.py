@@ -44,11 +44,13 @@ def emptied_wallets(reading: Reading, found: Residuals) -> list[Emptied]:
 
 
 def read_again(pull: Pull, facts: Mapping[str, AccountFacts], emptied: Sequence[Emptied]) -> None:
-    """Ask for their snapshots once more, and say what came of it."""
-    puller = Puller(pull.raw, Ledger(pull.raw), pull.clock.now, pull.asked.check)
+    """Ask for their snapshots once more, and say what came of it. What was final before this run stays as it is."""
+    ledger = Ledger(pull.raw)
+    puller = Puller(pull.raw, ledger, pull.clock.now, pull.asked.check)
     for account, wallet, day in emptied:
         stream = SNAPSHOTS[wallet]
-        if not pull.has_key(account):
+        is_settled = day not in pull.asked.days and ledger.status(account, stream.name, day) == "final"
+        if is_settled or not pull.has_key(account):
             continue
         with pull.clock.working(), pull.told_of(account, stream.name):
             kept = puller.again(stream, facts[account], pull.ask_as(account), day)

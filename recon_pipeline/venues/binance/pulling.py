@@ -106,6 +106,7 @@ class Pull:
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
         self.asked.check()
+        self.look_at_markets()
         facts = self.look_at_accounts()
         ledger = Ledger(self.raw)
         asked = [of_account for of_account in facts.values() if self._is_asked(of_account)]
@@ -115,11 +116,6 @@ class Pull:
     # -- accounts
 
     def look_at_accounts(self) -> dict[str, AccountFacts]:
-        """The accounts as they are now; the list of markets too, if it was not read today."""
-        self._markets()
-        return self._accounts()
-
-    def _accounts(self) -> dict[str, AccountFacts]:
         """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
         what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
         info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in self.raw.records([ACCOUNT_INFO])}
@@ -129,11 +125,11 @@ class Pull:
         told: dict[tuple[str, str], list[Told]] = {}
 
         def look(email: str) -> None:
-            ask = self.ask_as(email)
+            ask = self.ask_live(email)
             with self.told_of(email, ACCOUNT_INFO):
                 self._check_key(email)
                 with self.told_of(email, IDENTITY):
-                    told[email, IDENTITY] = self._number(self.ask_live(email))
+                    told[email, IDENTITY] = self._number(ask)
                 told[email, ACCOUNT_INFO] = [self._one(ACCOUNT_INFO, ask, e.ACCOUNT_INFO)]
                 with self.told_of(email, SUB_ACCOUNTS):
                     told[email, SUB_ACCOUNTS] = self._subs(ask, is_main=bool(subs.get(email)))
@@ -310,7 +306,7 @@ class Pull:
 
     # -- what belongs to nobody
 
-    def _markets(self) -> None:
+    def look_at_markets(self) -> None:
         """The list of markets, once a UTC day: every market ever seen is kept."""
         stream = next(stream for stream in STREAMS if stream.name == "exchange_info")
         today = self.clock.now().date()

@@ -69,8 +69,7 @@ class BinanceSource:
             trades = Trades(pull, facts, residuals, self._since)
             trades.begin()
             found = residuals(trades.open_days)
-            of_run = {place: of_day for place, of_day in found.items() if place[2] in asked.days}
-            if emptied := emptied_wallets(search.read(), of_run):
+            if emptied := emptied_wallets(search.read(), found):
                 read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
                 found = residuals(trades.open_days)
             trades.run(found)
@@ -96,6 +95,7 @@ class BinanceSource:
             pull.look_at_accounts()
             context = context_of(self._api, told_by(raw.records(OF_CONTEXT)), raw)
             made = Capture(pull, context).run()
+            pull.look_at_markets()  # after what cannot wait, for this may
             return made, tuple(pull.problems)
 
     def read(self) -> Reading:
