@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +18,23 @@ from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, staking
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
+from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.pull import Ledger, Puller
+from recon_pipeline.venues.streams import AccountFacts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
 ONE_DAY = timedelta(days=1)
 QUIET = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders", "conversion")
+
+
+@dataclass
+class Reply:
+    json: Any
+    response_id: int | None = None
 
 
 def day(number: int) -> date:
@@ -261,3 +274,25 @@ def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
         assert {row[4] for row in home.not_matched() if row[1] == MAIN} == {"incomplete"}
         home.run(day(6), day(6))
         assert [row for row in home.not_matched() if row[1] == MAIN] == []
+
+
+def test_a_name_that_is_configured_later_is_asked_for_the_days_before_too(database: str) -> None:
+    now, days, asked = datetime(2026, 3, 20, tzinfo=UTC), (date(2026, 3, 1), date(2026, 3, 7)), list[str]()
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(dict(params)["symbol"])
+        return Reply([])
+
+    with closing(RawStore(database, "binance")) as raw:
+
+        def pull(*names: str) -> list[str]:
+            asked.clear()
+            facts = AccountFacts(MAIN, products=frozenset({"margin"}), extras={"isolated_symbols": names})
+            puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+            puller.pull(BY_NAME["isolated_capital_flow"], facts, ask, *days)
+            return asked
+
+        assert pull("BTCUSDT") == ["BTCUSDT"]
+        assert {row.status for row in raw.ledger()} == {"final"}
+        assert pull("BTCUSDT", "ETHUSDT") == ["BTCUSDT", "ETHUSDT"]
+        assert pull("BTCUSDT", "ETHUSDT") == []

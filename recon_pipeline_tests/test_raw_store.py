@@ -137,7 +137,7 @@ def test_a_day_to_which_a_stream_did_not_apply_is_asked_again_within_its_horizon
     ledger, first = Ledger(raw), DAY + timedelta(days=1)
     assert ledger.to_ask(MAIN, "deposits", first, first) == [first]
     since = DAY - timedelta(days=2)
-    assert ledger.to_ask(MAIN, "deposits", first, first, since) == [*sorted(days)[1:], first]
+    assert ledger.to_ask(MAIN, "deposits", first, first, since=since) == [*sorted(days)[1:], first]
 
 
 def test_a_failed_day_is_mended_by_a_read_that_succeeds(raw: RawStore) -> None:

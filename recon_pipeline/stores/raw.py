@@ -62,6 +62,8 @@ class DayRead:
     records: int = 0
     error: str | None = None
     message: str | None = None
+    calls: str | None = None
+    """Digest of the parameter sets that read it, where another set of them would have to read it again."""
 
 
 @dataclass(frozen=True)
@@ -217,13 +219,13 @@ class RawStore:
     def ledger(
         self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
     ) -> list[sa.Row[Any]]:
-        """The ledger's rows (account, stream, date, status, read_at, records, error, message) from first to last, of
-        all streams or of some."""
+        """The ledger's rows from first to last, of all streams or of some: account, stream, date, status, read_at,
+        records, error, message, calls."""
         with self._transaction("reading the coverage ledger") as opened:
             return list(
                 opened.execute(
                     sa.text(
-                        "SELECT account, stream, date, status, read_at, records, error, message FROM recon.pulls"
+                        "SELECT account, stream, date, status, read_at, records, error, message, calls FROM recon.pulls"
                         " WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
                         " AND coalesce(:last, 'infinity'::date)"
                         " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
@@ -473,7 +475,7 @@ class RawStore:
     ) -> None:
         rows = [
             {"date": str(day), "status": read.status, "pages": read.pages, "records": read.records,
-             "error": read.error, "message": read.message}
+             "error": read.error, "message": read.message, "calls": read.calls}
             for day, read in sorted(days.items())
         ]  # fmt: skip
         if rows:
@@ -556,15 +558,17 @@ _INSERT = (
     f" LEFT JOIN LATERAL (SELECT max(t.version) AS version, bool_or(t.superseded_at IS NULL) AS stands"
     f" FROM recon.raw_records AS t WHERE {_CURRENT}) AS last ON true WHERE last.stands IS NOT TRUE"
 )
-# What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final.
+# What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final:
+# unless other calls would have to be made for it now.
 _MARK = (
-    "INSERT INTO recon.pulls AS p (venue, account, stream, date, status, pages, records, error, message, read_at)"
-    " SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
-    " AS given(date date, status text, pages bigint, records bigint, error text, message text)"
+    "INSERT INTO recon.pulls AS p (venue, account, stream, date, status, pages, records, error, message, calls,"
+    " read_at) SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
+    " AS given(date date, status text, pages bigint, records bigint, error text, message text, calls text)"
     " ON CONFLICT (venue, account, stream, date) DO UPDATE SET status = excluded.status, pages = excluded.pages,"
-    " records = excluded.records, error = excluded.error, message = excluded.message, read_at = excluded.read_at"
-    " WHERE NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
-    " AND NOT (p.status = 'final' AND excluded.status = 'complete')"
+    " records = excluded.records, error = excluded.error, message = excluded.message,"
+    " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at WHERE p.calls <> excluded.calls"
+    " OR (NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
+    " AND NOT (p.status = 'final' AND excluded.status = 'complete'))"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone.
 _ASKED = (

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
@@ -91,15 +92,25 @@ class Ledger:
 
     def __init__(self, raw: RawStore) -> None:
         self._status: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
+        self._calls: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         for row in raw.ledger():
             self._status[row.account, row.stream][row.date] = row.status
+            if row.calls is not None:
+                self._calls[row.account, row.stream][row.date] = row.calls
 
-    def to_ask(self, account: str, stream: str, first: date, last: date, since: date = date.max) -> list[date]:
+    def to_ask(
+        self, account: str, stream: str, first: date, last: date, *, since: date = date.max, calls: str | None = None
+    ) -> list[date]:
         """The days from first to last that are not final, and every earlier one that was read and is not final.
 
-        Of earlier ones to which the stream did not apply, those from `since` on: it may apply to them now.
+        Of earlier ones to which the stream did not apply, those from `since` on: it may apply to them now. One that was
+        read with other `calls` is not final.
         """
-        known = self._status.get((account, stream), {})
+        of_calls = self._calls.get((account, stream), {})
+        known = {
+            day: "complete" if status == "final" and calls and of_calls.get(day, calls) != calls else status
+            for day, status in self._status.get((account, stream), {}).items()
+        }
         earlier = [
             day
             for day, status in known.items()
@@ -138,7 +149,8 @@ class Puller:
         now = self._now()
         calls = stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
-        days = self._ledger.to_ask(facts.email, stream.name, first, last, since)
+        digest = _digest_of_calls(stream, facts)
+        days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, calls=digest)
         covers = covered(stream, facts)
         if not calls:
             for each in covers:
@@ -199,11 +211,14 @@ class Puller:
             if is_corrected := differs(told):
                 told = _settled(told, read, differs, f"account {facts.email}, {stream.endpoint}")
         except ReconError as error:
-            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found)
+            calls = _digest_of_calls(stream, facts)
+            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found, calls)
             for each in covers:
                 self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
             raise
-        days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
+        calls = _digest_of_calls(stream, facts)
+        reads = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
+        days = {day: replace(read, calls=calls) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
             days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
         return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
@@ -271,6 +286,14 @@ def _settled(
         expected="two reads running that tell the same",
         next_step="run the day again; until then it stands as it was read before, if it was",
     )
+
+
+def _digest_of_calls(stream: Stream, facts: AccountFacts) -> str | None:
+    """Of what moves a balance: a name more, told by the user or by the venue, has to be asked for earlier days too. For
+    detail that would cost more than it tells."""
+    if stream.role != "flow":
+        return None
+    return digest_of_json(sorted(canonical_json(dict(call)) for call in stream.calls(facts)))
 
 
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
