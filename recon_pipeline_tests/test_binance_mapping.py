@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -181,6 +183,12 @@ def test_a_withdrawal_that_came_back_at_an_unstated_time_is_expected_until_it_wa
     assert sorted(told(found.transfers, "amount")) == ["-1", "-51", "1", "51"]
     (expected,) = found.expected
     assert (expected["amount"], expected["expected_by"], expected["asset"]) == ("-52", READ_AT.date(), "USDT")
+
+
+def test_a_withdrawal_that_was_seen_under_way_comes_back_between_two_reads() -> None:
+    failed = replace(record("withdrawals", withdrawal(status=5, completeTime=None)), version=2)
+    back = [row["datetime"] for row in mapped(failed).transfers if row["external_id"].endswith(":reversal")]
+    assert back == [READ_AT - timedelta(hours=12)] * 2
 
 
 # --- trades -----------------------------------------------------------------------------------------------------------

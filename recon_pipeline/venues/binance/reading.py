@@ -80,7 +80,9 @@ def told_by(rows: Iterable[Stored]) -> Told:
     subs: dict[str, list[str]] = defaultdict(list)
     named: Named = {}
     for row in rows:
-        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at)
+        record = RawRecord(
+            row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at, row.version
+        )
         if row.is_doubted:
             doubted.append(record)
         elif row.stream == ACCOUNT_INFO:
