@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.mapping import MappingContext, assets_in_earn, capture_content, quarantine_row
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_records import (
     CONTEXT,
@@ -25,6 +25,7 @@ from recon_pipeline_tests.binance_records import (
     told,
     utc,
 )
+from recon_pipeline_tests.binance_samples import sample
 
 # --- deposits ---------------------------------------------------------------------------------------------------------
 
@@ -299,6 +300,16 @@ def test_tokens_of_savings_leave_spot_by_name_and_a_coin_stays() -> None:
     assert told(mapped(spot).balances, "asset") == ["LDO", "LDXYZ", "USDT"]
     knowing = MappingContext(FACTS, SYMBOLS, earn_assets=frozenset({"XYZ"}))
     assert told(mapped(spot, context=knowing).balances, "asset") == ["LDO", "USDT"]
+
+
+@pytest.mark.parametrize("name", ["flexible_positions", "flexible_subscriptions"])
+def test_an_asset_is_in_savings_if_a_position_or_a_flow_of_them_names_it(name: str) -> None:
+    earn = sample(name, asset="XYZ")
+    if name == "flexible_positions":
+        earn = record(name, capture_content(READ_AT, READ_AT.date(), [{"asset": "ABC"}, earn.content]))
+    spot = record("spot_snapshots", snapshot("spot", {"balances": [held("LDXYZ", "1"), held("USDT", "2")]}))
+    assert told((row for row in mapped(spot, earn).balances if row["wallet"] == "SPOT"), "asset") == ["USDT"]
+    assert "XYZ" in assets_in_earn([earn, spot])
 
 
 def test_a_margin_snapshot_states_loans_and_interest() -> None:
