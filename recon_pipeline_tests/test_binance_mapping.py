@@ -332,6 +332,19 @@ def test_a_balance_that_cannot_be_believed_spoils_its_position_alone() -> None:
     assert (row["frame"], row["wallet"], row["asset"], str(row["date"])) == ("balances", "SPOT", "ETH", "2026-11-03")
 
 
+def test_an_asset_that_a_snapshot_lists_twice_counts_once_or_not_at_all() -> None:
+    same = [held("BTC", "5.0"), held("BTC", "5.00"), held("ETH", "1"), held("LDUSDT", "1"), held("LDUSDT", "2")]
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": same})))
+    assert (told(found.balances, "asset", "raw_balance"), found.problems) == ([("BTC", "5.0"), ("ETH", "1")], [])
+    balances = [held("BTC", "5"), held("BTC", "0.4"), held("ETH", "1")]
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": balances})))
+    assert told(found.balances, "asset") == ["ETH"]
+    (row,) = map(quarantine_row, found.problems)
+    assert (row["frame"], row["wallet"], row["asset"], str(row["date"])) == ("balances", "SPOT", "BTC", "2026-11-03")
+    alone = mapped(record("spot_snapshots", snapshot("spot", {"balances": balances[:2]})))
+    assert alone.balances == []
+
+
 @pytest.mark.parametrize("broken", [{"updateTime": None}, {"data": {}}, {"data": None}])
 def test_a_snapshot_that_cannot_be_believed_spoils_its_wallet(broken: Any) -> None:
     found = mapped(record("spot_snapshots", snapshot("spot", {"balances": []}) | broken))

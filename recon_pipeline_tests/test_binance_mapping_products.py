@@ -461,6 +461,23 @@ def test_earn_is_what_three_products_hold_together() -> None:
     assert told(mapped(*nothing).balances, "wallet", "asset", "raw_balance") == [("EARN", "USDT", "0")]
 
 
+def test_products_of_savings_add_up_and_one_that_is_told_twice_does_not() -> None:
+    def earn(*amounts: tuple[int, str, str]) -> Mapped:
+        _, position = SAMPLES["locked_positions"]
+        row = dict(BY_NAME["locked_positions"].rows(position)[0]) | {"redeemingAmt": "0"}
+        rows = [row | {"positionId": number, "asset": asset, "amount": held} for number, asset, held in amounts]
+        return mapped(
+            capture("locked_positions", rows), capture("flexible_positions", []), capture("onchain_positions", [])
+        )
+
+    several = earn((1, "BNB", "3"), (2, "BNB", "4"), (1, "BNB", "3.0"), (3, "AXS", "1"))
+    assert told(several.balances, "asset", "raw_balance") == [("AXS", "1"), ("BNB", "7")]
+    assert several.problems == []
+    doubted = earn((1, "BNB", "3"), (2, "BNB", "4"), (1, "BNB", "5"), (3, "AXS", "1"))
+    assert told(doubted.balances, "asset") == ["AXS"]
+    assert [(p.kind, p.wallet, p.asset, p.date) for p in doubted.problems] == [("malformed", "EARN", "BNB", DAY)]
+
+
 def test_a_capture_that_lists_nothing_marks_its_wallet() -> None:
     assert told(mapped(capture("funding_assets", [])).balances, "wallet", "asset", "raw_balance") == [
         ("FUNDING", "USDT", "0")
