@@ -131,6 +131,28 @@ def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(
         assert off(home) == []
 
 
+def test_a_redemption_that_fails_days_after_it_was_asked_for_leaves_no_day_unexplained(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=8, subs=0, symbols_max=250, burst_max=5, without=QUIET)
+    asked = {
+        "time": ms(4, 12), "arrivalTime": ms(20, 12), "asset": "WBETH", "amount": "10", "distributeAsset": "ETH",
+        "distributeAmount": "10.5", "conversionRatio": "1.05", "exchangeRate": "1.05", "status": "PENDING",
+    }  # fmt: skip
+    redemption = tell(world, staking.ETH_OUT, ms(4, 12), asked)
+    redemption.change(ms(6, 15) * 1000, {**asked, "status": "FAILED"})
+    for at_ms, amount in ((ms(1, 9), "50"), (ms(4, 12), "-10"), (ms(6, 15), "10")):
+        move(world, at_ms, "WBETH", amount)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(4)) as home:
+        home.live_through(day(4), day(6), lambda _: _all_is_well(home))
+        moved = home.ask("SELECT date, actual_balance - start_balance FROM recon.reconciliation WHERE asset = 'WBETH'")
+        assert {(day(4), Decimal(-10)), (day(6), Decimal(10))} <= set(moved)
+
+
+def _all_is_well(home: BinanceHome) -> None:
+    assert off(home) == []
+
+
 def test_days_of_dust_that_lie_before_the_last_hundred_conversions_are_not_complete(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,19 @@ def test_what_nobody_foresaw_waits_once_for_a_person_and_stays_resolved(database
     assert list_problems(database, "binance", for_review=True) == []
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("kind", ["malformed", "conflict", "not_stated"])
+def test_a_second_record_whose_money_is_in_doubt_waits_although_the_first_was_resolved(
+    database: str, kind: Kind
+) -> None:
+    first, second = (finding(Found(kind, MAIN, "sub_user_transfers", key, "another amount")) for key in ("11", "4711"))
+    record_findings(database, "binance", [first])
+    (entry,) = list_problems(database, "binance", for_review=True)
+    resolve_problem(database, entry["id"], "the statement agrees")
+    record_findings(database, "binance", [first, second])
+    assert [entry["found"] for entry in list_problems(database, "binance", for_review=True)] == [second.found]
+
+
 @pytest.mark.parametrize("kind", ["unknown_field", "unknown_value", "not_stated", "malformed", "conflict"])
 def test_every_kind_of_finding_says_what_to_do(kind: Kind) -> None:
     entry: Problem = finding(Found(kind, MAIN, "rebates", "1", "something is odd"))

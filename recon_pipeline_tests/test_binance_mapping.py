@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.mapping import MappingContext, assets_in_earn, capture_content, quarantine_row
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_records import (
     CONTEXT,
@@ -23,6 +25,7 @@ from recon_pipeline_tests.binance_records import (
     told,
     utc,
 )
+from recon_pipeline_tests.binance_samples import sample
 
 # --- deposits ---------------------------------------------------------------------------------------------------------
 
@@ -183,6 +186,12 @@ def test_a_withdrawal_that_came_back_at_an_unstated_time_is_expected_until_it_wa
     assert (expected["amount"], expected["expected_by"], expected["asset"]) == ("-52", READ_AT.date(), "USDT")
 
 
+def test_a_withdrawal_that_was_seen_under_way_comes_back_between_two_reads() -> None:
+    failed = replace(record("withdrawals", withdrawal(status=5, completeTime=None)), version=2)
+    back = [row["datetime"] for row in mapped(failed).transfers if row["external_id"].endswith(":reversal")]
+    assert back == [READ_AT - timedelta(hours=12)] * 2
+
+
 # --- trades -----------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +302,16 @@ def test_tokens_of_savings_leave_spot_by_name_and_a_coin_stays() -> None:
     assert told(mapped(spot, context=knowing).balances, "asset") == ["LDO", "USDT"]
 
 
+@pytest.mark.parametrize("name", ["flexible_positions", "flexible_subscriptions"])
+def test_an_asset_is_in_savings_if_a_position_or_a_flow_of_them_names_it(name: str) -> None:
+    earn = sample(name, asset="XYZ")
+    if name == "flexible_positions":
+        earn = record(name, capture_content(READ_AT, READ_AT.date(), [{"asset": "ABC"}, earn.content]))
+    spot = record("spot_snapshots", snapshot("spot", {"balances": [held("LDXYZ", "1"), held("USDT", "2")]}))
+    assert told((row for row in mapped(spot, earn).balances if row["wallet"] == "SPOT"), "asset") == ["USDT"]
+    assert "XYZ" in assets_in_earn([earn, spot])
+
+
 def test_a_margin_snapshot_states_loans_and_interest() -> None:
     asset = held("USDT", "10", "5") | {"borrowed": "4", "interest": "0.001", "netAsset": "10.999"}
     (row,) = mapped(record("margin_snapshots", snapshot("margin", {"userAssets": [asset]}))).balances
@@ -311,6 +330,19 @@ def test_a_balance_that_cannot_be_believed_spoils_its_position_alone() -> None:
     assert told(found.balances, "asset") == ["BTC"]
     row = quarantine_row(found.problems[0])
     assert (row["frame"], row["wallet"], row["asset"], str(row["date"])) == ("balances", "SPOT", "ETH", "2026-11-03")
+
+
+def test_an_asset_that_a_snapshot_lists_twice_counts_once_or_not_at_all() -> None:
+    same = [held("BTC", "5.0"), held("BTC", "5.00"), held("ETH", "1"), held("LDUSDT", "1"), held("LDUSDT", "2")]
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": same})))
+    assert (told(found.balances, "asset", "raw_balance"), found.problems) == ([("BTC", "5.0"), ("ETH", "1")], [])
+    balances = [held("BTC", "5"), held("BTC", "0.4"), held("ETH", "1")]
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": balances})))
+    assert told(found.balances, "asset") == ["ETH"]
+    (row,) = map(quarantine_row, found.problems)
+    assert (row["frame"], row["wallet"], row["asset"], str(row["date"])) == ("balances", "SPOT", "BTC", "2026-11-03")
+    alone = mapped(record("spot_snapshots", snapshot("spot", {"balances": balances[:2]})))
+    assert alone.balances == []
 
 
 @pytest.mark.parametrize("broken", [{"updateTime": None}, {"data": {}}, {"data": None}])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,10 @@ def moved(found: Mapped) -> Mapping[tuple[str, str], Decimal]:
             place = (row["wallet"], row["asset"])
             totals[place] = totals.get(place, Decimal(0)) + Decimal(row["amount"])
     return {place: total for place, total in totals.items() if total}
+
+
+def _flows(found: Mapped) -> Sequence[Mapping[str, Any]]:
+    return [*found.transfers, *found.trades]
 
 
 # --- savings ----------------------------------------------------------------------------------------------------------
@@ -126,7 +131,45 @@ def test_a_token_of_yield_is_bought_and_redeemed_less_a_fee_when_it_arrives() ->
 def test_what_is_redeemed_has_left_before_the_rest_arrives() -> None:
     found = mapped(sample("rwusd_redemptions", status="PENDING", arrivalTime=None))
     assert moved(found) == {("SPOT", "RWUSD"): Decimal(-51)}
-    assert mapped(sample("rwusd_redemptions", status="FAILED")).trades == []
+
+
+FAILED = [
+    ("eth_redemptions", {"status": "FAILED"}, "WBETH"),
+    ("sol_redemptions", {"status": "FAILED"}, "BNSOL"),
+    ("bfusd_redemptions", {"status": "FAILED"}, "BFUSD"),
+    ("rwusd_redemptions", {"status": "FAILED", "arrivalTime": None}, "RWUSD"),
+    ("dual_investment", {"purchaseStatus": "REFUND_SUCCESS"}, "USDT"),
+    ("dual_investment", {"purchaseStatus": "PURCHASE_FAIL"}, "USDT"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "asset"), FAILED)
+def test_what_fails_under_way_comes_back_between_two_reads_and_the_day_it_left_stays_as_it_was(
+    name: str, changes: dict[str, Any], asset: str
+) -> None:
+    status = "purchaseStatus" if name == "dual_investment" else "status"
+    (left,) = _flows(mapped(sample(name, **(changes | {status: "PENDING"}))))
+    found = mapped(replace(sample(name, **changes), version=2))
+    before, after = sorted(_flows(found), key=lambda row: row["datetime"])
+    assert {**before, "raw_id": ""} == {**left, "raw_id": ""}
+    assert after["external_id"] == f"{left['external_id']}:reversal"
+    assert (after["amount"], after["asset"]) == (left["amount"].removeprefix("-"), asset)
+    assert after["datetime"] == READ_AT - timedelta(hours=12)
+    (expected,) = found.expected
+    assert (expected["amount"], expected["asset"], expected["expected_by"]) == (left["amount"], asset, READ_AT.date())
+
+
+@pytest.mark.parametrize(("name", "changes", "asset"), FAILED)
+def test_what_had_failed_when_it_was_first_told_is_booked_as_never_gone(
+    name: str, changes: dict[str, Any], asset: str
+) -> None:
+    found = mapped(sample(name, **changes))
+    assert moved(found) == {}
+    assert {(row["datetime"], row["asset"]) for row in _flows(found)} == {(AT, asset)}
+
+
+def test_what_moved_nothing_under_way_moves_nothing_once_it_failed() -> None:
+    assert _flows(mapped(sample("eth_staking", status="PENDING"), sample("sol_staking", status="FAILED"))) == []
 
 
 @pytest.mark.parametrize(
@@ -176,7 +219,6 @@ def test_dual_investment_takes_its_money_and_names_what_settlement_does_not_stat
     settled = mapped(sample("dual_investment", purchaseStatus="SETTLED"))
     assert moved(settled) == {("SPOT", "USDT"): Decimal(-50)}
     assert [(p.kind, "USDT or BNB" in p.text) for p in settled.problems] == [("not_stated", True)]
-    assert mapped(sample("dual_investment", purchaseStatus="PURCHASE_FAIL")).transfers == []
 
 
 # --- loans ------------------------------------------------------------------------------------------------------------
@@ -417,6 +459,23 @@ def test_earn_is_what_three_products_hold_together() -> None:
     ]
     nothing = [capture(name, []) for name in ("flexible_positions", "locked_positions", "onchain_positions")]
     assert told(mapped(*nothing).balances, "wallet", "asset", "raw_balance") == [("EARN", "USDT", "0")]
+
+
+def test_products_of_savings_add_up_and_one_that_is_told_twice_does_not() -> None:
+    def earn(*amounts: tuple[int, str, str]) -> Mapped:
+        _, position = SAMPLES["locked_positions"]
+        row = dict(BY_NAME["locked_positions"].rows(position)[0]) | {"redeemingAmt": "0"}
+        rows = [row | {"positionId": number, "asset": asset, "amount": held} for number, asset, held in amounts]
+        return mapped(
+            capture("locked_positions", rows), capture("flexible_positions", []), capture("onchain_positions", [])
+        )
+
+    several = earn((1, "BNB", "3"), (2, "BNB", "4"), (1, "BNB", "3.0"), (3, "AXS", "1"))
+    assert told(several.balances, "asset", "raw_balance") == [("AXS", "1"), ("BNB", "7")]
+    assert several.problems == []
+    doubted = earn((1, "BNB", "3"), (2, "BNB", "4"), (1, "BNB", "5"), (3, "AXS", "1"))
+    assert told(doubted.balances, "asset") == ["AXS"]
+    assert [(p.kind, p.wallet, p.asset, p.date) for p in doubted.problems] == [("malformed", "EARN", "BNB", DAY)]
 
 
 def test_a_capture_that_lists_nothing_marks_its_wallet() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import AccountFacts, RawRecord
 from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
 
@@ -240,7 +241,7 @@ def test_a_status_that_is_not_known_moves_the_balance_and_is_reported() -> None:
     assert kinds(found) == ["unknown_value"]
 
 
-def test_spot_and_isolated_margin_are_told_by_the_margin_transfers_alone() -> None:
+def margin_transfer(**changes: Any) -> RawRecord:
     content = {
         "amount": "0.1",
         "asset": "BNB",
@@ -253,11 +254,57 @@ def test_spot_and_isolated_margin_are_told_by_the_margin_transfers_alone() -> No
         "fromSymbol": "",
         "toSymbol": "BNBUSDT",
     }
-    cross = content | {"txId": 53, "transTo": "CROSS_MARGIN"}
-    found = mapped(record("margin_transfers", content), record("margin_transfers", cross))
-    assert told(found.transfers, "external_id", "wallet", "amount", "counter_party") == [
-        ("52:out", "SPOT", "-0.1", "ISOLATED_MARGIN:BNBUSDT")
+    return record("margin_transfers", content | changes)
+
+
+@pytest.mark.parametrize("name", ["ISOLATED_MARGIN", "ISOLATEDMARGIN", "isolated_margin"])
+def test_spot_and_isolated_margin_are_told_by_the_margin_transfers_alone(name: str) -> None:
+    found = mapped(margin_transfer(transTo=name), margin_transfer(txId=53, transTo="CROSS_MARGIN"))
+    assert told(found.transfers, "source", "external_id", "wallet", "amount", "counter_party") == [
+        ("margin_transfers", "52:out", "SPOT", "-0.1", "ISOLATED_MARGIN:BNBUSDT")
     ]
+    assert found.problems == []
+
+
+def test_a_margin_transfer_is_no_wallet_transfer_of_the_same_number() -> None:
+    found = mapped(wallet_transfer("MAIN_FUNDING"), margin_transfer(txId=77, asset="USDT", amount="40"))
+    assert told(found.transfers, "source", "external_id", "wallet", "amount") == [
+        ("margin_transfers", "77:out", "SPOT", "-40"),
+        ("wallet_transfers", "77:in", "FUNDING", "40"),
+        ("wallet_transfers", "77:out", "SPOT", "-40"),
+    ]
+    assert found.problems == []
+
+
+def test_a_margin_transfer_whose_end_is_not_known_is_not_dropped() -> None:
+    found = mapped(margin_transfer(transTo="LUNARBASE"))
+    assert told(found.transfers, "wallet", "amount", "txn_subtype") == [("SPOT", "-0.1", "unknown")]
+    assert kinds(found) == ["unknown_value"]
+    missing = mapped(margin_transfer(transTo=None))
+    assert (missing.transfers, kinds(missing)) == ([], ["malformed"])
+
+
+@pytest.mark.parametrize(("stream", "family"), [("margin_transfers", "FUNDING"), ("flexible_loan_borrows", "FUNDING")])
+def test_a_stream_names_every_wallet_that_it_can_move(stream: str, family: str) -> None:
+    assert family in BY_NAME[stream].wallets
+
+
+def test_a_transfer_that_one_says_failed_and_another_says_was_done_is_a_conflict() -> None:
+    refused = mapped(universal(status="FAILURE"), sub_user())
+    assert refused.transfers == []
+    done = mapped(universal(), sub_user(status="FAILURE"))
+    assert told(done.transfers, *LEGS) == BOTH
+    for found in (refused, done):
+        assert {(p.kind, p.account, "status" in p.text) for p in found.problems} == {
+            ("conflict", MAIN, True),
+            ("conflict", DESK, True),
+        }
+
+
+def test_a_transfer_that_another_still_calls_under_way_is_done() -> None:
+    found = mapped(universal(status="PROCESS"), sub_user())
+    assert (told(found.transfers, "account"), found.problems) == ([DESK, MAIN], [])
+    assert mapped(universal(status="FAILURE"), sub_user(status="FAILURE", qty=0.5)).problems == []
 
 
 def test_a_transfer_that_cannot_be_believed_spoils_both_accounts() -> None:

@@ -126,6 +126,7 @@ class Stored(NamedTuple):
     is_doubted: bool
     read_at: datetime
     instant: datetime | None
+    version: int
 
 
 class RawStore:
@@ -255,7 +256,7 @@ class RawStore:
     def batches(self, fids: Sequence[int], size: int = AT_ONCE) -> Iterator[list[Stored]]:
         """These records in their order, so many at a time: all of them may not fit into memory as objects."""
         query = sa.text(
-            "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant"
+            "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant, version"
             " FROM unnest(CAST(:fids AS bigint[])) WITH ORDINALITY AS asked(fid, place)"
             " JOIN recon.raw_records USING (fid) WHERE venue = :venue ORDER BY place"
         )
@@ -280,6 +281,7 @@ class RawStore:
                 row.is_doubted,
                 row.read_at,
                 row.instant,
+                row.version,
             )
             for row in rows
         ]

@@ -131,3 +131,5 @@ class RawRecord:
     content: Content
     digest: str
     read_at: datetime
+    version: int = 1
+    """Above 1: the venue told it otherwise before."""

@@ -37,6 +37,9 @@ _TOLD: Mapping[Kind, tuple[str, str, str]] = {
     ),
 }
 
+_OF_ONE_RECORD = frozenset({"malformed", "conflict", "not_stated"})
+"""What one record says of its own money. The others are of a word that is new, whichever records use it."""
+
 
 def is_open(problem: Found, residuals: Residuals) -> bool:
     """Whether it has to be looked at: an amount that is not stated matters where something is unexplained, and if it
@@ -51,13 +54,15 @@ def is_open(problem: Found, residuals: Residuals) -> bool:
 
 
 def finding(problem: Found) -> Problem:
-    """The entry of a problem: one for an account, a stream and what was found, however many records say so."""
+    """The entry of a problem: one for an account, a stream and a new word, however many records use it; one for each
+    record whose money is in doubt."""
+    is_of_record = problem.kind in _OF_ONE_RECORD
     name, expected, next_step = _TOLD[problem.kind]
     return Problem(
         name=name,
         found=f"{problem.stream} {problem.key}: {problem.text}",
         kind="UNKNOWN",
-        place=problem.text,
+        place=f"{problem.key}: {problem.text}" if is_of_record else problem.text,
         expected=expected,
         next_step=next_step,
         account=problem.account,

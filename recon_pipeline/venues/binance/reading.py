@@ -30,9 +30,11 @@ from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
+    OF_FLEXIBLE,
     READ_BESIDE,
     Mapped,
     MappingContext,
+    assets_in_earn,
     map_records,
     places_of,
     quarantine_row,
@@ -49,9 +51,8 @@ _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
-_EARNS = "flexible_"
 OF_CONTEXT = (
-    ACCOUNT_INFO, SUB_ACCOUNTS, *NAMING, *(stream.name for stream in STREAMS if stream.name.startswith(_EARNS))
+    ACCOUNT_INFO, SUB_ACCOUNTS, *NAMING, *(stream.name for stream in STREAMS if stream.name.startswith(OF_FLEXIBLE))
 )  # fmt: skip
 """The records that tell what the mapping has to know beside those that it maps."""
 OF_PRICES = ("klines",)
@@ -80,7 +81,9 @@ def told_by(rows: Iterable[Stored]) -> Told:
     subs: dict[str, list[str]] = defaultdict(list)
     named: Named = {}
     for row in rows:
-        record = RawRecord(row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at)
+        record = RawRecord(
+            row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at, row.version
+        )
         if row.is_doubted:
             doubted.append(record)
         elif row.stream == ACCOUNT_INFO:
@@ -267,11 +270,7 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
         decisions=raw.decisions(),
         doubts=api.doubts,
         captured={email: families(of_account) for email, of_account in facts.items()},
-        earn_assets=frozenset(
-            str(record.content["asset"])
-            for record in told.records
-            if record.stream.startswith(_EARNS) and "asset" in record.content
-        ),
+        earn_assets=assets_in_earn(told.records),
     )
 
 

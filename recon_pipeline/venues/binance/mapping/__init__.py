@@ -31,7 +31,7 @@ from recon_pipeline.venues.binance.mapping.balances import (
     map_snapshots,
 )
 from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, read_each
-from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
+from recon_pipeline.venues.binance.mapping.ld_tokens import OF_FLEXIBLE, LdTokens, assets_in_earn
 from recon_pipeline.venues.binance.mapping.model import (
     DOUBTS,
     Mapped,
@@ -52,6 +52,7 @@ __all__ = [
     "MAPPED_ALONE",
     "MAPPED_STREAMS",
     "MARKER_ASSET",
+    "OF_FLEXIBLE",
     "READ_BESIDE",
     "Mapped",
     "MappingContext",
@@ -59,6 +60,7 @@ __all__ = [
     "Row",
     "Unplaced",
     "as_table",
+    "assets_in_earn",
     "capture_content",
     "has_price",
     "map_records",
@@ -119,11 +121,9 @@ def _balances(book: Book, records: Records) -> None:
 
 def _ld_tokens(book: Book, records: Records) -> LdTokens:
     """Every asset that was ever in a flexible product has an LD token."""
-    seen = set(book.context.earn_assets)
-    for stream in ("flexible_subscriptions", "flexible_redemptions", "flexible_rewards"):
-        seen.update(str(record.content.get("asset")) for record in records.get(stream, ()))
+    told = (record for of_stream in records.values() for record in of_stream)
     listed = frozenset(asset for pair in book.context.symbols.values() for asset in pair)
-    return LdTokens(frozenset(seen), listed)
+    return LdTokens(book.context.earn_assets | assets_in_earn(told), listed)
 
 
 def _prevented(book: Book, records: Records) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from recon_pipeline.venues.binance.mapping import cells
@@ -32,6 +33,19 @@ class Holding:
     loan: str | None = None
     interest: str | None = None
     unrealised: str | None = None
+    product: str | None = None
+    """Which of several products of one asset it is; None where a wallet has one position of an asset."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Wallet and asset."""
+        return self.wallet, self.asset
+
+    @property
+    def figures(self) -> tuple[Decimal | None, ...]:
+        """What is held, owed and not realised, however it is written."""
+        told = (self.balance, self.loan, self.interest, self.unrealised)
+        return tuple(None if text is None else Decimal(text) for text in told)
 
 
 @dataclass(frozen=True)
@@ -130,13 +144,16 @@ def _portfolio(entry: Mapping[str, Any]) -> Iterable[Holding]:
 
 
 def _flexible(entry: Mapping[str, Any]) -> Iterable[Holding]:
-    yield Holding("EARN", cells.name_of(entry, "asset"), cells.amount(entry, "totalAmount"))
+    asset = cells.name_of(entry, "asset")
+    product = f"flexible:{cells.note(entry, 'productId')}:{asset}"
+    yield Holding("EARN", asset, cells.amount(entry, "totalAmount"), product=product)
 
 
-def _locked(entry: Mapping[str, Any]) -> Iterable[Holding]:
+def _locked(entry: Mapping[str, Any], kind: str) -> Iterable[Holding]:
     """What is being redeemed is still on its way: it leaves the position when it is delivered."""
     held = cells.total(cells.amount(entry, "amount"), cells.optional(entry, "redeemingAmt"))
-    yield Holding("EARN", cells.name_of(entry, "asset"), held)
+    product = f"{kind}:{cells.name_of(entry, 'positionId')}"
+    yield Holding("EARN", cells.name_of(entry, "asset"), held, product=product)
 
 
 # --- day-end snapshots ------------------------------------------------------------------------------------------------
@@ -186,8 +203,8 @@ _CAPTURES: Mapping[str, tuple[str, Holdings]] = {
     "spot_account": ("SPOT", _listed_under("balances", _spot)),
     "funding_assets": ("FUNDING", lambda entry: _held(entry, "FUNDING")),
     "flexible_positions": ("EARN", _flexible),
-    "locked_positions": ("EARN", _locked),
-    "onchain_positions": ("EARN", _locked),
+    "locked_positions": ("EARN", lambda entry: _locked(entry, "locked")),
+    "onchain_positions": ("EARN", lambda entry: _locked(entry, "onchain")),
     "margin_account": ("MARGIN", _listed_under("userAssets", _margin)),
     "isolated_account": ("ISOLATED_MARGIN", _isolated),
     "futures_balance": ("FUTURES", lambda entry: _futures_live(entry, "FUTURES")),
@@ -241,13 +258,13 @@ def _capture(book: Book, account: str, parts: Sequence[RawRecord], ld_tokens: Ld
     found: list[Holding] = []
     is_whole = True
     for part in parts:
-        known = BY_NAME[part.stream].known
+        stream = BY_NAME[part.stream]
         try:
             rows = cells.items(part.content, "rows")
         except Malformed as malformed:
             _spoil(book, cut, str(malformed))
             return
-        for name in sorted({name for row in rows for name in row} - known):
+        for name in sorted({name for row in rows for name in row} - stream.known):
             book.note_field(part, name)
         held, is_good = _read(book, cut, rows, _CAPTURES[part.stream][1])
         found, is_whole = [*found, *held], is_whole and is_good
@@ -281,7 +298,9 @@ def _read(book: Book, cut: Cut, entries: Sequence[Mapping[str, Any]], holdings: 
     return found, is_whole
 
 
-def _spoil(book: Book, cut: Cut, text: str, entry: Mapping[str, Any] | None = None) -> None:
+def _spoil(
+    book: Book, cut: Cut, text: str, entry: Mapping[str, Any] | None = None, *, wallet: str | None = None
+) -> None:
     """A balance that cannot be believed spoils its position and date; without an asset, the wallet's snapshot."""
     asset = entry.get("asset") if entry is not None else None
     book.mapped.problems.append(
@@ -293,7 +312,7 @@ def _spoil(book: Book, cut: Cut, text: str, entry: Mapping[str, Any] | None = No
             text,
             cut.record.digest,
             frame="balances",
-            wallet=cut.wallet,
+            wallet=wallet or cut.wallet,
             asset=asset if isinstance(asset, str) else None,
             instant=cut.as_of,
             date=cut.date,
@@ -308,17 +327,32 @@ def _write(
     """One row for each position, what several products hold of it added up; a wallet to be marked that has none gets
     a row that says so. Of a read of which an entry could not be believed none is: it did not list nothing."""
     held: dict[tuple[str, str], Holding] = {}
-    for one in found:
-        if one.wallet == "SPOT" and ld_tokens.takes_out(one.asset):
-            continue
+    kept = (one for one in found if one.wallet != "SPOT" or not ld_tokens.takes_out(one.asset))
+    counted, doubted = _told_once(kept)
+    for one in counted:
         if one.wallet == "SPOT" and ld_tokens.looks_like(one.asset):
             text = f"{one.asset} may be a token of flexible savings; it is kept in SPOT"
             book.tell("unknown_value", cut.record, text)
-        place = (one.wallet, one.asset)
-        held[place] = _sum(held[place], one) if place in held else one
-    for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in held})):
+        held[one.place] = _sum(held[one.place], one) if one.place in held else one
+    for (wallet, asset), tellings in doubted.items():
+        text = f"{asset} is told twice in one read: {' and '.join(tellings)}"
+        _spoil(book, cut, text, {"asset": asset, "told": tellings}, wallet=wallet)
+        held.pop((wallet, asset), None)
+    for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in (*held, *doubted)})):
         held[wallet, MARKER_ASSET] = Holding(wallet, MARKER_ASSET, "0")
     book.mapped.balances.extend(_row(cut, one) for one in held.values())
+
+
+def _told_once(found: Iterable[Holding]) -> tuple[Sequence[Holding], Mapping[tuple[str, str], Sequence[str]]]:
+    """Each position and product once; and the positions that one read tells of twice, in two ways, with both."""
+    told: dict[tuple[str, str], Holding] = {}
+    doubted: dict[tuple[str, str], list[str]] = {}
+    for one in found:
+        first = told.setdefault((one.wallet, one.product or one.asset), one)
+        if (first.place, first.figures) != (one.place, one.figures):
+            for place in {first.place: None, one.place: None}:
+                doubted.setdefault(place, []).extend(f"{each.balance} {each.asset}" for each in (first, one))
+    return list(told.values()), doubted
 
 
 def _sum(one: Holding, other: Holding) -> Holding:

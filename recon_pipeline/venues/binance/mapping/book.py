@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from recon_pipeline.frames.registry import UNKNOWN
@@ -16,6 +16,7 @@ from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import Content, RawRecord
 
 Measure = Literal["balance", "loan", "interest"]
+_HALF_A_DAY = timedelta(hours=12)
 
 
 class Book:
@@ -109,6 +110,14 @@ class Book:
         """A residual that will pass by the day on which the record was read."""
         row: Row = {"account": record.account, "wallet": wallet, "asset": asset, "amount": amount}
         self.mapped.expected.append({**row, "expected_by": record.read_at.date(), "reason": reason})
+
+    def came_back(self, record: RawRecord, left: datetime) -> datetime:
+        """When money that had left came back, which the venue does not state.
+
+        Told under way before, it came back between two reads, a day apart: the middle is in the window that holds most
+        of that day. Never told under way, nobody saw it gone: it is booked as never gone.
+        """
+        return left if record.version == 1 else max(left, record.read_at - _HALF_A_DAY)
 
     # --- wallets that no record states ------------------------------------------------------------------------------
 

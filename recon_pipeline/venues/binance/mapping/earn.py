@@ -127,27 +127,44 @@ def _swap(pays: tuple[str, str, str], got: tuple[str, str, str], arrives: str = 
 
     def read(book: Book, record: RawRecord) -> None:
         content = record.content
-        if is_one_of(content, "status", *_FAILED):
+        is_running, has_failed = (is_one_of(content, "status", *states) for states in (_RUNNING, _FAILED))
+        if (is_running or has_failed) and arrives == "time":
             return
-        is_running = is_one_of(content, "status", *_RUNNING)
-        if is_running and arrives == "time":
-            return
-        is_known = is_running or is_one_of(content, "status", *_DONE)
+        is_known = is_running or has_failed or is_one_of(content, "status", *_DONE)
         subtypes = (pays[2], got[2])
         if not is_known:
             book.tell("unknown_value", record, f"status {content.get('status')!r} is not known")
             subtypes = (UNKNOWN, UNKNOWN)
         out = (cells.name_of(content, pays[0]), cells.amount(content, pays[1]), subtypes[0])
         back = cost = None
-        if not is_running:  # until then what is to come may not be stated
+        if not is_running and not has_failed:  # until then what is to come may not be stated
             asset, fee = cells.name_of(content, got[0]), cells.optional(content, "fee")
             received = cells.total(cells.amount(content, got[1]), fee)
             back = (asset, received, subtypes[1], cells.moment(content, arrives, "time"))
             cost = (asset, fee, "burn_fee")
         given = (*out, cells.moment(content, "time"))
         swap(book, record, record.key, wallet="SPOT", given=given, got=back, fee=cost)
+        if has_failed:
+            _give_back(book, record, given)
 
     return read
+
+
+def _give_back(book: Book, record: RawRecord, given: tuple[str, str, str, datetime]) -> None:
+    """What was given came back; when, the venue does not state. It is missed until it was read."""
+    asset, amount, subtype, left = given
+    book.leg(
+        record,
+        f"{record.key}:from:reversal",
+        wallet="SPOT",
+        asset=asset,
+        amount=amount,
+        at=book.came_back(record, left),
+        subtype=subtype,
+        event=record.key,
+    )
+    reason = f"{record.stream} {record.key} failed; the venue does not state when it came back"
+    book.expect(record, "SPOT", asset, cells.negative(amount), reason)
 
 
 _STAKE = _swap(("asset", "amount", "stake_sell"), ("distributeAsset", "distributeAmount", "stake_buy"))
@@ -196,24 +213,30 @@ _CLAIM = _token_reward("token", "amount")
 def _dual_investment(book: Book, record: RawRecord) -> None:
     """The money leaves SPOT with the subscription. What settlement pays, and in which coin, no response states."""
     content = record.content
-    if is_one_of(content, "purchaseStatus", "PURCHASE_FAIL", "REFUND_SUCCESS"):
-        return
-    subtype = "stake"
+    has_failed = is_one_of(content, "purchaseStatus", "PURCHASE_FAIL", "REFUND_SUCCESS")
     known = ("PENDING", "PURCHASE_SUCCESS", "SETTLING", "SETTLED", "REFUNDING")
+    is_known = has_failed or is_one_of(content, "purchaseStatus", *known)
     what = f"purchaseStatus {content.get('purchaseStatus')!r} is not known"
-    subtype = book.known(record, subtype, is_known=is_one_of(content, "purchaseStatus", *known), what=what)
+    subtype = book.known(record, "stake", is_known=is_known, what=what)
     amount, name = cells.amount(content, "subscriptionAmount"), cells.name_of(content, "id")
-    book.transfer(
-        record,
-        f"{name}:subscribe",
-        wallet="SPOT",
-        asset=cells.name_of(content, "investCoin"),
-        amount=cells.negative(amount),
-        at=cells.moment(content, "subscriptionTime"),
-        subtype=subtype,
-        counter_party="dual investment",
-        txn_hash=cells.note(content, "orderId"),
-    )
+    asset, left = cells.name_of(content, "investCoin"), cells.moment(content, "subscriptionTime")
+    rows = [(f"{name}:subscribe", cells.negative(amount), left)]
+    if has_failed:
+        rows.append((f"{name}:subscribe:reversal", amount, book.came_back(record, left)))
+        reason = f"dual investment {name} failed; the venue does not state when it came back"
+        book.expect(record, "SPOT", asset, cells.negative(amount), reason)
+    for suffix, signed, at in rows:
+        book.transfer(
+            record,
+            suffix,
+            wallet="SPOT",
+            asset=asset,
+            amount=signed,
+            at=at,
+            subtype=subtype,
+            counter_party="dual investment",
+            txn_hash=cells.note(content, "orderId"),
+        )
     if is_one_of(content, "purchaseStatus", "SETTLED"):
         coins = f"{content.get('investCoin')} or {content.get('exercisedCoin')}"
         text = f"dual investment {name} has settled in {coins}; the amount is not stated"

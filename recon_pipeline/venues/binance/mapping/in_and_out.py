@@ -72,14 +72,15 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
     is_known = status in _LEFT | _CAME_BACK
     wallet, asset, name = _wallet(book, record), cells.name_of(content, "coin"), cells.name_of(content, "id")
     left = cells.moment(content, *(("completeTime", "applyTime") if at_completion else ("applyTime",)))
-    back = instant_of(content.get("completeTime"))
+    stated = instant_of(content.get("completeTime"))
+    back = stated or book.came_back(record, left)
     parts = (
         ("amt", cells.amount(content, "amount"), "withdrawal"),
         ("fee", cells.optional(content, "transactionFee"), "withdrawal_fee"),
     )
     for leg, amount, subtype in parts:
         told = book.known(record, subtype, is_known=True, what="") if is_known else _unknown(book, record, status, leg)
-        for suffix, signed, at in ((leg, cells.negative(amount), left), (f"{leg}:reversal", amount, back or left)):
+        for suffix, signed, at in ((leg, cells.negative(amount), left), (f"{leg}:reversal", amount, back)):
             if suffix != leg and status not in _CAME_BACK:
                 continue
             book.transfer(
@@ -95,8 +96,7 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
                 network=cells.note(content, "network"),
                 txn_hash=cells.note(content, "txId"),
             )
-    if status in _CAME_BACK and back is None:
-        # The venue does not say when the money came back. It is booked as never gone, and missed until it was read.
+    if status in _CAME_BACK and stated is None:
         gone = cells.negative(cells.total(parts[0][1], parts[1][1]))
         book.expect(
             record, wallet, asset, gone, f"withdrawal {name} failed; the venue does not state when it came back"

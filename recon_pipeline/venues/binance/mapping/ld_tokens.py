@@ -5,8 +5,10 @@ EARN is read by itself, so they are taken out of SPOT: by a list of names, never
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+
+from recon_pipeline.venues.streams import RawRecord
 
 _USUAL = (
     "1INCH AAVE ADA ALGO APT ARB ATOM AVAX AXS BCH BNB BTC BUSD CAKE DAI DOGE DOT EGLD EOS ETC ETH FDUSD FIL FTM "
@@ -17,6 +19,18 @@ _QUIRKS = {"LDBAKET": "BAKE", "LDSHIB2": "SHIB"}
 _COINS = frozenset({"LDO"})
 UNDERLYING: dict[str, str] = {**{f"LD{asset}": asset for asset in _USUAL.split()}, **_QUIRKS}
 """The usual tokens; those of other assets are known once the asset was seen in a flexible product."""
+
+
+OF_FLEXIBLE = "flexible_"
+"""How the streams of flexible products are named."""
+
+
+def assets_in_earn(records: Iterable[RawRecord]) -> frozenset[str]:
+    """The assets that records of flexible products name: those of a flow, and those of every row of a capture."""
+    told = [record.content for record in records if record.stream.startswith(OF_FLEXIBLE)]
+    lists = (content.get("rows", [content]) for content in told)
+    entries = (entry for rows in lists if isinstance(rows, list) for entry in rows if isinstance(entry, Mapping))
+    return frozenset(asset for entry in entries if isinstance(asset := entry.get("asset"), str))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from recon_pipeline.venues.streams import RawRecord
 
 BETWEEN_ACCOUNTS = "sub_account_transfers"
 WITHIN_ACCOUNT = "wallet_transfers"
+OF_MARGIN = "margin_transfers"
 WITH_LEDGER = frozenset({"MARGIN", "ISOLATED_MARGIN", "FUTURES", "FUTURES_COIN", "OPTION"})
 """Families of wallets whose own ledger tells of every change."""
 
@@ -39,6 +40,7 @@ WALLET_BY_CODE = {
     "CMFUTURE": "FUTURES_COIN",
     "COIN_FUTURE": "FUTURES_COIN",
     "MARGIN": "MARGIN",
+    "CROSS_MARGIN": "MARGIN",
     "ISOLATEDMARGIN": "ISOLATED_MARGIN",
     "ISOLATED_MARGIN": "ISOLATED_MARGIN",
     "OPTION": "OPTION",
@@ -49,7 +51,8 @@ WALLET_BY_CODE = {
 """Our name for each end of a transfer, by the venue's code in the types and account types of transfers."""
 
 _DONE = frozenset({"CONFIRMED", "SUCCESS"})
-_NOT_DONE = frozenset({"PENDING", "PROCESS", "FAILED", "FAIL", "FAILURE"})
+_UNDER_WAY = frozenset({"PENDING", "PROCESS"})
+_FAILED = frozenset({"FAILED", "FAIL", "FAILURE"})
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Move:
     target: End
     is_known: bool
     """Whether its status is one that the mapping knows."""
+    has_failed: bool
+    """Whether nothing moved, by what the record says."""
 
 
 def codes_of_type(told: str) -> tuple[str, str] | None:
@@ -121,10 +126,9 @@ def _end(account: str | None, code: str, symbol: str | None) -> End:
     return End(account, wallet, code)
 
 
-def _status(record: RawRecord) -> tuple[bool, bool]:
-    """Whether the transfer is booked, and whether its status is known. No status at all means that it is done."""
-    told = str(record.content.get("status", "SUCCESS")).upper()
-    return told not in _NOT_DONE, told in _DONE
+def _status(record: RawRecord) -> str:
+    """The status of a transfer. None at all means that it is done."""
+    return str(record.content.get("status", "SUCCESS")).upper()
 
 
 # --- one record at a time ---------------------------------------------------------------------------------------------
@@ -187,7 +191,7 @@ def _half_known(told: str) -> tuple[str, str]:
 
 def _isolated(record: RawRecord, _: _Family) -> tuple[End, End]:
     content = record.content
-    codes = [cells.name_of(content, name) for name in ("transFrom", "transTo")]
+    codes = [cells.name_of(content, name).upper() for name in ("transFrom", "transTo")]
     symbols = [cells.note(content, name) for name in ("fromSymbol", "toSymbol")]
     return _end(record.account, codes[0], symbols[0]), _end(record.account, codes[1], symbols[1])
 
@@ -208,17 +212,18 @@ SOURCES: Mapping[str, _Source] = {
     "managed_trader_transfers": _Source(_universal, at="createTime"),
     "managed_own_transfers": _Source(_universal, at="createTime"),
     "wallet_transfers": _Source(_wallet, at="timestamp"),
-    "margin_transfers": _Source(_isolated, name="txId", at="timestamp"),
+    OF_MARGIN: _Source(_isolated, name="txId", at="timestamp"),
 }
 """The streams that tell of own transfers; of one transfer the first of these counts."""
 
 
 def _is_told_here(record: RawRecord) -> bool:
-    """Of the margin transfers only those between SPOT and isolated margin, which no other stream tells of."""
-    if record.stream != "margin_transfers":
+    """Of the margin transfers only those between SPOT or FUNDING and isolated margin, which no other stream tells of,
+    and those whose ends are not known: they may be such."""
+    if record.stream != OF_MARGIN:
         return True
-    ends = {str(record.content.get("transFrom")), str(record.content.get("transTo"))}
-    return "ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"})
+    ends = {WALLET_BY_CODE.get(str(record.content.get(name)).upper()) for name in ("transFrom", "transTo")}
+    return None in ends or ("ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"}))
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -236,19 +241,22 @@ def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) ->
             if move is not None:
                 told.setdefault(_identity(move), []).append(move)
     for _, moves in sorted(told.items()):
-        _book(book, _agreed(book, moves))
+        if done := _done(book, moves):
+            _book(book, _agreed(book, done))
 
 
 def _identity(move: Move) -> tuple[str, str, str]:
+    """The ids of the margin transfers are numbers of their own."""
+    if move.record.stream == OF_MARGIN:
+        return (OF_MARGIN, move.record.account, move.name)
     if move.source.account is not None and move.source.account == move.target.account:
         return (WITHIN_ACCOUNT, str(move.source.account), move.name)
     return (BETWEEN_ACCOUNTS, "", move.name)
 
 
 def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Move | None:
-    content = record.content
-    is_booked, is_known = _status(record)
-    if not is_booked:
+    content, status = record.content, _status(record)
+    if status in _UNDER_WAY:
         return None
     try:
         ends = source.ends(record, family)
@@ -259,17 +267,20 @@ def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Mo
             cells.size(cells.amount(content, source.amount)),
             cells.moment(content, source.at),
             *ends,
-            is_known,
+            is_known=status in _DONE | _FAILED,
+            has_failed=status in _FAILED,
         )
     except Malformed as malformed:
+        if status in _FAILED:
+            return None
         place = ("transfers", None, cells.note(content, "asset"))
         for account in _touched(book, record, family):
             book.quarantine(record, str(malformed), [place], instant_told(record), account=account)
         return None
     for end in ends:
-        if end.wallet is None:
+        if end.wallet is None and not move.has_failed:
             book.tell("unknown_value", record, f"the wallet {end.told or 'without a name'} is not known")
-    if not is_known:
+    if not move.is_known:
         book.tell("unknown_value", record, f"status {content.get('status')} is not known")
     return move
 
@@ -280,6 +291,15 @@ def _touched(book: Book, record: RawRecord, family: _Family) -> Sequence[str]:
     emails = [family.email(name, record) for name in named if isinstance(name, str)]
     ours = [email for email in emails if email in book.context.accounts]
     return [str(email) for email in dict.fromkeys(ours)] or [record.account]
+
+
+def _done(book: Book, moves: Sequence[Move]) -> Sequence[Move]:
+    """Those that say that it was done; none where the first says that it failed. Both is a conflict."""
+    first = moves[0]
+    other = next((move for move in moves if move.has_failed != first.has_failed), None)
+    if other is not None:
+        _conflict(book, first, other, "status")
+    return [] if first.has_failed else [move for move in moves if not move.has_failed]
 
 
 def _agreed(book: Book, moves: Sequence[Move]) -> Move:
@@ -355,7 +375,7 @@ def _book(book: Book, move: Move) -> None:
             move.record,
             f"{move.name}:{leg}",
             account=end.account or "",
-            source=WITHIN_ACCOUNT if is_within else BETWEEN_ACCOUNTS,
+            source=_source(move, is_within=is_within),
             wallet=end.wallet or "",
             asset=move.asset,
             amount=amount,
@@ -364,6 +384,12 @@ def _book(book: Book, move: Move) -> None:
             counter_party=_other_side(other, is_within=is_within),
             txn_hash=move.name,
         )
+
+
+def _source(move: Move, *, is_within: bool) -> str:
+    if move.record.stream == OF_MARGIN:
+        return OF_MARGIN
+    return WITHIN_ACCOUNT if is_within else BETWEEN_ACCOUNTS
 
 
 def _other_side(other: End, *, is_within: bool) -> str:

@@ -25,7 +25,7 @@ def _flexible(name: str, endpoint: Endpoint, known: str, *key: str, status: str 
         name,
         endpoint,
         "flow",
-        "SPOT EARN",
+        "SPOT FUNDING EARN",
         known,
         rows=under("rows"),
         key=by_content(*key),

@@ -117,7 +117,7 @@ MARGIN: tuple[Stream, ...] = (
         "margin_transfers",
         e.MARGIN_TRANSFERS,
         "flow",
-        "SPOT",
+        "SPOT FUNDING",
         "amount asset status timestamp txId type transFrom transTo fromSymbol toSymbol",
         rows=under("rows"),
         key=_by_side,
