@@ -234,7 +234,11 @@ class Trades:
 
         def drained(market: Market) -> Sequence[Told]:
             asked, told = self._drain(stream, ask, market, known.get(market.symbol))
-            if told:
+            if len({each.key for each in told}) < len(told):
+                # one was told with two contents: they are kept, and the market is asked again for the same time
+                raw.keep(email, stream.name, told, {}, asked.asked_at)
+                self._note_failed(stream, email, market)
+            elif told:
                 raw.keep_symbols(email, stream.name, [asked], told)
             else:
                 silent[market.symbol] = asked
@@ -251,8 +255,7 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
-            if stream is TRADES:
-                self._failed.add((email, market.symbol))
+            self._note_failed(stream, email, market)
             return ()
 
         try:
@@ -262,10 +265,15 @@ class Trades:
         finally:
             keep_silent()
 
+    def _note_failed(self, stream: Stream, email: str, market: Market) -> None:
+        if stream is TRADES:
+            self._failed.add((email, market.symbol))
+
     def _drain(
         self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
     ) -> tuple[SymbolAsked, Sequence[Told]]:
-        """Everything from where the last asking ended, or from the beginning; to the newest trade."""
+        """Everything from where the last asking ended, or from the beginning; to the newest trade. What pages that
+        overlap tell in the same words is told once."""
         by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.pull.clock.now()
         call = {"symbol": market.symbol}
@@ -283,7 +291,7 @@ class Trades:
             newest = max(int(row.content[number]) for row in rows)
             next_id = newest if next_id is None or newest > next_id else newest + 1
         instants = [each.instant for each in told if each.instant is not None]
-        told = list({each.key: each for each in told}.values())
+        told = list({(each.key, each.digest): each for each in told}.values())
         ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,

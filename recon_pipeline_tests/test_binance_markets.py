@@ -1,0 +1,96 @@
+"""Markets and what they tell of an account: trades told in two ways, lists of markets that lose some, and their turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recon_pipeline.sandbox.binance.gate import Asked, Told
+from recon_pipeline.sandbox.binance.life import spot
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.test_binance_open_days import day, quiet_world, spot_of, trade
+
+pytestmark = pytest.mark.postgres
+WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
+
+
+def edit_answers(
+    home: BinanceHome, environment: pytest.MonkeyPatch, path: str, edit: Callable[[Any, Asked], Any]
+) -> None:
+    """Have what an endpoint answers edited; while `edit` returns None it is told as it is."""
+    gate = home.sandbox.site.gate
+    truly = gate.tell
+
+    def edited(asked: Asked, now_us: int) -> Told:
+        answer = truly(asked, now_us)
+        if asked.path != path or answer.status != 200:
+            return answer
+        body = edit(json.loads(answer.body), asked)
+        return answer if body is None else replace(answer, body=json.dumps(body).encode())
+
+    environment.setattr(gate, "tell", edited)
+
+
+def run_days(home: BinanceHome, first: int, last: int) -> None:
+    """Run these days, each when it is due."""
+    for number in range(first, last + 1):
+        home.run(day(number), day(number))
+
+
+def off(home: BinanceHome) -> set[date]:
+    """The days on which SPOT is not matched."""
+    return spot_of(home, "incomplete") | spot_of(home, "variance")
+
+
+def test_a_trade_told_in_two_ways_in_one_page_is_believed_once_it_is_told_in_one(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    is_wrong = True
+
+    def twice(rows: Any, _: Asked) -> Any:
+        return [{**rows[0], **WRONG}, *rows] if rows and is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, twice)
+        run_days(home, 3, 4)
+        assert (spot_of(home, "incomplete"), spot_of(home, "variance")) == ({day(4)}, set())
+        assert ("RecordDoubted",) in home.ask("SELECT error FROM recon.quarantine")
+        is_wrong = False
+        run_days(home, 5, 5)
+        assert off(home) == set()
+        assert home.ask("SELECT DISTINCT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT'") == [(1,)]
+
+
+def test_a_trade_that_ends_one_page_and_begins_the_next_counts_once_if_both_tell_the_same(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    for number in range(1_001):
+        at_ms = day_ms(day(4)) + 9 * HOUR_MS + number
+        trade(world, "LINKUSDT", at_ms, is_buyer=True, quantity="1", price="2")
+    is_wrong = False
+
+    def other_words(rows: Any, asked: Asked) -> Any:
+        # the second page begins with the trade that ends the first
+        return [{**rows[0], **WRONG}, *rows[1:]] if len(rows) == 2 and is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, other_words)
+        run_days(home, 3, 3)
+        is_wrong = True
+        run_days(home, 4, 4)
+        assert (spot_of(home, "incomplete"), spot_of(home, "variance")) == ({day(4)}, set())
+        is_wrong = False
+        run_days(home, 5, 5)
+        assert off(home) == set()
+        told = home.ask("SELECT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT' AND stream = 'spot_trades'")
+        assert told == [(1_001,)]
