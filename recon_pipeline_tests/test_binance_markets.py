@@ -1,4 +1,4 @@
-"""Markets and what they tell of an account: trades told in two ways, lists of markets that lose some, and their turn."""
+"""Markets and what they tell: trades told in two ways, lists that lose markets, and the turn of each."""
 
 from __future__ import annotations
 
@@ -94,3 +94,48 @@ def test_a_trade_that_ends_one_page_and_begins_the_next_counts_once_if_both_tell
         assert off(home) == set()
         told = home.ask("SELECT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT' AND stream = 'spot_trades'")
         assert told == [(1_001,)]
+
+
+LIST = "/api/v3/exchangeInfo"
+
+
+def without(*symbols: str) -> Callable[[Any], Any]:
+    """A list of markets that leaves some out."""
+    return lambda body: {**body, "symbols": [row for row in body["symbols"] if row["symbol"] not in symbols]}
+
+
+def test_a_list_of_markets_that_is_empty_once_or_told_in_two_ways_leaves_the_last_one_standing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits: list[Callable[[Any], Any]] = []
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: edits.pop(0)(body) if edits else None)
+        run_days(home, 3, 3)
+        edits += [lambda body: {**body, "symbols": []}]
+        run_days(home, 4, 4)
+        assert [type(each).__name__ for each in home.problems] == ["UnexpectedAnswer"]
+        edits += [without("ETHBTC", "LINKUSDT"), without("ETHBTC")]
+        run_days(home, 5, 5)
+        assert [type(each).__name__ for each in home.problems] == ["ReadsDiffer"]
+        edits += [without("ETHBTC", "LINKUSDT")]
+        run_days(home, 6, 6)
+        assert (edits, off(home)) == ([], set())
+        assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
+        assert home.ask("SELECT count(*) FROM recon.raw_records WHERE stream = 'listed'") == [(1,)]
+
+
+def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sub-account, which trades nothing, none is asked again: the volumes of its days say enough."""
+    gone = without("ETHBTC", "LINKUSDT")
+    edits: list[Callable[[Any], Any]] = []
+    with binance_home(quiet_world(subs=1), tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: edits.pop(0)(body) if edits else None)
+        run_days(home, 3, 4)
+        edits += [gone, gone]
+        run_days(home, 5, 5)
+        assert spot_of(home, "incomplete") != set()
+        run_days(home, 6, 7)
+        assert (edits, off(home)) == ([], set())
+        assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []

@@ -22,6 +22,7 @@ from recon_pipeline.venues.binance.discovery import (
     Market,
     Puzzle,
     between,
+    past_idle,
     rotation,
     standing,
     sticky,
@@ -329,8 +330,8 @@ class Trades:
     def _note_purged(self, accounts: Iterable[str]) -> None:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
         without it."""
-        known, now = self._asked(), self.pull.clock.now()
-        purged = purged_markets(self.pull.raw)
+        known, now, idle = self._asked(), self.pull.clock.now(), idle_days(self.pull.raw)
+        purged, listed = purged_markets(self.pull.raw), {market.symbol for market in self._markets()}
         for email in accounts:
             found = []
             for symbol, gone_at in purged.items():
@@ -339,6 +340,11 @@ class Trades:
                 if asked is not None and asked.purged_after == max(through, gone_at):
                     continue
                 found.append(SymbolAsked(symbol, now, begin, through, None, 0, None, max(through, gone_at)))
+            # listed again it is a hole until it is asked; if nothing was traded meanwhile it need not be
+            for asked in known[email].values():
+                end = asked.purged_after if asked.symbol in listed else None
+                if end is not None and past_idle(asked.asked_through, idle[email]) >= end:
+                    found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through, None, 0, None))
             self.pull.raw.keep_symbols(email, TRADES.name, found, ())
 
     # -- transfers between accounts in place of self-trades
