@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from recon_pipeline.config import load_settings
+from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
-from recon_pipeline_tests.test_binance_open_days import day, quiet_world, spot_of, trade
+from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, day, quiet_world, spot_of, trade
 
 pytestmark = pytest.mark.postgres
 WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
@@ -139,3 +142,42 @@ def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
         run_days(home, 6, 7)
         assert (edits, off(home)) == ([], set())
         assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
+
+
+def holes_of(home: BinanceHome, email: str) -> set[date]:
+    """The days on which SPOT of an account is incomplete."""
+    query = "SELECT date FROM recon.reconciliation WHERE wallet = 'SPOT' AND status = 'incomplete' AND account = :email"
+    return {on for (on,) in home.ask(query, email=email)}
+
+
+def test_a_market_that_leaves_opens_no_day_on_which_an_account_traded_nothing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=13, subs=1, symbols_max=250, burst_max=5, without=QUIET)
+    world.market.purged_us["LINKUSDT"] = (day_ms(day(8)) + 15 * HOUR_MS) * 1000
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        run_days(home, 3, 6)
+        assert off(home) == set()
+        for number in (7, 8, 9):
+            run_days(home, number, number)
+            assert holes_of(home, DESK) == set()
+        assert holes_of(home, MAIN) != set()
+
+
+def test_a_start_that_moves_earlier_finds_a_hole_where_a_market_that_left_was_not_asked(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=17, subs=0, symbols_max=250, burst_max=5, without=QUIET)
+    for number in (4, 12):
+        trade(world, "LINKUSDT", day_ms(day(number)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    world.market.purged_us["LINKUSDT"] = (day_ms(day(14)) + 15 * HOUR_MS) * 1000
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(12)) as home:
+        run_days(home, 12, 13)
+        config = tmp_path / "recon.yaml"
+        config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"start": day(3)}))
+        home.settings = load_settings(config, {"RECON_HOME": str(tmp_path / "home"), "RECON_DATABASE_URL": database})
+        home.run(day(3), day(11))
+        assert spot_of(home, "variance") == set()
+        assert {day(3), day(4)} <= spot_of(home, "incomplete")
+        # of these it was asked before it left
+        assert {day(6), day(7), day(8)} & spot_of(home, "incomplete") == set()
