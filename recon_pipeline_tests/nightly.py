@@ -89,10 +89,11 @@ class Discovery:
         """Take note of which requests are the rotation's."""
         rotate = Trades._rotate
 
-        def noted(trades: Trades, accounts: Any) -> None:
+        def noted(trades: Trades, accounts: Any) -> int:
             begin = len(log)
-            rotate(trades, accounts)
+            found = rotate(trades, accounts)
             self._spans.append((begin, len(log)))
+            return found
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Trades, "_rotate", noted)

@@ -121,10 +121,17 @@ def sticky(markets: Iterable[Market], asked: Asked, at: datetime) -> list[Market
 
 
 def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
-    """A week's part of the markets, of those not asked through `end` the ones asked longest ago."""
+    """A week's part of the markets: of those not asked through `end` first what is listed again, which is a hole until
+    then, and the ones asked longest ago."""
     open_ones = unasked(markets, asked, start, end)
     never = datetime.min.replace(tzinfo=end.tzinfo)
-    open_ones.sort(key=lambda m: (asked[m.symbol].asked_through if m.symbol in asked else never, m.symbol))
+
+    def turn(market: Market) -> tuple[bool, datetime, str]:
+        known = asked.get(market.symbol)
+        is_hole = known is not None and known.purged_after is not None
+        return not is_hole, known.asked_through if known is not None else never, market.symbol
+
+    open_ones.sort(key=turn)
     return open_ones[: -(-len(markets) // ROTATION_DAYS)]
 
 
@@ -142,11 +149,15 @@ def with_idle_days(markets: Iterable[Market], asked: Asked, start: datetime, idl
         known = asked.get(market.symbol)
         if known is None or known.asked_from > start:
             known = AskedMarket(market.symbol, start, start, None, 0, None)
-        through = known.asked_through
-        while through.date() in idle:
-            through = datetime.combine(through.date() + timedelta(days=1), time(), through.tzinfo)
-        found[market.symbol] = replace(known, asked_through=through)
+        found[market.symbol] = replace(known, asked_through=past_idle(known.asked_through, idle))
     return found
+
+
+def past_idle(through: datetime, idle: Collection[date]) -> datetime:
+    """The end of the idle days that begin with an instant; itself if its day is none."""
+    while through.date() in idle:
+        through = datetime.combine(through.date() + timedelta(days=1), time(), through.tzinfo)
+    return through
 
 
 def standing(

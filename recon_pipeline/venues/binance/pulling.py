@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import Problem, record_problem
@@ -31,6 +33,7 @@ from recon_pipeline.transport.errors import (
     InvalidSymbol,
     NotMainAccount,
     ProductNotEnabled,
+    UnexpectedAnswer,
     VenueError,
 )
 from recon_pipeline.venues.answers import reading, text_in
@@ -46,16 +49,17 @@ from recon_pipeline.venues.binance.accounts import (
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
 from recon_pipeline.venues.binance.keycheck import check_key
-from recon_pipeline.venues.binance.streams import STREAMS
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
-from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, covered, midnight
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, covered, midnight
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
 """How far back a start is sought for a run's first day."""
+EXCHANGE_INFO = BY_NAME["exchange_info"]
 IDENTITY = "identity"
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
@@ -80,6 +84,18 @@ _NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
 
 class AccountStopped(Exception):  # noqa: N818 - never leaves this module
     """The key of an account is refused: nothing more may be asked with it."""
+
+
+@dataclass(frozen=True)
+class _Markets:
+    """A list of markets: a record for each, and the one that names them all."""
+
+    told: Sequence[Told]
+    listed: Told
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        return frozenset(symbol for symbol, *_ in self.listed.content["markets"])
 
 
 @dataclass
@@ -308,31 +324,51 @@ class Pull:
 
     def look_at_markets(self) -> None:
         """The list of markets, once a UTC day: every market ever seen is kept."""
-        stream = next(stream for stream in STREAMS if stream.name == "exchange_info")
         today = self.clock.now().date()
         ledger = Ledger(self.raw)
-        if ledger.status(EVERYBODY, stream.name, today) == "final":
+        if ledger.status(EVERYBODY, EXCHANGE_INFO.name, today) == "final":
             return
         self.asked.say("reading the list of markets")
-        with self.told_of(EVERYBODY, stream.name):
+        with self.told_of(EVERYBODY, EXCHANGE_INFO.name):
             self.refresh_markets()
 
     def refresh_markets(self) -> None:
-        """Ask for the list of markets now."""
-        stream = next(stream for stream in STREAMS if stream.name == "exchange_info")
-        call = stream.calls(AccountFacts("", products=frozenset({"spot"})))[0]
+        """Ask for the list of markets now. One that leaves a market out opens a hole in every account: it is read
+        again, and believed if the second read leaves out the same, or nothing."""
+        before = {market[0] for row in self.raw.records([LISTED]) for market in row.content["markets"]}
+        first = self._list_of_markets()
+        if before <= first.symbols:
+            self._keep_markets(first)
+            return
+        second = self._list_of_markets()
+        if second.symbols != first.symbols and not before <= second.symbols:
+            raise ReadsDiffer(
+                "two reads of the list of markets leave out what was listed before, and differ",
+                where=str(e.EXCHANGE_INFO),
+                expected="two reads that list the same markets",
+                next_step="run again; until then the markets are those of the last list that was believed",
+            )
+        self._keep_markets(second)
+
+    def _list_of_markets(self) -> _Markets:
+        call = EXCHANGE_INFO.calls(AccountFacts("", products=frozenset({"spot"})))[0]
         with self.clock.working():
-            answer = self.client.ask(stream.endpoint, dict(call), stop=self.asked.check)
-        with reading(stream.endpoint, answer.response_id):
-            rows = stream.rows(answer.json)
-            told = [Told(stream.key(call, row), {}, row, None, answer.response_id) for row in rows]
+            answer = self.client.ask(EXCHANGE_INFO.endpoint, dict(call), stop=self.asked.check)
+        with reading(EXCHANGE_INFO.endpoint, answer.response_id):
+            rows = EXCHANGE_INFO.rows(answer.json)
+            if not rows:
+                raise UnexpectedAnswer("the list of markets is empty", expected="the markets of the exchange")
+            told = [Told(EXCHANGE_INFO.key(call, row), {}, row, None, answer.response_id) for row in rows]
             listed = sorted([text_in(row, name) for name in ("symbol", "baseAsset", "quoteAsset")] for row in rows)
             halted = sorted(text_in(row, "symbol") for row in rows if row.get("status") != "TRADING")
-            routed = _routed(answer.json)
+            content = {"markets": listed, "routed": _routed(answer.json), "halted": halted}
+        return _Markets(told, Told(LISTED, {}, content, None, answer.response_id))
+
+    def _keep_markets(self, markets: _Markets) -> None:
         now = self.clock.now()
-        content = {"markets": listed, "routed": routed, "halted": halted}
-        self.raw.keep(EVERYBODY, LISTED, [Told(LISTED, {}, content, None, answer.response_id)], {}, now)
-        self.raw.keep(EVERYBODY, stream.name, told, {now.date(): DayRead("final", 1, len(told))}, now)
+        self.raw.keep(EVERYBODY, LISTED, [markets.listed], {}, now)
+        read = DayRead("final", 1, len(markets.told))
+        self.raw.keep(EVERYBODY, EXCHANGE_INFO.name, markets.told, {now.date(): read}, now)
 
     # -- the parts
 
@@ -450,6 +486,11 @@ class Pull:
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
         record_problem(self.url, self.venue, problem_of(error, email, stream, symbol))
+
+
+def trades_since(venue: VenueSettings) -> datetime:
+    """From when on trades count: where the first window of a venue may begin."""
+    return midnight(venue.start - timedelta(days=START_DAYS))
 
 
 def _key_warning(found: str, email: str) -> Problem:

@@ -27,6 +27,8 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
 )
 from recon_pipeline.venues.binance.capture import Captures
+from recon_pipeline.venues.binance.discovery import past_idle
+from recon_pipeline.venues.binance.idle import idle_days
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
@@ -39,6 +41,7 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
+from recon_pipeline.venues.binance.pulling import trades_since
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
@@ -121,7 +124,7 @@ def _read(
     rows.add(told)
     for batch in raw.batches(list(raw.standing(ALONE)), at_once):
         rows.add(told_by(batch))
-    rows.cover(raw)
+    rows.cover(raw, trades_since(venue))
     validated, quarantine = rows.validated()
     reading = Reading(
         venue=venue.name,
@@ -130,7 +133,7 @@ def _read(
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
-        digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS)),
+        digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
     return Read(reading, rows.open), context
@@ -174,9 +177,9 @@ class _Rows:
                 self.open.problems.append(problem)
                 self._fields.add(field)
 
-    def cover(self, raw: RawStore) -> None:
+    def cover(self, raw: RawStore, since: datetime) -> None:
         """Take the ledger as coverage."""
-        self._tables["coverage"] = [_coverage(raw, self._context.symbols)]
+        self._tables["coverage"] = [_coverage(raw, self._context.symbols, since)]
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
@@ -201,10 +204,10 @@ def _captured_wallet(record: RawRecord) -> str:
     return BY_NAME[record.stream].wallets[0]
 
 
-def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> pa.Table:
+def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> pa.Table:
     days = [row for row in raw.ledger() if row.account != EVERYBODY]
     parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
-    tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, purged_rows(raw, markets)) if rows]
+    tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, purged_rows(raw, markets, since)) if rows]
     return _joined("coverage", tables)
 
 
@@ -257,7 +260,8 @@ class Search:
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
 
     def _covered(self, reading: Reading, context: MappingContext) -> Reading:
-        coverage = _validated(self._venue.name, "coverage", _coverage(self._raw, context.symbols))
+        rows = _coverage(self._raw, context.symbols, trades_since(self._venue))
+        coverage = _validated(self._venue.name, "coverage", rows)
         return replace(reading, frames={**reading.frames, "coverage": coverage.rows})
 
 
@@ -274,24 +278,30 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
     )
 
 
-def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
-    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets while it lasted."""
+def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> list[Mapping[str, Any]]:
+    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets before it was asked and
+    after, but for the days on which the account traded nothing."""
     rows: list[Mapping[str, Any]] = []
+    idle = idle_days(raw)
     for asked in raw.asked_symbols("spot_trades"):
         if asked.purged_after is None or asked.symbol not in markets:
             continue
-        for asset in markets[asked.symbol]:
-            rows.append(
-                {
-                    "account": asked.account,
-                    "stream": "spot_trades",
-                    "asset": asset,
-                    "window_start": _before(asked.asked_through),
-                    "window_end": _before(asked.purged_after),
-                    "status": "failed",
-                    "error": "SymbolPurged",
-                }
-            )
+        for begin, end in ((since, asked.asked_from), (asked.asked_through, asked.purged_after)):
+            first = past_idle(begin, idle[asked.account])
+            if first >= end:
+                continue
+            for asset in markets[asked.symbol]:
+                rows.append(
+                    {
+                        "account": asked.account,
+                        "stream": "spot_trades",
+                        "asset": asset,
+                        "window_start": _before(first),
+                        "window_end": _before(end),
+                        "status": "failed",
+                        "error": "SymbolPurged",
+                    }
+                )
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
@@ -25,10 +25,9 @@ from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
-from recon_pipeline.venues.binance.pulling import START_DAYS, Pull
+from recon_pipeline.venues.binance.pulling import START_DAYS, Pull, trades_since
 from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
 from recon_pipeline.venues.binance.trades import Trades
-from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Asked, Residuals
 
@@ -66,7 +65,7 @@ class BinanceSource:
             def residuals(days: Collection[date]) -> Residuals:
                 return asked.residuals(search.read(), days)
 
-            trades = Trades(pull, facts, residuals, self._since)
+            trades = Trades(pull, facts, residuals, trades_since(self._venue))
             trades.begin()
             found = residuals(trades.open_days)
             if emptied := emptied_wallets(search.read(), found):
@@ -110,11 +109,6 @@ class BinanceSource:
         """Another text whenever a record or a day of the ledger has changed."""
         with closing(RawStore(self._url, self._venue.name)) as raw:
             return raw.version()
-
-    @property
-    def _since(self) -> datetime:
-        """From when on trades count: where the first window of the venue may begin."""
-        return midnight(self._venue.start - timedelta(days=START_DAYS))
 
     @contextmanager
     def _opened(self, raw: RawStore, asked: Asked) -> Iterator[Pull]:

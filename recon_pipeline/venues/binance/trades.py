@@ -22,6 +22,7 @@ from recon_pipeline.venues.binance.discovery import (
     Market,
     Puzzle,
     between,
+    past_idle,
     rotation,
     standing,
     sticky,
@@ -234,7 +235,11 @@ class Trades:
 
         def drained(market: Market) -> Sequence[Told]:
             asked, told = self._drain(stream, ask, market, known.get(market.symbol))
-            if told:
+            if len({each.key for each in told}) < len(told):
+                # one was told with two contents: they are kept, and the market is asked again for the same time
+                raw.keep(email, stream.name, told, {}, asked.asked_at)
+                self._note_failed(stream, email, market)
+            elif told:
                 raw.keep_symbols(email, stream.name, [asked], told)
             else:
                 silent[market.symbol] = asked
@@ -251,8 +256,7 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
-            if stream is TRADES:
-                self._failed.add((email, market.symbol))
+            self._note_failed(stream, email, market)
             return ()
 
         try:
@@ -262,10 +266,15 @@ class Trades:
         finally:
             keep_silent()
 
+    def _note_failed(self, stream: Stream, email: str, market: Market) -> None:
+        if stream is TRADES:
+            self._failed.add((email, market.symbol))
+
     def _drain(
         self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
     ) -> tuple[SymbolAsked, Sequence[Told]]:
-        """Everything from where the last asking ended, or from the beginning; to the newest trade."""
+        """Everything from where the last asking ended, or from the beginning; to the newest trade. What pages that
+        overlap tell in the same words is told once."""
         by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.pull.clock.now()
         call = {"symbol": market.symbol}
@@ -283,7 +292,7 @@ class Trades:
             newest = max(int(row.content[number]) for row in rows)
             next_id = newest if next_id is None or newest > next_id else newest + 1
         instants = [each.instant for each in told if each.instant is not None]
-        told = list({each.key: each for each in told}.values())
+        told = list({(each.key, each.digest): each for each in told}.values())
         ids = [int(each.content[number]) for each in told]
         asked = SymbolAsked(
             market.symbol,
@@ -321,8 +330,8 @@ class Trades:
     def _note_purged(self, accounts: Iterable[str]) -> None:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
         without it."""
-        known, now = self._asked(), self.pull.clock.now()
-        purged = purged_markets(self.pull.raw)
+        known, now, idle = self._asked(), self.pull.clock.now(), idle_days(self.pull.raw)
+        purged, listed = purged_markets(self.pull.raw), {market.symbol for market in self._markets()}
         for email in accounts:
             found = []
             for symbol, gone_at in purged.items():
@@ -331,6 +340,11 @@ class Trades:
                 if asked is not None and asked.purged_after == max(through, gone_at):
                     continue
                 found.append(SymbolAsked(symbol, now, begin, through, None, 0, None, max(through, gone_at)))
+            # listed again it is a hole until it is asked; if nothing was traded meanwhile it need not be
+            for asked in known[email].values():
+                end = asked.purged_after if asked.symbol in listed else None
+                if end is not None and past_idle(asked.asked_through, idle[email]) >= end:
+                    found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through, None, 0, None))
             self.pull.raw.keep_symbols(email, TRADES.name, found, ())
 
     # -- transfers between accounts in place of self-trades

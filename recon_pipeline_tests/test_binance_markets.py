@@ -1,0 +1,183 @@
+"""Markets and what they tell: trades told in two ways, lists that lose markets, and the turn of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recon_pipeline.config import load_settings
+from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.gate import Asked, Told
+from recon_pipeline.sandbox.binance.life import spot
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, day, quiet_world, spot_of, trade
+
+pytestmark = pytest.mark.postgres
+WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
+
+
+def edit_answers(
+    home: BinanceHome, environment: pytest.MonkeyPatch, path: str, edit: Callable[[Any, Asked], Any]
+) -> None:
+    """Have what an endpoint answers edited; while `edit` returns None it is told as it is."""
+    gate = home.sandbox.site.gate
+    truly = gate.tell
+
+    def edited(asked: Asked, now_us: int) -> Told:
+        answer = truly(asked, now_us)
+        if asked.path != path or answer.status != 200:
+            return answer
+        body = edit(json.loads(answer.body), asked)
+        return answer if body is None else replace(answer, body=json.dumps(body).encode())
+
+    environment.setattr(gate, "tell", edited)
+
+
+def run_days(home: BinanceHome, first: int, last: int) -> None:
+    """Run these days, each when it is due."""
+    for number in range(first, last + 1):
+        home.run(day(number), day(number))
+
+
+def off(home: BinanceHome) -> set[date]:
+    """The days on which SPOT is not matched."""
+    return spot_of(home, "incomplete") | spot_of(home, "variance")
+
+
+def test_a_trade_told_in_two_ways_in_one_page_is_believed_once_it_is_told_in_one(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    is_wrong = True
+
+    def twice(rows: Any, _: Asked) -> Any:
+        return [{**rows[0], **WRONG}, *rows] if rows and is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, twice)
+        run_days(home, 3, 4)
+        assert (spot_of(home, "incomplete"), spot_of(home, "variance")) == ({day(4)}, set())
+        assert ("RecordDoubted",) in home.ask("SELECT error FROM recon.quarantine")
+        is_wrong = False
+        run_days(home, 5, 5)
+        assert off(home) == set()
+        assert home.ask("SELECT DISTINCT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT'") == [(1,)]
+
+
+def test_a_trade_that_ends_one_page_and_begins_the_next_counts_once_if_both_tell_the_same(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    for number in range(1_001):
+        at_ms = day_ms(day(4)) + 9 * HOUR_MS + number
+        trade(world, "LINKUSDT", at_ms, is_buyer=True, quantity="1", price="2")
+    is_wrong = False
+
+    def other_words(rows: Any, asked: Asked) -> Any:
+        # the second page begins with the trade that ends the first
+        return [{**rows[0], **WRONG}, *rows[1:]] if len(rows) == 2 and is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, other_words)
+        run_days(home, 3, 3)
+        is_wrong = True
+        run_days(home, 4, 4)
+        assert (spot_of(home, "incomplete"), spot_of(home, "variance")) == ({day(4)}, set())
+        is_wrong = False
+        run_days(home, 5, 5)
+        assert off(home) == set()
+        told = home.ask("SELECT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT' AND stream = 'spot_trades'")
+        assert told == [(1_001,)]
+
+
+LIST = "/api/v3/exchangeInfo"
+
+
+def without(*symbols: str) -> Callable[[Any], Any]:
+    """A list of markets that leaves some out."""
+    return lambda body: {**body, "symbols": [row for row in body["symbols"] if row["symbol"] not in symbols]}
+
+
+def test_a_list_of_markets_that_is_empty_once_or_told_in_two_ways_leaves_the_last_one_standing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits: list[Callable[[Any], Any]] = []
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: edits.pop(0)(body) if edits else None)
+        run_days(home, 3, 3)
+        edits += [lambda body: {**body, "symbols": []}]
+        run_days(home, 4, 4)
+        assert [type(each).__name__ for each in home.problems] == ["UnexpectedAnswer"]
+        edits += [without("ETHBTC", "LINKUSDT"), without("ETHBTC")]
+        run_days(home, 5, 5)
+        assert [type(each).__name__ for each in home.problems] == ["ReadsDiffer"]
+        edits += [without("ETHBTC", "LINKUSDT")]
+        run_days(home, 6, 6)
+        assert (edits, off(home)) == ([], set())
+        assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
+        assert home.ask("SELECT count(*) FROM recon.raw_records WHERE stream = 'listed'") == [(1,)]
+
+
+def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sub-account, which trades nothing, none is asked again: the volumes of its days say enough."""
+    gone = without("ETHBTC", "LINKUSDT")
+    edits: list[Callable[[Any], Any]] = []
+    with binance_home(quiet_world(subs=1), tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: edits.pop(0)(body) if edits else None)
+        run_days(home, 3, 4)
+        edits += [gone, gone]
+        run_days(home, 5, 5)
+        assert spot_of(home, "incomplete") != set()
+        run_days(home, 6, 7)
+        assert (edits, off(home)) == ([], set())
+        assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
+
+
+def holes_of(home: BinanceHome, email: str) -> set[date]:
+    """The days on which SPOT of an account is incomplete."""
+    query = "SELECT date FROM recon.reconciliation WHERE wallet = 'SPOT' AND status = 'incomplete' AND account = :email"
+    return {on for (on,) in home.ask(query, email=email)}
+
+
+def test_a_market_that_leaves_opens_no_day_on_which_an_account_traded_nothing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=13, subs=1, symbols_max=250, burst_max=5, without=QUIET)
+    world.market.purged_us["LINKUSDT"] = (day_ms(day(8)) + 15 * HOUR_MS) * 1000
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        run_days(home, 3, 6)
+        assert off(home) == set()
+        for number in (7, 8, 9):
+            run_days(home, number, number)
+            assert holes_of(home, DESK) == set()
+        assert holes_of(home, MAIN) != set()
+
+
+def test_a_start_that_moves_earlier_finds_a_hole_where_a_market_that_left_was_not_asked(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=17, subs=0, symbols_max=250, burst_max=5, without=QUIET)
+    for number in (4, 12):
+        trade(world, "LINKUSDT", day_ms(day(number)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    world.market.purged_us["LINKUSDT"] = (day_ms(day(14)) + 15 * HOUR_MS) * 1000
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(12)) as home:
+        run_days(home, 12, 13)
+        config = tmp_path / "recon.yaml"
+        config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"start": day(3)}))
+        home.settings = load_settings(config, {"RECON_HOME": str(tmp_path / "home"), "RECON_DATABASE_URL": database})
+        home.run(day(3), day(11))
+        assert spot_of(home, "variance") == set()
+        assert {day(3), day(4)} <= spot_of(home, "incomplete")
+        # of these it was asked before it left
+        assert {day(6), day(7), day(8)} & spot_of(home, "incomplete") == set()
