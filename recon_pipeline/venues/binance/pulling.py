@@ -163,7 +163,9 @@ class Pull:
     def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
         """Refuse keys that open another account than theirs; what they told is not kept."""
         opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
-        before = {row.account: str(row.content["uid"]) for row in self.raw.records([IDENTITY])}
+        known = sorted(self.raw.records([IDENTITY]), key=lambda row: row.fid)
+        # a name that recon.yaml has no more is not read: its account may have been given another name
+        before = {row.account: str(row.content["uid"]) for row in known if row.account in self.api.accounts}
         lists = [row.content for row in self.raw.records([SUB_ACCOUNTS])]
         lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
