@@ -19,6 +19,7 @@ pytestmark = pytest.mark.postgres
 MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
 FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
+WITH_MARGIN = ("earn", "staking", "loans", "income", "fiat", "orders", "conversion", "details", "managed")
 REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 TRADE = {
     "symbol": "BTCUSDT", "price": "1", "qty": "1", "quoteQty": "1", "commission": "0", "commissionAsset": "BNB",
@@ -77,6 +78,29 @@ def test_an_account_info_that_is_none_stops_its_account_alone(
         world.plants.outages.clear()
         home.run(FIRST, LAST)
         assert statuses(home, DESK, "SPOT") == {"matched"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"isMarginEnabled":"true","isFutureEnabled":"true","isOptionsEnabled":"false",'
+        b'"isPortfolioMarginRetailEnabled":"false"}',
+    ],
+    ids=["nothing", "text"],
+)
+def test_an_account_info_that_does_not_say_what_is_opened_switches_no_wallet_off(
+    *, body: bytes, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=WITH_MARGIN)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, FIRST)
+        spoil(world, MAIN, "/sapi/v1/account/info", body)
+        home.run(LAST, LAST)
+        assert problems(home) == {(MAIN, "UnexpectedAnswer", "account_info")}
+        assert pulled(home, MAIN, "margin_capital_flow") == {"complete"}
+        assert home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = 'MARGIN'") == [("matched",)]
 
 
 @pytest.mark.parametrize("body", [b'{"subAccounts":null}', b'{"subAccounts":[{"subUserId":1}]}'])

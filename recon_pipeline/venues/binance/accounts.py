@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.transport.errors import UnexpectedAnswer
+from recon_pipeline.venues.binance.streams.shapes import whole
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
@@ -75,6 +77,17 @@ def facts_of(
 def _is_keyless(api: ApiSettings, email: str) -> bool:
     """Whether recon.yaml names the account, and no key for it."""
     return email in api.accounts and not api.accounts[email].credentials
+
+
+def account_info(answer: Any) -> Mapping[str, Any]:
+    """The venue's account info; UnexpectedAnswer unless it says of every product whether it is opened. One that it left
+    out would be a wallet that nobody reads."""
+    (info,) = whole(answer)
+    for field in _PRODUCTS:
+        if not isinstance(info.get(field), bool):
+            found = f"{field} is missing, or is neither true nor false"
+            raise UnexpectedAnswer(found, expected=f"{field} as true or false")
+    return info
 
 
 def products(info: Mapping[str, Any]) -> frozenset[str]:

@@ -41,6 +41,7 @@ from recon_pipeline.venues.binance.accounts import (
     NAMING,
     SUB_ACCOUNTS,
     Named,
+    account_info,
     facts_of,
     note_named,
 )
@@ -134,11 +135,11 @@ class Pull:
                 self._check_key(email)
                 with self.told_of(email, IDENTITY):
                     told[email, IDENTITY] = self._number(self.ask_live(email))
-                told[email, ACCOUNT_INFO] = [self._one(ACCOUNT_INFO, ask, e.ACCOUNT_INFO)]
                 with self.told_of(email, SUB_ACCOUNTS):
                     told[email, SUB_ACCOUNTS] = self._subs(ask, is_main=bool(subs.get(email)))
                 if (email, SUB_ACCOUNTS) not in told and email not in subs:
                     self.without_family.add(email)
+                told[email, ACCOUNT_INFO] = [self._info(ask)]
 
         self.each([name for name in self.api.accounts if self.has_key(name)], look)
         self._refuse_strangers(told)
@@ -171,7 +172,7 @@ class Pull:
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
         wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
         for email, of in told:
-            if of == ACCOUNT_INFO and (email, IDENTITY) not in told and email not in before:
+            if of != IDENTITY and (email, IDENTITY) not in told and email not in before:
                 wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
         for email, error in wrong.items():
             self.refused[email] = error
@@ -192,11 +193,12 @@ class Pull:
             for found in warnings:
                 record_problem(self.url, self.venue, _key_warning(found, email))
 
-    def _one(self, stream: str, ask: Ask, endpoint: Endpoint) -> Told:
-        answer = ask(endpoint, [])
-        with reading(endpoint, answer.response_id):
-            (content,) = whole(answer.json)
-        return Told(stream, {}, content, None, answer.response_id)
+    def _info(self, ask: Ask) -> Told:
+        """What the account has opened."""
+        answer = ask(e.ACCOUNT_INFO, [])
+        with reading(e.ACCOUNT_INFO, answer.response_id):
+            content = account_info(answer.json)
+        return Told(ACCOUNT_INFO, {}, content, None, answer.response_id)
 
     def _number(self, ask: Ask) -> list[Told]:
         """The venue's number of the account; nothing if it does not tell one."""
