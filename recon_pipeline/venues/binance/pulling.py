@@ -40,10 +40,12 @@ from recon_pipeline.venues.binance.accounts import (
     EVERYBODY,
     NAMING,
     SUB_ACCOUNTS,
+    SUBS_LISTED,
     Named,
     account_info,
     facts_of,
     note_named,
+    subs_of,
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
 from recon_pipeline.venues.binance.keycheck import check_key
@@ -124,9 +126,7 @@ class Pull:
         """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
         what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
         info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in self.raw.records([ACCOUNT_INFO])}
-        subs: dict[str, list[str]] = {}
-        for row in self.raw.records([SUB_ACCOUNTS]):
-            subs.setdefault(row.account, []).append(row.key)
+        subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
         told: dict[tuple[str, str], list[Told]] = {}
 
         def look(email: str) -> None:
@@ -149,8 +149,10 @@ class Pull:
             self.raw.keep(email, stream, of_email, {}, self.clock.now())
             if stream == ACCOUNT_INFO:
                 info[email] = of_email[0].content
-            elif stream == SUB_ACCOUNTS:
-                subs[email] = [each.key for each in of_email]
+            elif stream == SUB_ACCOUNTS and (of_email or email in subs):
+                names = {"subs": sorted(each.key for each in of_email)}
+                self.raw.keep(email, SUBS_LISTED, [Told(SUBS_LISTED, {}, names, None, None)], {}, self.clock.now())
+        subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
