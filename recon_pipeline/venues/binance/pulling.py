@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,6 +44,7 @@ from recon_pipeline.venues.binance.accounts import (
     Named,
     account_info,
     facts_of,
+    listed_subs,
     note_named,
     subs_of,
 )
@@ -126,7 +127,8 @@ class Pull:
         """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
         what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
         info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in self.raw.records([ACCOUNT_INFO])}
-        subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
+        of_lists = self.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
+        subs, listed = subs_of(of_lists), listed_subs(of_lists)
         told: dict[tuple[str, str], list[Told]] = {}
 
         def look(email: str) -> None:
@@ -136,7 +138,7 @@ class Pull:
                 with self.told_of(email, IDENTITY):
                     told[email, IDENTITY] = self._number(self.ask_live(email))
                 with self.told_of(email, SUB_ACCOUNTS):
-                    told[email, SUB_ACCOUNTS] = self._subs(ask, is_main=bool(subs.get(email)))
+                    told[email, SUB_ACCOUNTS] = self._listed(ask, listed.get(email, ()), is_main=bool(subs.get(email)))
                 if (email, SUB_ACCOUNTS) not in told and email not in subs:
                     self.without_family.add(email)
                 told[email, ACCOUNT_INFO] = [self._info(ask)]
@@ -150,8 +152,11 @@ class Pull:
             if stream == ACCOUNT_INFO:
                 info[email] = of_email[0].content
             elif stream == SUB_ACCOUNTS and (of_email or email in subs):
-                names = {"subs": sorted(each.key for each in of_email)}
-                self.raw.keep(email, SUBS_LISTED, [Told(SUBS_LISTED, {}, names, None, None)], {}, self.clock.now())
+                names = sorted(each.key for each in of_email)
+                if left_out := sorted({*listed.get(email, ())} - {*names}):
+                    record_problem(self.url, self.venue, _no_longer_listed(email, left_out))
+                newest = Told(SUBS_LISTED, {}, {"subs": names}, None, None)
+                self.raw.keep(email, SUBS_LISTED, [newest], {}, self.clock.now())
         subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
@@ -209,6 +214,13 @@ class Pull:
             (content,) = whole(answer.json)
             number = content.get("uid")
         return [Told(IDENTITY, {}, {"uid": str(number)}, None, answer.response_id)] if number is not None else []
+
+    def _listed(self, ask: Ask, before: Collection[str], *, is_main: bool) -> list[Told]:
+        """The list of sub-accounts. One that names another no more is asked for again: one empty answer is no fact."""
+        told = self._subs(ask, is_main=is_main)
+        if set(before) - {each.key for each in told}:
+            told = self._subs(ask, is_main=is_main)
+        return told
 
     def _subs(self, ask: Ask, *, is_main: bool) -> list[Told]:
         """The sub-accounts of a main account; none if it is one itself. A refusal says so of one that never had any; of
@@ -475,13 +487,31 @@ def _key_warning(found: str, email: str) -> Problem:
     )
 
 
-def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
-    some = ", ".join(keys[:GONE_NAMED_MAX]) + (
-        f" and {len(keys) - GONE_NAMED_MAX} more" if keys[GONE_NAMED_MAX:] else ""
+def _no_longer_listed(email: str, subs: Sequence[str]) -> Problem:
+    return Problem(
+        "SubAccountsNotListed",
+        f"the list of sub-accounts does not name {_some(subs)} any more, asked twice",
+        "UNKNOWN",
+        place=f"account {email}, {SUB_ACCOUNTS}",
+        expected="every sub-account that it named before",
+        next_step="they are asked for as before; see on the venue's site what became of them, then resolve this entry",
+        account=email,
+        stream=SUB_ACCOUNTS,
+        needs_manual_review=True,
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """So many names that a person reads them."""
+    return ", ".join(names[:GONE_NAMED_MAX]) + (
+        f" and {len(names) - GONE_NAMED_MAX} more" if names[GONE_NAMED_MAX:] else ""
+    )
+
+
+def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
     return Problem(
         "RecordGone",
-        f"{stream.name}: the venue told of {some} before, and does not any more",
+        f"{stream.name}: the venue told of {_some(keys)} before, and does not any more",
         "UNKNOWN",
         place=f"account {email}, {stream.name}, read on {today}",
         expected="every record of a day that is read again",
