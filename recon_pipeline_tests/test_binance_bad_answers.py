@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.venues.binance.streams import BY_NAME
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.postgres
 MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
 FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
+WITH_MARGIN = ("earn", "staking", "loans", "income", "fiat", "orders", "conversion", "details", "managed")
 REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 TRADE = {
     "symbol": "BTCUSDT", "price": "1", "qty": "1", "quoteQty": "1", "commission": "0", "commissionAsset": "BNB",
@@ -79,6 +83,29 @@ def test_an_account_info_that_is_none_stops_its_account_alone(
         assert statuses(home, DESK, "SPOT") == {"matched"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"isMarginEnabled":"true","isFutureEnabled":"true","isOptionsEnabled":"false",'
+        b'"isPortfolioMarginRetailEnabled":"false"}',
+    ],
+    ids=["nothing", "text"],
+)
+def test_an_account_info_that_does_not_say_what_is_opened_switches_no_wallet_off(
+    *, body: bytes, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=WITH_MARGIN)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, FIRST)
+        spoil(world, MAIN, "/sapi/v1/account/info", body)
+        home.run(LAST, LAST)
+        assert problems(home) == {(MAIN, "UnexpectedAnswer", "account_info")}
+        assert pulled(home, MAIN, "margin_capital_flow") == {"complete"}
+        assert home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = 'MARGIN'") == [("matched",)]
+
+
 @pytest.mark.parametrize("body", [b'{"subAccounts":null}', b'{"subAccounts":[{"subUserId":1}]}'])
 def test_a_list_of_sub_accounts_that_is_none_leaves_no_family_and_no_green_day_of_its_account(
     *, body: bytes, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +135,36 @@ def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
         assert problems(home) == {(MAIN, "ProductNotEnabled", "sub_accounts")}
         assert pulled(home, MAIN, "universal_transfers") == {"complete"}
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+@pytest.mark.parametrize("is_once", [True, False], ids=["once", "twice"])
+def test_sub_accounts_that_were_known_are_asked_for_when_the_list_names_them_no_more(
+    *, is_once: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, FIRST)
+        gate, done = home.sandbox.site.gate, list[Told]()
+        truly = gate.tell
+
+        def empty(asked: Asked, now_us: int) -> Told:
+            answer = truly(asked, now_us)
+            if asked.path != "/sapi/v1/sub-account/list" or answer.status != HTTPStatus.OK or (is_once and done):
+                return answer
+            done.append(answer)
+            return replace(answer, body=b'{"subAccounts":[]}')
+
+        monkeypatch.setattr(gate, "tell", empty)
+        home.run(LAST, LAST)
+        home.run(LAST, LAST)
+        gone = set() if is_once else {(MAIN, "SubAccountsNotListed", "sub_accounts")}
+        assert len(done) == (1 if is_once else 3)  # twice, and what was believed then once more
+        assert problems(home) == gone
+        assert pulled(home, MAIN, "universal_transfers") == pulled(home, DESK, "universal_transfers") == {"complete"}
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+        seen = [each["seen"] for each in list_problems(home.url, "binance") if each["name"] == "SubAccountsNotListed"]
+        assert seen == ([] if is_once else [1])
 
 
 def test_a_trade_without_an_id_leaves_its_account_incomplete(

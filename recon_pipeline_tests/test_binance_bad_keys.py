@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
+from recon_pipeline.config import load_settings
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.stores.reviews import list_problems, resolve_problem
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
-MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
+MAIN, DESK, COPY = "main@example.com", "desk-1_virtual@example.com", "a.copy@example.com"
 FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
 
@@ -34,8 +38,8 @@ def test_an_account_whose_key_is_no_good_stops_alone(
         home.run(FIRST, LAST)
         assert statuses(home, MAIN) == {"matched"}
         assert statuses(home, DESK) <= {"incomplete"}
-        told = [(type(each).__name__, str(each)) for each in home.problems]
-        assert any(name == error and found in text and DESK in text for name, text in told), told
+        texts = [(type(each).__name__, str(each)) for each in home.problems]
+        assert any(name == error and found in text and DESK in text for name, text in texts), texts
         (row,) = [each for each in list_problems(home.url, "binance") if each["name"] == error]
         assert (row["account"], row["kind"]) == (DESK, "API_KEY_INVALID")
         resolve_problem(home.url, row["id"], "the key was made anew")
@@ -57,9 +61,9 @@ def test_what_nobody_foresaw_in_a_record_waits_for_a_person(
     noted = {effect["note"] for effect in manifest(world)["effects"] if effect["kind"] == "review"}
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         home.run(FIRST, date(2026, 1, 5))
-        told = [each["found"] for each in list_problems(home.url, "binance", for_review=True)]
+        texts = [each["found"] for each in list_problems(home.url, "binance", for_review=True)]
     assert noted
-    assert {note for note in noted if any(note in text for text in told)} == noted
+    assert {note for note in noted if any(note in text for text in texts)} == noted
 
 
 def test_a_key_that_opens_another_account_is_not_believed(
@@ -70,8 +74,7 @@ def test_a_key_that_opens_another_account_is_not_believed(
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=swapped) as home:
         home.run(FIRST, LAST)
         assert home.statuses().keys() <= {"incomplete"}
-        told = {(each["account"], each["name"]) for each in list_problems(home.url, "binance")}
-        assert {(account, name) for account, name in told if name != "KeyWarning"} == {
+        assert {(account, name) for account, name in told(home) if name != "KeyWarning"} == {
             (MAIN, "WrongIdentity"),
             (DESK, "WrongIdentity"),
         }
@@ -79,6 +82,32 @@ def test_a_key_that_opens_another_account_is_not_believed(
         home.capture_days(date(2026, 1, 2), LAST)
         home.run(FIRST, LAST)
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_an_account_is_never_read_under_two_names(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=8, subs=0, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "managed"))
+    third, fourth, fifth = (FIRST + timedelta(days=number) for number in range(3))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        for part in ("KEY", "SECRET"):
+            monkeypatch.setenv(f"BINANCE_COPY_{part}", os.environ[f"BINANCE_MAIN_{part}"])
+        home.capture_days(third - timedelta(days=1), fifth)
+        home.run(third, third)
+        # main's own key cannot be found, and somebody stored it for another name
+        configure(home, tmp_path, {MAIN: {"credentials": "binance_lost"}, COPY: {"credentials": "binance_copy"}})
+        home.run(fourth, fourth)
+        assert (COPY, "WrongIdentity") in told(home)
+        configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}, COPY: {"credentials": "binance_copy"}})
+        home.run(fifth, fifth)
+        assert {(MAIN, "WrongIdentity"), (COPY, "WrongIdentity")} <= told(home)
+        assert statuses(home, COPY) <= {"incomplete"}
+        assert home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE date > :day", day=third) == [
+            ("incomplete",)
+        ]
+        configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}})
+        home.run(fourth, fifth)
+        assert statuses(home, MAIN) == {"matched"}
 
 
 @pytest.mark.parametrize("is_revoked", [True, False], ids=["its key is revoked", "it is not configured"])
@@ -107,6 +136,20 @@ def test_an_account_that_is_neither_main_nor_sub_is_asked_what_subs_alone_may_as
         marks = home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'sub_user_transfers'")
         assert marks == [("not_applicable",)]
         assert {each["name"] for each in list_problems(home.url, "binance")} <= {"KeyWarning"}
+
+
+def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, str]]) -> None:
+    """Write other accounts into recon.yaml."""
+    config = folder / "recon.yaml"
+    text = yaml.safe_load(config.read_text(encoding="utf-8"))
+    text["venues"]["binance"]["accounts"] = dict(accounts)
+    config.write_text(yaml.safe_dump(text), encoding="utf-8")
+    home.settings = load_settings(config, {"RECON_HOME": str(folder / "home"), "RECON_DATABASE_URL": home.url})
+
+
+def told(home: BinanceHome) -> set[tuple[str, str]]:
+    """What waits for a person: (account, name)."""
+    return {(each["account"], each["name"]) for each in list_problems(home.url, "binance")}
 
 
 def statuses(home: BinanceHome, account: str) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 from recon_pipeline.venues.binance.identity import wrong_identities
 
 MAIN, DESK, VAULT = "main@example.com", "desk@example.com", "vault@example.com"
+COPY = "a.copy@example.com"
 LISTED = {DESK: "2", VAULT: "3"}
 
 
@@ -20,8 +21,14 @@ LISTED = {DESK: "2", VAULT: "3"}
         ({MAIN: "901", DESK: "902"}, {}, LISTED, {}),
         ({DESK: "2"}, {DESK: "2"}, {DESK: "2", "a.former.name@example.com": "2", "z@example.com": "2"}, {}),
         ({MAIN: "7"}, {MAIN: "1"}, {}, {MAIN: "another account than before"}),
-        ({MAIN: "1", "copy@example.com": "1"}, {MAIN: "1"}, {}, {"copy@example.com": MAIN}),
-        ({MAIN: "1", "copy@example.com": "1"}, {}, {}, {MAIN: "copy@example.com", "copy@example.com": MAIN}),
+        ({COPY: "1"}, {MAIN: "1"}, {}, {COPY: MAIN}),
+        ({COPY: "1"}, {MAIN: "1", COPY: "1"}, {}, {COPY: MAIN}),
+        ({MAIN: "1"}, {MAIN: "1", COPY: "1"}, {}, {}),
+        ({MAIN: "1", COPY: "1"}, {MAIN: "1"}, {}, {MAIN: COPY, COPY: MAIN}),
+        ({MAIN: "1", COPY: "1"}, {MAIN: "1", COPY: "1"}, {}, {MAIN: COPY, COPY: MAIN}),
+        ({MAIN: "1", COPY: "1"}, {}, {}, {MAIN: COPY, COPY: MAIN}),
+        ({DESK: "2", COPY: "2"}, {}, LISTED, {DESK: COPY, COPY: DESK}),
+        ({DESK: "2"}, {"a.former.name@example.com": "2"}, LISTED, {}),
     ],
 )
 def test_a_key_opens_the_account_that_it_is_for(

@@ -57,3 +57,10 @@ def test_a_decision_is_kept_while_its_wallet_is_explained_and_withdrawn_when_it_
     assert decisions(moved, {}) == []
     (withdrawn,) = decisions(moved, off("FUNDING", "0.1", "-5"))
     assert (withdrawn.record_digest, withdrawn.wallet) == ("c1", None)
+
+
+def test_a_decision_is_withdrawn_when_the_wallet_that_it_was_taken_from_misses_it() -> None:
+    moved = booked("c1", wallet="FUNDING", is_decided=True)
+    (withdrawn,) = decisions(moved, off("SPOT", "-0.1", "5"))
+    assert (withdrawn.record_digest, withdrawn.wallet) == ("c1", None)
+    assert decisions(moved, off("SPOT", "-0.1", "4.99")) == []

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.stores.raw import Stored
+from recon_pipeline.transport.errors import UnexpectedAnswer
+from recon_pipeline.venues.binance.streams.shapes import whole
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
 SUB_ACCOUNTS = "sub_accounts"
+SUBS_LISTED = "sub_accounts_listed"
+"""The record that names the sub-accounts of a main account's newest list; every one ever listed has a record of its
+own."""
 NAMING = {
     "isolated_account": ("isolated_symbols", "symbol"),
     "portfolio_margin_balance": ("portfolio_margin_assets", "asset"),
@@ -75,6 +81,49 @@ def facts_of(
 def _is_keyless(api: ApiSettings, email: str) -> bool:
     """Whether recon.yaml names the account, and no key for it."""
     return email in api.accounts and not api.accounts[email].credentials
+
+
+def listed_subs(rows: Iterable[Stored]) -> dict[str, tuple[str, ...]]:
+    """What each main account's newest list names, out of the records of SUBS_LISTED and SUB_ACCOUNTS."""
+    named: dict[str, list[str]] = {}
+    newest: dict[str, list[str]] = {}
+    for row in rows:
+        if row.stream == SUBS_LISTED:
+            newest[row.account] = list(row.content["subs"])
+        else:
+            named.setdefault(row.account, []).append(row.key)
+    return {master: tuple(sorted(subs)) for master, subs in {**named, **newest}.items()}
+
+
+def subs_of(rows: Sequence[Stored]) -> dict[str, tuple[str, ...]]:
+    """The sub-accounts of each main account, out of the same records.
+
+    One belongs to the account whose newest list names it, the one that changed last if there are several; one that no
+    list names any more stays with the account that named it last: what it did there is asked for and mapped as before.
+    """
+    newest = listed_subs(rows)
+    changed = {row.account: row.fid for row in rows if row.stream == SUBS_LISTED}
+    master: dict[str, tuple[bool, int, str]] = {}
+    for row in rows:
+        if row.stream == SUB_ACCOUNTS:
+            is_listed = row.key in newest[row.account]
+            since = changed.get(row.account, row.fid) if is_listed else row.fid
+            master[row.key] = max((is_listed, since, row.account), master.get(row.key, (False, 0, "")))
+    subs: dict[str, list[str]] = {}
+    for sub, (_, _, email) in master.items():
+        subs.setdefault(email, []).append(sub)
+    return {email: tuple(sorted(of_email)) for email, of_email in subs.items()}
+
+
+def account_info(answer: Any) -> Mapping[str, Any]:
+    """The venue's account info; UnexpectedAnswer unless it says of every product whether it is opened. One that it left
+    out would be a wallet that nobody reads."""
+    (info,) = whole(answer)
+    for field in _PRODUCTS:
+        if not isinstance(info.get(field), bool):
+            found = f"{field} is missing, or is neither true nor false"
+            raise UnexpectedAnswer(found, expected=f"{field} as true or false")
+    return info
 
 
 def products(info: Mapping[str, Any]) -> frozenset[str]:

@@ -6,7 +6,6 @@ Source: "Account information (USER_DATA)", uid; "Query Sub-account List (For Mas
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from recon_pipeline.errors import ReconError
@@ -21,26 +20,30 @@ def wrong_identities(
 ) -> dict[str, WrongIdentity]:
     """The accounts whose key opens another one, by e-mail.
 
-    `opened` is the number that each key opens now, `before` the one that it opened at first, `listed` that of each
-    sub-account as main accounts list them. Two keys that open one account are both wrong, but for the one expected.
+    `opened` is the number that each key opens now, `before` the one that it opened at first, in the order in which they
+    were told, `listed` that of each sub-account as main accounts list them. Two keys that open one account are both
+    wrong, whoever had its number before: it would be booked twice.
     """
     owner = {number: email for email, number in listed.items()}
     if not any(number in owner for number in opened.values()):
         listed, owner = {}, {}  # the list numbers accounts in another way
-    times = Counter(opened.values())
+    for email, number in before.items():
+        owner.setdefault(number, email)
     wrong = {}
     for email, number in sorted(opened.items()):
         expected = listed.get(email, before.get(email))
         other = email if listed.get(email) == number else owner.get(number, email)
-        if expected is None and other == email and times[number] > 1:
-            other = next(each for each in sorted(opened) if each != email and opened[each] == number)
-        if (expected is not None and expected != number) or other != email:
-            wrong[email] = _wrong(email, other)
+        shared = sorted(each for each in opened if each != email and opened[each] == number)
+        if other == email and shared:
+            wrong[email] = _wrong(email, f"the same account as that of {shared[0]}")
+        elif other != email:
+            wrong[email] = _wrong(email, f"that of {other}")
+        elif expected is not None and expected != number:
+            wrong[email] = _wrong(email, "another account than before")
     return wrong
 
 
-def _wrong(email: str, other: str) -> WrongIdentity:
-    whose = f"that of {other}" if other != email else "another account than before"
+def _wrong(email: str, whose: str) -> WrongIdentity:
     return WrongIdentity(
         f"the key opens {whose}",
         where=f"account {email}",

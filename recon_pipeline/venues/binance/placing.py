@@ -103,9 +103,18 @@ def _closes_both(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
 
 
 def _still_holds(moved: _Moved, residuals: Residuals) -> bool:
-    """A decision holds as long as the wallet it names is explained in every coin that it moved."""
+    """A decision holds as long as the wallet it names is explained in every coin that it moved, and no other wallet, of
+    which one is where it was booked first, is off by exactly what it moved."""
     account, wallet, day = moved.unplaced.account, moved.unplaced.wallet, moved.day
-    return all(_residual(residuals, account, wallet, day, asset) is None for asset in moved.amounts)
+    if any(_residual(residuals, account, wallet, day, asset) is not None for asset in moved.amounts):
+        return False
+    return not any(_misses(moved, other, residuals) for other in CANDIDATES if other != wallet)
+
+
+def _misses(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
+    """Whether a wallet is off by exactly what a flow moved, in every coin: as if it had taken place there."""
+    found = {asset: _residual(residuals, moved.unplaced.account, wallet, moved.day, asset) for asset in moved.amounts}
+    return all(each is not None and each.amount == moved.amounts[asset] for asset, each in found.items())
 
 
 def _decision(moved: _Moved, wallet: str) -> Decision:
@@ -121,7 +130,7 @@ def _decision(moved: _Moved, wallet: str) -> Decision:
 
 
 def _withdrawal(moved: _Moved) -> Decision:
-    evidence = {"day": moved.day.isoformat(), "why": "the wallet is not explained any more"}
+    evidence = {"day": moved.day.isoformat(), "why": "one of its two wallets is not explained any more"}
     return Decision(moved.unplaced.raw_id, None, evidence)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -43,9 +43,13 @@ from recon_pipeline.venues.binance.accounts import (
     EVERYBODY,
     NAMING,
     SUB_ACCOUNTS,
+    SUBS_LISTED,
     Named,
+    account_info,
     facts_of,
+    listed_subs,
     note_named,
+    subs_of,
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
 from recon_pipeline.venues.binance.keycheck import check_key
@@ -135,9 +139,8 @@ class Pull:
         """What each key says of its account and of the sub-accounts that it may see; where it cannot be asked now,
         what it said last. Of an account that never said anything nothing may be assumed: it is not read."""
         info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in self.raw.records([ACCOUNT_INFO])}
-        subs: dict[str, list[str]] = {}
-        for row in self.raw.records([SUB_ACCOUNTS]):
-            subs.setdefault(row.account, []).append(row.key)
+        of_lists = self.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
+        subs, listed = subs_of(of_lists), listed_subs(of_lists)
         told: dict[tuple[str, str], list[Told]] = {}
 
         def look(email: str) -> None:
@@ -146,11 +149,11 @@ class Pull:
                 self._check_key(email)
                 with self.told_of(email, IDENTITY):
                     told[email, IDENTITY] = self._number(ask)
-                told[email, ACCOUNT_INFO] = [self._one(ACCOUNT_INFO, ask, e.ACCOUNT_INFO)]
                 with self.told_of(email, SUB_ACCOUNTS):
-                    told[email, SUB_ACCOUNTS] = self._subs(ask, is_main=bool(subs.get(email)))
+                    told[email, SUB_ACCOUNTS] = self._listed(ask, listed.get(email, ()), is_main=bool(subs.get(email)))
                 if (email, SUB_ACCOUNTS) not in told and email not in subs:
                     self.without_family.add(email)
+                told[email, ACCOUNT_INFO] = [self._info(ask)]
 
         self.each([name for name in self.api.accounts if self.has_key(name)], look)
         self._refuse_strangers(told)
@@ -160,8 +163,13 @@ class Pull:
             self.raw.keep(email, stream, of_email, {}, self.clock.now())
             if stream == ACCOUNT_INFO:
                 info[email] = of_email[0].content
-            elif stream == SUB_ACCOUNTS:
-                subs[email] = [each.key for each in of_email]
+            elif stream == SUB_ACCOUNTS and (of_email or email in subs):
+                names = sorted(each.key for each in of_email)
+                if left_out := sorted({*listed.get(email, ())} - {*names}):
+                    record_problem(self.url, self.venue, _no_longer_listed(email, left_out))
+                newest = Told(SUBS_LISTED, {}, {"subs": names}, None, None)
+                self.raw.keep(email, SUBS_LISTED, [newest], {}, self.clock.now())
+        subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
@@ -175,13 +183,15 @@ class Pull:
     def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
         """Refuse keys that open another account than theirs; what they told is not kept."""
         opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
-        before = {row.account: str(row.content["uid"]) for row in self.raw.records([IDENTITY])}
+        known = sorted(self.raw.records([IDENTITY]), key=lambda row: row.fid)
+        # a name that recon.yaml has no more is not read: its account may have been given another name
+        before = {row.account: str(row.content["uid"]) for row in known if row.account in self.api.accounts}
         lists = [row.content for row in self.raw.records([SUB_ACCOUNTS])]
         lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
         wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
         for email, of in told:
-            if of == ACCOUNT_INFO and (email, IDENTITY) not in told and email not in before:
+            if of != IDENTITY and (email, IDENTITY) not in told and email not in before:
                 wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
         for email, error in wrong.items():
             self.refused[email] = error
@@ -202,11 +212,12 @@ class Pull:
             for found in warnings:
                 record_problem(self.url, self.venue, _key_warning(found, email))
 
-    def _one(self, stream: str, ask: Ask, endpoint: Endpoint) -> Told:
-        answer = ask(endpoint, [])
-        with reading(endpoint, answer.response_id):
-            (content,) = whole(answer.json)
-        return Told(stream, {}, content, None, answer.response_id)
+    def _info(self, ask: Ask) -> Told:
+        """What the account has opened."""
+        answer = ask(e.ACCOUNT_INFO, [])
+        with reading(e.ACCOUNT_INFO, answer.response_id):
+            content = account_info(answer.json)
+        return Told(ACCOUNT_INFO, {}, content, None, answer.response_id)
 
     def _number(self, ask: Ask) -> list[Told]:
         """The venue's number of the account; nothing if it does not tell one."""
@@ -215,6 +226,13 @@ class Pull:
             (content,) = whole(answer.json)
             number = content.get("uid")
         return [Told(IDENTITY, {}, {"uid": str(number)}, None, answer.response_id)] if number is not None else []
+
+    def _listed(self, ask: Ask, before: Collection[str], *, is_main: bool) -> list[Told]:
+        """The list of sub-accounts. One that names another no more is asked for again: one empty answer is no fact."""
+        told = self._subs(ask, is_main=is_main)
+        if set(before) - {each.key for each in told}:
+            told = self._subs(ask, is_main=is_main)
+        return told
 
     def _subs(self, ask: Ask, *, is_main: bool) -> list[Told]:
         """The sub-accounts of a main account; none if it is one itself. A refusal says so of one that never had any; of
@@ -506,13 +524,31 @@ def _key_warning(found: str, email: str) -> Problem:
     )
 
 
-def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
-    some = ", ".join(keys[:GONE_NAMED_MAX]) + (
-        f" and {len(keys) - GONE_NAMED_MAX} more" if keys[GONE_NAMED_MAX:] else ""
+def _no_longer_listed(email: str, subs: Sequence[str]) -> Problem:
+    return Problem(
+        "SubAccountsNotListed",
+        f"the list of sub-accounts does not name {_some(subs)} any more, asked twice",
+        "UNKNOWN",
+        place=f"account {email}, {SUB_ACCOUNTS}",
+        expected="every sub-account that it named before",
+        next_step="they are asked for as before; see on the venue's site what became of them, then resolve this entry",
+        account=email,
+        stream=SUB_ACCOUNTS,
+        needs_manual_review=True,
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """So many names that a person reads them."""
+    return ", ".join(names[:GONE_NAMED_MAX]) + (
+        f" and {len(names) - GONE_NAMED_MAX} more" if names[GONE_NAMED_MAX:] else ""
+    )
+
+
+def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
     return Problem(
         "RecordGone",
-        f"{stream.name}: the venue told of {some} before, and does not any more",
+        f"{stream.name}: the venue told of {_some(keys)} before, and does not any more",
         "UNKNOWN",
         place=f"account {email}, {stream.name}, read on {today}",
         expected="every record of a day that is read again",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,10 +20,12 @@ from recon_pipeline.venues.binance.accounts import (
     EVERYBODY,
     NAMING,
     SUB_ACCOUNTS,
+    SUBS_LISTED,
     Named,
     facts_of,
     families,
     note_named,
+    subs_of,
 )
 from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.discovery import past_idle
@@ -55,7 +56,8 @@ MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
 OF_CONTEXT = (
-    ACCOUNT_INFO, SUB_ACCOUNTS, *NAMING, *(stream.name for stream in STREAMS if stream.name.startswith(OF_FLEXIBLE))
+    ACCOUNT_INFO, SUB_ACCOUNTS, SUBS_LISTED, *NAMING,
+    *(stream.name for stream in STREAMS if stream.name.startswith(OF_FLEXIBLE))
 )  # fmt: skip
 """The records that tell what the mapping has to know beside those that it maps."""
 OF_PRICES = ("klines",)
@@ -81,7 +83,7 @@ class Told:
 def told_by(rows: Iterable[Stored]) -> Told:
     """Records that count, as the mapping takes them."""
     records, doubted, info = [], [], {}
-    subs: dict[str, list[str]] = defaultdict(list)
+    subs: list[Stored] = []
     named: Named = {}
     for row in rows:
         record = RawRecord(
@@ -91,13 +93,13 @@ def told_by(rows: Iterable[Stored]) -> Told:
             doubted.append(record)
         elif row.stream == ACCOUNT_INFO:
             info[row.account] = row.content
-        elif row.stream == SUB_ACCOUNTS:
-            subs[row.account].append(row.key)
+        elif row.stream in (SUB_ACCOUNTS, SUBS_LISTED):
+            subs.append(row)
         elif row.stream in _KNOWN:
             records.append(record)
             if row.stream in NAMING:
                 note_named(named, row.account, row.stream, row.content)
-    return Told(tuple(records), tuple(doubted), info, {m: tuple(s) for m, s in subs.items()}, named)
+    return Told(tuple(records), tuple(doubted), info, subs_of(subs), named)
 
 
 def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_once: int = AT_ONCE) -> Read:
