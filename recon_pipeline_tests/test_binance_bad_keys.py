@@ -100,13 +100,8 @@ def test_an_account_is_never_read_under_two_names(
         assert (COPY, "WrongIdentity") in told(home)
         configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}, COPY: {"credentials": "binance_copy"}})
         home.run(fifth, fifth)
-        assert {(MAIN, "WrongIdentity"), (COPY, "WrongIdentity")} <= told(home)
+        assert (MAIN, "WrongIdentity") not in told(home)
         assert statuses(home, COPY) <= {"incomplete"}
-        assert home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE date > :day", day=third) == [
-            ("incomplete",)
-        ]
-        configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}})
-        home.run(fourth, fifth)
         assert statuses(home, MAIN) == {"matched"}
 
 

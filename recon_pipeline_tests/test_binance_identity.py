@@ -24,10 +24,10 @@ LISTED = {DESK: "2", VAULT: "3"}
         ({COPY: "1"}, {MAIN: "1"}, {}, {COPY: MAIN}),
         ({COPY: "1"}, {MAIN: "1", COPY: "1"}, {}, {COPY: MAIN}),
         ({MAIN: "1"}, {MAIN: "1", COPY: "1"}, {}, {}),
-        ({MAIN: "1", COPY: "1"}, {MAIN: "1"}, {}, {MAIN: COPY, COPY: MAIN}),
-        ({MAIN: "1", COPY: "1"}, {MAIN: "1", COPY: "1"}, {}, {MAIN: COPY, COPY: MAIN}),
+        ({MAIN: "1", COPY: "1"}, {MAIN: "1"}, {}, {COPY: MAIN}),
+        ({MAIN: "1", COPY: "1"}, {MAIN: "1", COPY: "1"}, {}, {COPY: MAIN}),
         ({MAIN: "1", COPY: "1"}, {}, {}, {MAIN: COPY, COPY: MAIN}),
-        ({DESK: "2", COPY: "2"}, {}, LISTED, {DESK: COPY, COPY: DESK}),
+        ({DESK: "2", COPY: "2"}, {}, LISTED, {COPY: DESK}),
         ({DESK: "2"}, {"a.former.name@example.com": "2"}, LISTED, {}),
     ],
 )

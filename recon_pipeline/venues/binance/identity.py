@@ -21,8 +21,8 @@ def wrong_identities(
     """The accounts whose key opens another one, by e-mail.
 
     `opened` is the number that each key opens now, `before` the one that it opened at first, in the order in which they
-    were told, `listed` that of each sub-account as main accounts list them. Two keys that open one account are both
-    wrong, whoever had its number before: it would be booked twice.
+    were told, `listed` that of each sub-account as main accounts list them. Of keys that open one account that of the
+    name which had its number first is right; where nobody had it before all are wrong: it would be booked twice.
     """
     owner = {number: email for email, number in listed.items()}
     if not any(number in owner for number in opened.values()):
@@ -34,7 +34,7 @@ def wrong_identities(
         expected = listed.get(email, before.get(email))
         other = email if listed.get(email) == number else owner.get(number, email)
         shared = sorted(each for each in opened if each != email and opened[each] == number)
-        if other == email and shared:
+        if other == email and shared and number not in owner:
             wrong[email] = _wrong(email, f"the same account as that of {shared[0]}")
         elif other != email:
             wrong[email] = _wrong(email, f"that of {other}")
