@@ -366,6 +366,26 @@ def test_a_prevented_fill_that_is_transferred_moves_both_assets_by_the_side_of_t
     assert told(other.transfers, "account", "asset", "amount") == [(DESK, "BTC", "-0.2"), (DESK, "USDT", "0.050")]
 
 
+@pytest.mark.parametrize(
+    ("maker", "taker", "moved"),
+    [("0.6", "0.2", "0.2"), ("0.2", "1.5", "0.2"), ("10", "9", "9"), (None, "0.2", "0.2"), ("0.6", "", "0.6")],
+)
+def test_of_two_orders_that_met_what_the_smaller_had_left_is_transferred(maker: Any, taker: Any, moved: str) -> None:
+    match = sample("prevented_matches", **transferred(makerPreventedQuantity=maker, takerPreventedQuantity=taker))
+    found = mapped(match, sample("spot_orders", orderId=72, side="BUY"))
+    assert [row["amount"] for row in found.transfers if row["asset"] == "BTC"] == [moved]
+
+
+def test_a_transfer_of_an_amount_that_is_not_stated_goes_to_quarantine() -> None:
+    nothing = transferred(makerPreventedQuantity=None, takerPreventedQuantity=None)
+    found = mapped(sample("prevented_matches", **nothing), sample("spot_orders", orderId=72, side="BUY"))
+    assert found.transfers == []
+    assert [(p.kind, p.wallet, p.asset) for p in found.problems] == [
+        ("malformed", "SPOT", "BTC"),
+        ("malformed", "SPOT", "USDT"),
+    ]
+
+
 def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -> None:
     alone = mapped(sample("prevented_matches", **transferred()))
     assert (alone.transfers, kinds(alone)) == ([], ["not_stated"])
