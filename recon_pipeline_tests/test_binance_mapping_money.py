@@ -254,6 +254,21 @@ def test_a_sale_to_a_person_takes_coins_and_the_fee_of_the_side_we_were_on() -> 
     assert mapped(sample("c2c", orderStatus="CANCELLED")).transfers == []
 
 
+@pytest.mark.parametrize(
+    ("commission", "taker", "fees"),
+    [("0.1", "0.10", ["-0.1"]), (None, "1", ["-1"]), ("0", "", []), (None, None, []), ("0", "1", None)],
+)
+def test_the_fee_of_a_side_that_is_not_stated_is_booked_if_both_pay_it(
+    commission: str | None, taker: str | None, fees: list[str] | None
+) -> None:
+    found = mapped(sample("c2c", advertisementRole=None, commission=commission, takerCommission=taker))
+    if fees is None:
+        assert (found.transfers, kinds(found)) == ([], ["malformed"])
+        return
+    assert [row["amount"] for row in found.transfers if row["txn_subtype"] == "p2p_fee"] == fees
+    assert found.problems == []
+
+
 # --- income -----------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +292,14 @@ def test_a_dividend_is_named_by_the_words_for_it(text: str | None, subtype: str)
 
 def test_a_dividend_of_the_other_direction_goes_out() -> None:
     assert told(mapped(sample("dividends", direction=0)).transfers, "amount", "txn_type") == [("-7.5", "transfer_out")]
+
+
+def test_a_dividend_without_a_direction_comes_in_and_a_blank_one_is_told() -> None:
+    blank = sample("dividends", direction=None)
+    absent = record("dividends", {name: value for name, value in blank.content.items() if name != "direction"})
+    for one, problems in ((blank, ["unknown_value"]), (absent, [])):
+        found = mapped(one)
+        assert (told(found.transfers, "amount", "txn_type"), kinds(found)) == ([("7.5", "transfer_in")], problems)
 
 
 def test_rewards_that_the_dividends_tell_of_are_not_booked_again() -> None:
@@ -364,6 +387,26 @@ def test_a_prevented_fill_that_is_transferred_moves_both_assets_by_the_side_of_t
     ]
     other = mapped(sample("prevented_matches", account=DESK, **transferred()), sample("spot_orders", account=DESK))
     assert told(other.transfers, "account", "asset", "amount") == [(DESK, "BTC", "-0.2"), (DESK, "USDT", "0.050")]
+
+
+@pytest.mark.parametrize(
+    ("maker", "taker", "moved"),
+    [("0.6", "0.2", "0.2"), ("0.2", "1.5", "0.2"), ("10", "9", "9"), (None, "0.2", "0.2"), ("0.6", "", "0.6")],
+)
+def test_of_two_orders_that_met_what_the_smaller_had_left_is_transferred(maker: Any, taker: Any, moved: str) -> None:
+    match = sample("prevented_matches", **transferred(makerPreventedQuantity=maker, takerPreventedQuantity=taker))
+    found = mapped(match, sample("spot_orders", orderId=72, side="BUY"))
+    assert [row["amount"] for row in found.transfers if row["asset"] == "BTC"] == [moved]
+
+
+def test_a_transfer_of_an_amount_that_is_not_stated_goes_to_quarantine() -> None:
+    nothing = transferred(makerPreventedQuantity=None, takerPreventedQuantity=None)
+    found = mapped(sample("prevented_matches", **nothing), sample("spot_orders", orderId=72, side="BUY"))
+    assert found.transfers == []
+    assert [(p.kind, p.wallet, p.asset) for p in found.problems] == [
+        ("malformed", "SPOT", "BTC"),
+        ("malformed", "SPOT", "USDT"),
+    ]
 
 
 def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -> None:

@@ -46,6 +46,17 @@ def test_a_subscription_takes_from_both_wallets_what_comes_into_earn(name: str) 
     ]
 
 
+def test_a_subscription_whose_parts_are_not_its_amount_is_told_and_one_that_leaves_a_part_out_is_not_booked() -> None:
+    stated = mapped(sample("flexible_subscriptions", amtFromSpot="30", amtFromFunding="20"))
+    assert moved(stated) == {("SPOT", "USDT"): -30, ("FUNDING", "USDT"): -20, ("EARN", "USDT"): 50}
+    assert kinds(stated) == ["unknown_value"]
+    left_out = mapped(sample("flexible_subscriptions", amtFromSpot="30", amtFromFunding=None))
+    assert (moved(left_out), [(p.kind, p.asset) for p in left_out.problems]) == ({}, [("malformed", "USDT")])
+    whole = mapped(sample("flexible_subscriptions", amtFromSpot="100.0", amtFromFunding=None))
+    assert moved(whole) == {("SPOT", "USDT"): -100, ("EARN", "USDT"): 100}
+    assert whole.problems == []
+
+
 def test_a_subscription_that_states_only_its_source() -> None:
     found = mapped(sample("flexible_subscriptions", amtFromSpot=None, amtFromFunding=None, sourceAccount="FUND"))
     assert moved(found) == {("FUNDING", "USDT"): -100, ("EARN", "USDT"): 100}
@@ -282,7 +293,8 @@ def test_a_vip_loan_is_repaid_and_what_was_paid_out_is_named_as_not_stated() -> 
         ("BUY_EXPENSE", "5", "-5", "margin_sell", "trades"),
         ("SELL_INCOME", "5", "5", "margin_buy", "trades"),
         ("SELL_EXPENSE", "-5", "-5", "margin_sell", "trades"),
-        ("TRADING_COMMISSION", "5", "-5", "trade_fee", "trades"),
+        ("TRADING_COMMISSION", "-5", "-5", "trade_fee", "trades"),
+        ("TRADING_COMMISSION", "5", "5", "trade_fee", "trades"),
         ("LIQUIDATION_FEE", "5", "-5", "liquidation_fee", "transfers"),
         ("SMALL_CONVERT", "-5", "-5", "dust_sell", "trades"),
         ("COMMISSION_RETURN", "5", "5", "rebate", "transfers"),

@@ -280,6 +280,8 @@ def test_a_margin_transfer_whose_end_is_not_known_is_not_dropped() -> None:
     found = mapped(margin_transfer(transTo="LUNARBASE"))
     assert told(found.transfers, "wallet", "amount", "txn_subtype") == [("SPOT", "-0.1", "unknown")]
     assert kinds(found) == ["unknown_value"]
+    told_elsewhere = mapped(margin_transfer(transFrom="LUNARBASE", transTo="CROSS_MARGIN"))
+    assert (told_elsewhere.transfers, told_elsewhere.problems) == ([], [])
     missing = mapped(margin_transfer(transTo=None))
     assert (missing.transfers, kinds(missing)) == ([], ["malformed"])
 

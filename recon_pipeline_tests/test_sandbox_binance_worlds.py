@@ -343,7 +343,8 @@ def prevented_legs(world: World) -> Iterator[tuple[str, Leg]]:
         for record in world.archive.all(account, "/api/v3/myPreventedMatches ETHUSDT"):
             match = record.at(1 << 62) or {}
             [side] = [row["side"] for row in rows if row["preventedMatchId"] == match["preventedMatchId"]]
-            quantity = Decimal(match["takerPreventedQuantity"]) * (1 if side == "BUY" else -1)
+            met = min(Decimal(match[f"{end}PreventedQuantity"]) for end in ("taker", "maker"))
+            quantity = met * (1 if side == "BUY" else -1)
             yield account, spot("ETH", quantity, match["transactTime"])
             yield account, spot("USDT", -quantity * Decimal(match["price"]), match["transactTime"])
 

@@ -70,11 +70,12 @@ def prevent(scene: Scene, sub: Account, account: Account, dice: Dice) -> None:
     resting, crossing = scene.next_id("resting order", 6_900_000_000), scene.next_id("orderId", 7_000_000_000)
     is_buyer_taker, larger = dice.chance(50), dice.pick(("neither", "maker", "taker"))
     placed_ms = scene.now_ms - dice.between(1, 30) * dice.pick((MINUTE_MS, 3 * HOUR_MS))
+    whole = quantity if larger == "neither" else quantity * dice.between(2, 5)
     content = {
         "symbol": symbol.name, "preventedMatchId": number, "takerOrderId": crossing, "makerSymbol": symbol.name,
         "makerOrderId": resting, "tradeGroupId": TRADE_GROUP, "selfTradePreventionMode": "TRANSFER",
-        "price": text8(price), "takerPreventedQuantity": text8(quantity), "makerPreventedQuantity": text8(quantity),
-        "transactTime": scene.now_ms,
+        "price": text8(price), "transactTime": scene.now_ms,
+        **{f"{side}PreventedQuantity": text8(whole if side == larger else quantity) for side in ("taker", "maker")},
     }  # fmt: skip
     for who, sign in ((buyer, 1), (seller, -1)):
         scene.move(who, "SPOT", "ETH", sign * quantity, f"{PREVENTED} {number}")
@@ -83,7 +84,7 @@ def prevent(scene: Scene, sub: Account, account: Account, dice: Dice) -> None:
         is_taker = is_buyer_taker is (sign > 0)
         is_larger = larger == ("taker" if is_taker else "maker")
         order = _order(symbol.name, crossing if is_taker else resting, sign, content) | {
-            "origQty": text8(quantity * dice.between(2, 5) if is_larger else quantity), "status": "NEW",
+            "origQty": text8(whole if is_larger else quantity), "status": "NEW",
         }  # fmt: skip
         if not is_taker:
             order |= dict.fromkeys(("time", "updateTime", "workingTime"), placed_ms)

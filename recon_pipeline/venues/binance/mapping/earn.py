@@ -8,6 +8,7 @@ from datetime import datetime
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.conversions import swap
 from recon_pipeline.venues.streams import RawRecord
 
@@ -60,6 +61,11 @@ def _subscription(book: Book, record: RawRecord) -> None:
             return
         parts = {_WALLETS.get(str(content.get("sourceAccount") or "")) or book.place(record): amount}
         taken = amount
+    elif not cells.is_zero(cells.minus(amount, taken)):
+        what = f"amount is {amount}, {taken} of which was taken from SPOT and FUNDING"
+        if any(content.get(field) in (None, "") for field in ("amtFromSpot", "amtFromFunding")):
+            raise Malformed(f"{what}; where the rest came from is not stated")
+        book.tell("unknown_value", record, f"{what}; what was taken counts")
     for wallet, part in parts.items():
         out = cells.negative(part)
         _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=out, at=at, other="EARN")

@@ -34,10 +34,14 @@ _DIVIDENDS = (
 
 
 def _dividend(book: Book, record: RawRecord) -> None:
-    """The direction 1 is in, any other is out. The text for its kind is free, and its vocabulary not published."""
+    """The direction 1 is in, any other is out; an answer without the field is of the time when all came in. The text
+    for its kind is free, and its vocabulary not published."""
     content = record.content
     amount, told = cells.size(cells.amount(content, "amount")), str(content.get("enInfo") or "").lower()
-    is_in = str(content.get("direction", 1)) == "1"
+    direction = content.get("direction", 1)
+    if direction is None:
+        book.tell("unknown_value", record, "direction is blank; taken as in")
+    is_in = direction is None or str(direction) == "1"
     name = ":".join(cells.name_of(content, field) for field in ("id", "asset", "divTime"))
     book.transfer(
         record,

@@ -219,10 +219,12 @@ SOURCES: Mapping[str, _Source] = {
 
 def _is_told_here(record: RawRecord) -> bool:
     """Of the margin transfers only those between SPOT or FUNDING and isolated margin, which no other stream tells of,
-    and those whose ends are not known: they may be such."""
+    and those with an end that is not known: they may be such, unless the other end is cross margin."""
     if record.stream != OF_MARGIN:
         return True
     ends = {WALLET_BY_CODE.get(str(record.content.get(name)).upper()) for name in ("transFrom", "transTo")}
+    if "MARGIN" in ends:
+        return False
     return None in ends or ("ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"}))
 
 

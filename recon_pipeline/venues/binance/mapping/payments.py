@@ -10,7 +10,7 @@ from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.streams import Content, RawRecord
 
 # --- bank transfers ---------------------------------------------------------------------------------------------------
 
@@ -197,8 +197,7 @@ def _c2c(book: Book, record: RawRecord) -> None:
     amount, at = cells.amount(content, "amount"), cells.moment(content, "createTime")
     what = f"orderStatus {content.get('orderStatus')!r} is not known"
     subtype = book.known(record, "p2p_in" if kind == "BUY" else "p2p_out", is_known=is_known, what=what)
-    is_taker = content.get("advertisementRole") == "TAKER"
-    fee = cells.optional(content, "takerCommission" if is_taker else "commission")
+    fee = _c2c_fee(content)
     other = cells.note(content, "counterPartNickName")
     for suffix, signed, told in (
         ("amt", amount if kind == "BUY" else cells.negative(amount), subtype),
@@ -215,6 +214,18 @@ def _c2c(book: Book, record: RawRecord) -> None:
             is_fee=suffix == "fee",
             counter_party=other,
         )
+
+
+def _c2c_fee(content: Content) -> str:
+    """Where the side on which we were is not stated, the fee that both could only have paid."""
+    role = content.get("advertisementRole")
+    if role in ("TAKER", "MAKER"):
+        return cells.optional(content, "takerCommission" if role == "TAKER" else "commission")
+    stated = [name for name in ("commission", "takerCommission") if content.get(name) not in (None, "")]
+    fees = [cells.amount(content, name) for name in stated]
+    if len({Decimal(fee) for fee in fees}) > 1:
+        raise Malformed(f"advertisementRole is {role}, MAKER or TAKER is expected: their fees differ")
+    return fees[0] if fees else "0"
 
 
 READERS: Mapping[str, Reader] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader
@@ -79,6 +80,10 @@ ALLOCATION = Reader(_allocation, _positions)
 # --- an STP transfer: a fill that was prevented, and moved between two accounts of one trade group --------------------
 
 
+_PREVENTED = ("makerPreventedQuantity", "takerPreventedQuantity")
+"""What was left of each order; a record may state one of them alone."""
+
+
 def prevented_matches(book: Book, records: Sequence[RawRecord], orders: Sequence[RawRecord]) -> None:
     """The record names both orders, not who bought: the side comes from the account's own order, or is not known."""
     sides = {
@@ -94,6 +99,13 @@ def prevented_matches(book: Book, records: Sequence[RawRecord], orders: Sequence
         _stp(book, record, symbol, [str(side) for side in own])
 
 
+def _transferred(record: RawRecord) -> str:
+    """What both orders had left to fill is what met: of the larger one the rest is stated too, and rests on."""
+    stated = [name for name in _PREVENTED if record.content.get(name) not in (None, "")]
+    amounts = [cells.amount(record.content, name) for name in stated or _PREVENTED]
+    return min(amounts, key=Decimal)
+
+
 def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> None:
     pair = book.context.symbols.get(symbol)
     if len(sides) == 2:
@@ -103,7 +115,7 @@ def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> No
         book.tell("not_stated", record, text, moved="transactTime")
         return
     try:
-        quantity, price = cells.amount(record.content, "makerPreventedQuantity"), cells.amount(record.content, "price")
+        quantity, price = _transferred(record), cells.amount(record.content, "price")
         at, name = cells.moment(record.content, "transactTime"), cells.name_of(record.content, "preventedMatchId")
     except Malformed as malformed:
         book.quarantine(record, str(malformed), [("transfers", "SPOT", asset) for asset in pair], None)
