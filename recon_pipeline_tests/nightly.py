@@ -47,6 +47,8 @@ ROTATION = timedelta(days=7)
 SAVED_WITH_ROTATION, SAVED_WITHOUT = Decimal("0.80"), Decimal("0.95")
 HANG_SECONDS = 0.5
 """How long an answer hangs that never comes: it passes for real, whatever the world's clock says."""
+DAYS_FOR_FAULTS = 10
+"""In worlds of so many days every fault must find a place, at least in one of them."""
 _TRADES, _WEIGHT = "/api/v3/myTrades", 20
 
 
@@ -130,6 +132,8 @@ class Night:
     discovery: Discovery = field(default_factory=Discovery)
     refused: list[str] = field(default_factory=list)
     """Requests that drew 429 or 418."""
+    planted: set[str] = field(default_factory=set)
+    """The faults that found a place in some world."""
 
     def add(self, other: Night) -> None:
         """Take what came of another world in."""
@@ -138,6 +142,7 @@ class Night:
             self.events[stream].add(counted)
         self.discovery.add(other.discovery)
         self.refused += other.refused
+        self.planted |= other.planted
 
 
 def live(home: BinanceHome, night: Night, *, is_backfill: bool = False) -> Verdict:
@@ -199,6 +204,7 @@ def run_seed(seed: int, options: argparse.Namespace) -> tuple[Night, float]:
         faults=named(options.faults, FAULTS), transport=named(options.transport, NAMES),
     )  # fmt: skip
     count(world, night.events)
+    night.planted.update(world.plants.names)
     first, _ = judged(world)
     with (
         own_server() as (folder, url),
@@ -263,6 +269,9 @@ def shortfalls(night: Night, options: argparse.Namespace) -> list[str]:
         short.append(f"{len(night.refused)} requests were refused for their number, such as {night.refused[0]}")
     if not options.backfill and not options.faults and not night.discovery.is_cheap:
         short.append("looking for trades was too dear")
+    never = sorted(set(named(options.faults, FAULTS)) - night.planted)
+    if never and options.days >= DAYS_FOR_FAULTS:
+        short.append(f"faults that found no place in any world: {', '.join(never)}")
     lacking = [stream for stream, counted in night.events.items() if counted.lacks(stream)]
     if lacking and options.seeds >= options.seeds_for_events:
         short.append(f"streams with too few events: {', '.join(lacking)}")

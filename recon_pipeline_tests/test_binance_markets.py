@@ -181,3 +181,16 @@ def test_a_start_that_moves_earlier_finds_a_hole_where_a_market_that_left_was_no
         assert {day(3), day(4)} <= spot_of(home, "incomplete")
         # of these it was asked before it left
         assert {day(6), day(7), day(8)} & spot_of(home, "incomplete") == set()
+
+
+def test_markets_whose_orders_are_routed_no_more_are_asked_for_allocations_all_the_same(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        run_days(home, 3, 3)
+        edit_answers(home, monkeypatch, LIST, lambda body, _: {**body, "sors": []})
+        begun = len(home.sandbox.site.gate.log)
+        run_days(home, 4, 5)
+        asked = [entry["params"]["symbol"] for entry in home.sandbox.site.gate.log[begun:] if "myAll" in entry["path"]]
+        assert sorted(set(asked)) == ["BTCUSDC", "BTCUSDT"]
+        assert home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'allocations'") == [("final",)]

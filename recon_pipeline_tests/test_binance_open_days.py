@@ -119,6 +119,8 @@ def test_a_market_that_fails_once_is_asked_again_by_the_next_run(
         home.run(day(3), day(3))
         home.run(day(4), day(4))
         assert spot_of(home, "incomplete") == {day(4)}
+        noted = "SELECT asked_through FROM recon.asked_symbols WHERE last_checked >= :on AND asked_through < :on"
+        assert home.ask(noted, on=day(6)) != []
         home.run(day(5), day(5))
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 

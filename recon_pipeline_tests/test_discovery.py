@@ -109,6 +109,27 @@ def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) ->
     assert standing(set(), MARKETS, so_far, (START, END)) == "final"
 
 
+def test_markets_that_always_fail_keep_no_other_from_its_turn() -> None:
+    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, 0, None) for market in MARKETS}
+    failing = set(symbols(MARKETS)[: len(MARKETS) // 3])
+    turns: dict[str, list[int]] = {symbol: [] for symbol in so_far}
+    for number in range(30):
+        now = END + timedelta(days=number)
+        for market in rotation(MARKETS, so_far, START, now):
+            through = START if market.symbol in failing else now
+            so_far[market.symbol] = AskedMarket(market.symbol, START, through, None, 0, None, last_checked=now)
+            turns[market.symbol].append(number)
+    waits = {b - a for of_one in turns.values() for a, b in zip([-1, *of_one], [*of_one, 30], strict=True)}
+    assert max(waits) <= ROTATION_DAYS
+
+
+def test_what_is_listed_again_comes_first_in_the_rotation() -> None:
+    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, 0, None) for market in MARKETS}
+    last = MARKETS[-1].symbol
+    so_far[last] = AskedMarket(last, START, START, None, 0, None, purged_after=END, last_checked=END)
+    assert symbols(rotation(MARKETS, so_far, START, END))[0] == last
+
+
 def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:
     """Bought and sold on one day: nothing of the coin is left, only what was lost in dollars, and the fees."""
     market, at = Market("COIN007USDT", "COIN007", "USDT"), datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -101,7 +101,7 @@ class Kept:
 @dataclass(frozen=True)
 class SymbolAsked:
     """Over which time a market was asked, and when: an earlier asking is widened by it, as long as the two leave no
-    gap."""
+    gap. One that was asked in vain adds no time to it."""
 
     symbol: str
     asked_at: datetime
@@ -204,11 +204,12 @@ class RawStore:
 
     def asked_symbols(self, stream: str) -> list[sa.Row[Any]]:
         """Every market that was asked: account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,
-        purged_after."""
+        purged_after, last_checked."""
         with self._transaction(f"reading which markets were asked for {stream}") as opened:
             query = sa.text(
-                "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at, purged_after"
-                " FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream ORDER BY account, symbol"
+                "SELECT account, symbol, asked_from, asked_through, last_id, trades, last_trade_at, purged_after,"
+                " last_checked FROM recon.asked_symbols WHERE venue = :venue AND stream = :stream"
+                " ORDER BY account, symbol"
             )
             return list(opened.execute(query, {"venue": self._venue, "stream": stream}).all())
 
@@ -339,16 +340,16 @@ class RawStore:
             )
             return bool(found)
 
-    def versions(self, stream: str) -> list[sa.Row[Any]]:
-        """Every version of a stream's records, in the order in which they were read."""
+    def versions(self, stream: str, name: str) -> list[sa.Row[Any]]:
+        """One field of every version of a stream's records, as JSON, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:
             return list(
                 opened.execute(
                     sa.text(
-                        "SELECT record_key AS key, content::text AS content, read_at FROM recon.raw_records"
+                        "SELECT CAST(content -> :name AS text) AS told, read_at FROM recon.raw_records"
                         " WHERE venue = :venue AND stream = :stream ORDER BY fid"
                     ),
-                    {"venue": self._venue, "stream": stream},
+                    {"venue": self._venue, "stream": stream, "name": name},
                 )
             )
 

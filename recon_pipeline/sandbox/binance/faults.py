@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from recon_pipeline.sandbox.binance import spoiled
+from recon_pipeline.sandbox.binance.accounts import MAIN
 from recon_pipeline.sandbox.binance.book import Content, Move, Record
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life import capital, conversion, income, ledgers, spot, staking, transfers
@@ -179,11 +180,20 @@ def symbol_purged(p: Planter, dice: Dice) -> None:
     for email in p.world.accounts:
         # where the day has no snapshot, the window of the next one reaches back over it
         last = day + timedelta(days=1) if (email, "SPOT", day) in p.plants.snapshots else day
+        busy = _traded_on(p, email)
         for asset in (symbol.base, symbol.quote):
             for earlier in range(10):
                 when = last - timedelta(days=earlier)
-                if when >= p.world.days[0] and (email, when) != (account, day):
+                # before the day itself a sub-account has nothing to miss while its volumes are none
+                is_open = email == MAIN or when >= day or any(when - timedelta(days=n) in busy for n in range(10))
+                if is_open and when >= p.world.days[0] and (email, when) != (account, day):
                     p.expect("symbol_purged", (email, "SPOT", asset), when, "incomplete", is_required=False)
+
+
+def _traded_on(p: Planter, email: str) -> set[date]:
+    """The days on which an account traded on the spot market."""
+    told = [records for of, name, records in p.world.archive.lists() if of == email and name.startswith(spot.PATH)]
+    return {day_of(record.at_ms) for records in told for record in records}
 
 
 def _traded(p: Planter) -> set[str]:

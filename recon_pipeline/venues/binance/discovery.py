@@ -90,6 +90,8 @@ class AskedMarket:
     last_trade_at: datetime | None
     purged_after: datetime | None = None
     """The first list without it, if it has left the list."""
+    last_checked: datetime | None = None
+    """When it was asked last, in vain or not."""
 
     def covers(self, start: datetime, end: datetime) -> bool:
         """Whether it was asked from `start` through `end`."""
@@ -122,14 +124,15 @@ def sticky(markets: Iterable[Market], asked: Asked, at: datetime) -> list[Market
 
 def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
     """A week's part of the markets: of those not asked through `end` first what is listed again, which is a hole until
-    then, and the ones asked longest ago."""
+    then, and the ones asked longest ago, in vain or not: markets that always fail keep no other from its turn."""
     open_ones = unasked(markets, asked, start, end)
     never = datetime.min.replace(tzinfo=end.tzinfo)
 
     def turn(market: Market) -> tuple[bool, datetime, str]:
         known = asked.get(market.symbol)
         is_hole = known is not None and known.purged_after is not None
-        return not is_hole, known.asked_through if known is not None else never, market.symbol
+        last_checked = known.last_checked if known is not None else None
+        return not is_hole, last_checked or never, market.symbol
 
     open_ones.sort(key=turn)
     return open_ones[: -(-len(markets) // ROTATION_DAYS)]
@@ -148,7 +151,8 @@ def with_idle_days(markets: Iterable[Market], asked: Asked, start: datetime, idl
     for market in markets:
         known = asked.get(market.symbol)
         if known is None or known.asked_from > start:
-            known = AskedMarket(market.symbol, start, start, None, 0, None)
+            checked = known.last_checked if known is not None else None
+            known = AskedMarket(market.symbol, start, start, None, 0, None, last_checked=checked)
         found[market.symbol] = replace(known, asked_through=past_idle(known.asked_through, idle))
     return found
 

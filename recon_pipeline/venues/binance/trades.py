@@ -233,12 +233,20 @@ class Trades:
             raw.keep_symbols(email, stream.name, list(silent.values()), ())
             silent.clear()
 
+        def note_failed(market: Market) -> None:
+            if stream is TRADES:  # it has had its turn
+                self._failed.add((email, market.symbol))
+                before, now = known.get(market.symbol), self.pull.clock.now()
+                begin, through = (before.asked_from, before.asked_through) if before else (self.since, self.since)
+                hole = before.purged_after if before else None
+                silent[market.symbol] = SymbolAsked(market.symbol, now, begin, through, None, 0, None, hole)
+
         def drained(market: Market) -> Sequence[Told]:
             asked, told = self._drain(stream, ask, market, known.get(market.symbol))
             if len({each.key for each in told}) < len(told):
                 # one was told with two contents: they are kept, and the market is asked again for the same time
                 raw.keep(email, stream.name, told, {}, asked.asked_at)
-                self._note_failed(stream, email, market)
+                note_failed(market)
             elif told:
                 raw.keep_symbols(email, stream.name, [asked], told)
             else:
@@ -256,7 +264,7 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
-            self._note_failed(stream, email, market)
+            note_failed(market)
             return ()
 
         try:
@@ -265,10 +273,6 @@ class Trades:
             self._stopped.add(email)
         finally:
             keep_silent()
-
-    def _note_failed(self, stream: Stream, email: str, market: Market) -> None:
-        if stream is TRADES:
-            self._failed.add((email, market.symbol))
 
     def _drain(
         self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
@@ -306,10 +310,11 @@ class Trades:
         return asked, told
 
     def _allocations(self, accounts: Iterable[str]) -> None:
-        """Fills of routed orders, of the few markets that have them; nothing to ask where the venue lists none."""
+        """Fills of routed orders, of the few markets that have or ever had them; nothing to ask where the venue never
+        listed one."""
         now, days = self.pull.clock.now(), self._days
         listed = self._markets()
-        routed = {symbol for row in self.pull.raw.records([LISTED]) for symbol in row.content["routed"]}
+        routed = {symbol for row in self.pull.raw.versions(LISTED, "routed") for symbol in exact(row.told)}
         markets = [market for market in listed if market.symbol in routed]
         known = self._asked(ALLOCATIONS)
 
@@ -324,7 +329,7 @@ class Trades:
             marks = {}
             for day in sorted({*days, *open_.get(email, {})}):
                 is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
-                marks[day] = DayRead(("final" if markets else "not_applicable") if is_whole else "partial")
+                marks[day] = DayRead(("final" if routed else "not_applicable") if is_whole else "partial")
             self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
 
     def _note_purged(self, accounts: Iterable[str]) -> None:
@@ -482,8 +487,8 @@ def purged_markets(raw: RawStore) -> dict[str, datetime]:
     """The markets that stood in an earlier list and do not in the newest, with when the first list without came."""
     gone: dict[str, datetime] = {}
     before: set[str] = set()
-    for row in raw.versions(LISTED):
-        listed = {market[0] for market in exact(row.content)["markets"]}
+    for row in raw.versions(LISTED, "markets"):
+        listed = {market[0] for market in exact(row.told)}
         gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
         gone |= dict.fromkeys(before - listed, _read_for(row.read_at))
         before = listed
