@@ -268,6 +268,38 @@ def test_a_product_of_which_nothing_tells_is_not_applicable_where_a_key_is_refus
         assert pulled(home, DESK, "equity_trades") == {"complete"}
 
 
+def test_a_sub_account_without_a_key_is_captured_without_the_products_that_it_does_not_have(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world(without=tuple(name for name in SPOT_ALONE if name != "derivatives"))
+    futures = "/sapi/v2/sub-account/futures/account"
+    assert "futures" in world.accounts[DESK].products
+    accounts = {MAIN: {"credentials": "binance_main"}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
+
+        def captured(on: date) -> set[str]:
+            home.capture_days(on, on)
+            given = {"of": DESK, "day": str(on)}
+            query = (
+                "SELECT DISTINCT stream FROM recon.raw_records"
+                " WHERE call ->> 'email' = :of AND content ->> 'date' = :day AND content -> 'rows' <> '[]'"
+            )
+            return {stream for (stream,) in home.ask(query, **given)}
+
+        spoil(world, MAIN, futures, REFUSED, 401)
+        assert captured(date(2026, 1, 2)) == {"sub_assets", "sub_margin_account"}
+        assert problems(home) == set()
+        world.plants.outages.clear()
+        assert "sub_futures_account" in captured(date(2026, 1, 3))
+        spoil(world, MAIN, futures, REFUSED, 401)
+        assert captured(date(2026, 1, 4)) == {"sub_assets", "sub_margin_account"}
+        assert (DESK, "ProductNotEnabled", "sub_futures_account") in problems(home)
+        world.plants.outages.clear()
+        spoil(world, MAIN, "/sapi/v4/sub-account/assets", REFUSED, 401)
+        captured(date(2026, 1, 5))
+        assert (DESK, "ProductNotEnabled", "sub_assets") in problems(home)
+
+
 def test_a_venue_whose_clock_is_off_is_reconciled(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from recon_pipeline.assets.instance import DAGSTER_YAML, ONE_PARTITION, RANGE_START
 from recon_pipeline.config import Settings, load_settings
 from recon_pipeline.definitions import build
 
@@ -18,6 +24,12 @@ def settings_with(folder: Path, **venue: object) -> Settings:
     path = folder / "recon.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return load_settings(path, {"RECON_HOME": str(folder)})
+
+
+def origin(job: str) -> RemoteJobOrigin:
+    """Where Dagster looks for a job that waits in the queue."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="recon_pipeline.definitions"))
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "recon"), job)
 
 
 @pytest.fixture
@@ -42,6 +54,25 @@ def test_the_due_day_runs_at_two_and_captures_run_early_each_hour(live: dg.Repos
 def test_captures_take_no_pool_and_so_wait_for_no_backfill(live: dg.RepositoryDefinition) -> None:
     (op,) = live.get_job("captures_binance").nodes
     assert op.definition.pools == set()
+
+
+@pytest.mark.parametrize(("tag", "is_behind"), [(RANGE_START, True), (ONE_PARTITION, True), ("venue", False)])
+def test_a_capture_has_a_slot_while_backfills_wait_for_theirs(tag: str, is_behind: bool) -> None:
+    said = yaml.safe_load(DAGSTER_YAML)
+    overrides = {name: said[name] for name in ("run_queue", "concurrency")}
+    with TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder, overrides=overrides) as instance:
+        for each in (RANGE_START, ONE_PARTITION):
+            for _ in range(3):
+                create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={each: "2026-01-03"})
+        queued = create_run_for_test(
+            instance,
+            remote_job_origin=origin("captures_binance"),
+            status=dg.DagsterRunStatus.QUEUED,
+            tags={tag: "2026-01-04"},
+        )
+        daemon = QueuedRunCoordinatorDaemon(interval_seconds=1)
+        due = daemon._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None)
+        assert [run.run_id for run in due] == ([] if is_behind else [queued.run_id])
 
 
 def test_the_schedules_of_a_sandbox_wait_until_they_are_switched_on(tmp_path: Path) -> None:

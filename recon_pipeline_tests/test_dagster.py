@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from recon_pipeline.assets.execution import JobResult, execute
-from recon_pipeline.assets.instance import PROCESS_TAG, fail_dead_runs, process_tags, storage_url
-from recon_pipeline.assets.jobs import RANGE_END, RANGE_START, range_tags
+from recon_pipeline.assets.instance import PROCESS_TAG, RANGE_START, fail_dead_runs, process_tags, storage_url
+from recon_pipeline.assets.jobs import RANGE_END, range_tags
 from recon_pipeline.config import Settings
 from recon_pipeline.definitions import build
 from recon_pipeline.errors import ConfigError

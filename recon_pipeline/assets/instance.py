@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STORAGE_URL_VARIABLE = "RECON_DAGSTER_STORAGE_URL"
 SCHEMA = "dagster"
 PROCESS_TAG = "recon/process"
+RANGE_START, ONE_PARTITION = "dagster/asset_partition_range_start", "dagster/partition"
+"""Dagster's tags of a run over several days, and over one."""
 
 DAGSTER_YAML = f"""\
 # Written once by `recon`; yours to edit from then on. What the settings are for: docs/dagster.md.
@@ -35,7 +37,11 @@ run_queue:
   dequeue_use_threads: true
   dequeue_num_workers: 4
 concurrency:
-  runs: {{max_concurrent_runs: 3}}
+  runs:
+    max_concurrent_runs: 8                          # more than all runs over days: a capture never waits for them
+    tag_concurrency_limits:                         # every run over days has one of the two tags, a capture neither
+      - {{key: {RANGE_START}, limit: 3}}
+      - {{key: {ONE_PARTITION}, limit: 3}}
   pools: {{granularity: op, default_limit: 1}}        # one step of a venue at a time
 run_monitoring:
   enabled: true

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from recon_pipeline.assets.instance import RANGE_START
 from recon_pipeline.assets.resource import open_database
 from recon_pipeline.config import VenueSettings, load_settings
 from recon_pipeline.reconcile.findings import first_day_to_run
@@ -13,7 +14,6 @@ from recon_pipeline.reconcile.findings import first_day_to_run
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 

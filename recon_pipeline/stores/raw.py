@@ -328,15 +328,17 @@ class RawStore:
             )
             return [(row.stream, row.symbol) for row in rows]
 
-    def has_told(self, account: str, stream: str) -> bool:
-        """Whether a stream ever told of anything of an account; a capture without rows tells of nothing."""
+    def has_told(self, account: str, stream: str, subject: str | None = None) -> bool:
+        """Whether a stream ever told of anything of an account, or of the sub-account that its calls name; a capture
+        without rows tells of nothing."""
         with self._transaction(f"reading {stream} of {account}") as opened:
             found = opened.scalar(
                 sa.text(
                     "SELECT EXISTS (SELECT FROM recon.raw_records WHERE venue = :venue AND account = :account"
-                    " AND stream = :stream AND content -> 'rows' IS DISTINCT FROM '[]'::jsonb)"
+                    " AND stream = :stream AND content -> 'rows' IS DISTINCT FROM '[]'::jsonb"
+                    " AND (CAST(:subject AS text) IS NULL OR call ->> 'email' = :subject))"
                 ),
-                {"venue": self._venue, "account": account, "stream": stream},
+                {"venue": self._venue, "account": account, "stream": stream, "subject": subject},
             )
             return bool(found)
 

@@ -84,7 +84,7 @@ class Capture:
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
-            with self.pull.told_of(facts.email, group.name):
+            with self.pull.told_of(_subject(group) or facts.email, group.name):
                 if self._take(facts, group, day):
                     made.append(group.name)
 
@@ -140,7 +140,7 @@ class Capture:
             try:
                 drain.call(call, None)
             except (AccountNotThere, ProductNotEnabled) as error:
-                if not self.pull.is_not_there(error, stream, facts):
+                if not self.pull.is_not_there(error, stream, facts, call.get("email")):
                     raise
                 absent += 1
             reads.append(Read(stream, call, drain.told, tuple(drain.response_ids)))

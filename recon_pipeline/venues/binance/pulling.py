@@ -474,11 +474,12 @@ class Pull:
             if stream is not None and facts is not None:
                 self._fail(stream, facts, unforeseen)
 
-    def is_not_there(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+    def is_not_there(self, error: ReconError, stream: Stream, facts: AccountFacts, subject: str | None = None) -> bool:
         """Whether the venue says that the account does not have the product at all, and nothing says otherwise.
 
         The account info tells of some products; of others, such as shares or futures margined in coins, nothing does.
-        And an account of which the stream has told before has the product, whatever a key is refused.
+        And an account of which the stream has told before has the product, whatever a key is refused. Of a `subject`,
+        a sub-account that its main account's key tells of, nothing says what it has opened besides its spot wallet.
         """
         if isinstance(error, AccountNotThere):
             return True
@@ -486,9 +487,12 @@ class Pull:
             return True  # an endpoint that the venue's own pages do not name any more
         if isinstance(error, NotMainAccount) and stream.asked_with == "own" and facts.master is None:
             return not self.raw.has_told(facts.email, stream.name)  # what sub-accounts alone may ask
-        is_certain = stream.product in facts.products and stream.endpoint.opened != "untold"
+        if subject is None:
+            is_certain = stream.product in facts.products and stream.endpoint.opened != "untold"
+        else:
+            is_certain = "SPOT" in stream.wallets
         is_refused = isinstance(error, ProductNotEnabled) and not is_certain
-        return is_refused and not self.raw.has_told(facts.email, stream.name)
+        return is_refused and not self.raw.has_told(facts.email, stream.name, subject)
 
     def _fail(self, stream: Stream, facts: AccountFacts, error: ReconError) -> None:
         failed = DayRead("failed", error=type(error).__name__, message=error.found)
