@@ -294,7 +294,7 @@ def test_a_vip_loan_is_repaid_and_what_was_paid_out_is_named_as_not_stated() -> 
         ("SELL_INCOME", "5", "5", "margin_buy", "trades"),
         ("SELL_EXPENSE", "-5", "-5", "margin_sell", "trades"),
         ("TRADING_COMMISSION", "-5", "-5", "trade_fee", "trades"),
-        ("TRADING_COMMISSION", "5", "5", "trade_fee", "trades"),
+        ("TRADING_COMMISSION", "5", "-5", "trade_fee", "trades"),
         ("LIQUIDATION_FEE", "5", "-5", "liquidation_fee", "transfers"),
         ("SMALL_CONVERT", "-5", "-5", "dust_sell", "trades"),
         ("COMMISSION_RETURN", "5", "5", "rebate", "transfers"),

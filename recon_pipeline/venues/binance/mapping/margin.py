@@ -34,7 +34,7 @@ CAPITAL_FLOW: Mapping[str, _Entry] = {
     "BUY_EXPENSE": _Entry("trades", _FILL, "-"),
     "SELL_INCOME": _Entry("trades", _FILL, "+"),
     "SELL_EXPENSE": _Entry("trades", _FILL, "-"),
-    "TRADING_COMMISSION": _Entry("trades", "trade_fee"),
+    "TRADING_COMMISSION": _Entry("trades", "trade_fee", "-"),
     "BUY_LIQUIDATION": _Entry("transfers", "liquidation"),
     "SELL_LIQUIDATION": _Entry("transfers", "liquidation"),
     "REPAY_LIQUIDATION": _Entry("transfers", "liquidation", "-"),
