@@ -198,6 +198,29 @@ def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
+def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        gate, is_over = home.sandbox.site.gate, threading.Event()
+        truly = gate.tell
+
+        def mistaken(asked: Asked, now_us: int) -> Told:
+            answer = truly(asked, now_us)
+            if asked.path != SNAPSHOT or is_over.is_set():
+                return answer
+            return replace(answer, body=answer.body.replace(b'"type":"spot"', b'"type":"margin"'))
+
+        monkeypatch.setattr(gate, "tell", mistaken)
+        home.run(day(3), day(4), when=datetime(2026, 1, 9, 2, tzinfo=UTC))
+        assert spot_of(home, "incomplete") == {day(3), day(4)}
+        held = "SELECT DISTINCT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date IN (:one, :other)"
+        assert home.ask(held, one=day(3), other=day(4)) == [("partial",)]
+        is_over.set()
+        home.run(day(5), day(5), when=datetime(2026, 1, 10, 2, tzinfo=UTC))
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
 def test_reads_that_each_leave_out_something_else_are_not_believed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

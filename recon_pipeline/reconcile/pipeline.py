@@ -484,8 +484,9 @@ def run_venue(settings: Settings, request: Request, run_id: str, url: str) -> Ou
 
 def _place(row: Mapping[str, Any]) -> str:
     """Where a refused row stands."""
-    name = row["file"] or "a row"
-    return f"{name}, line {row['line']}" if row["line"] else name
+    if row["file"]:
+        return f"{row['file']}, line {row['line']}" if row["line"] else str(row["file"])
+    return ", ".join(str(row[name]) for name in ("account", "wallet", "asset", "date") if row[name]) or "a row"
 
 
 def _is_stop(failure: BaseException) -> bool:

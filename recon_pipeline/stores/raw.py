@@ -218,6 +218,17 @@ class RawStore:
         with self._transaction(f"recording what was read of {stream}") as opened:
             self._mark(opened, account, stream, days, read_at)
 
+    def reopen(self, places: Mapping[tuple[str, str, date], bool]) -> None:
+        """Let these days, by account and stream, be asked again, for something that they told cannot be believed: final
+        ones are complete only, and those of which it is all that was told (true) are partial."""
+        rows = [
+            {"account": account, "stream": stream, "date": str(day), "is_all": is_all}
+            for (account, stream, day), is_all in sorted(places.items())
+        ]
+        if rows:
+            with self._transaction("reopening days") as opened:
+                opened.execute(sa.text(_REOPEN), {"venue": self._venue, "rows": canonical_json(rows)})
+
     def ledger(
         self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
     ) -> list[sa.Row[Any]]:
@@ -574,6 +585,13 @@ _MARK = (
     " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at WHERE p.calls <> excluded.calls"
     " OR (NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete'))"
+)
+_REOPEN = (
+    "UPDATE recon.pulls AS p SET status = CASE WHEN given.is_all THEN 'partial' ELSE 'complete' END,"
+    " error = 'RecordUnusable', message = 'something that it told cannot be believed: marts.quarantined_rows names it'"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(account text, stream text, date date, is_all boolean)"
+    " WHERE p.venue = :venue AND p.account = given.account AND p.stream = given.stream AND p.date = given.date"
+    " AND (p.status = 'final' OR (p.status = 'complete' AND given.is_all))"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone.
 _ASKED = (

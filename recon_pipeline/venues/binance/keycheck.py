@@ -24,6 +24,11 @@ RIGHTS_REFUSED = {
     "enablePortfolioMarginTrading": "trade under portfolio margin",
     "enableFixApiTrade": "trade over FIX",
 }
+_ALWAYS_STATED = (
+    "enableReading", "enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer",
+    "enableSpotAndMarginTrading", "enableMargin", "enableFutures",
+)  # fmt: skip
+"""What the venue's documented answer says of every key: of one that is left out nobody knows whether the key has it."""
 _RIGHTS_ALLOWED = frozenset({"enableReading", "enableFixReadOnly"})
 _READ_ONLY = (
     "make a read-only key: on the venue's site under API Management create a new key, leave 'Enable Reading' as the"
@@ -46,8 +51,11 @@ def check_key(client: Client, credentials: Credentials, *, stop: Stop = go_on) -
     """Ask the venue what the key may do; KeyMayDoMore if that is more than reading, ApiKeyInvalid if it is less."""
     answer = client.ask(API_RESTRICTIONS, {}, credentials, live=True, stop=stop)
     rights = answer.json
-    if not isinstance(rights, dict) or "enableReading" not in rights:
+    if not isinstance(rights, dict):
         raise _error(MalformedAnswer, "the rights of the key cannot be read", client, credentials, answer)
+    if missing := [name for name in _ALWAYS_STATED if name not in rights]:
+        found = f"the rights of the key do not say {', '.join(missing)}"
+        raise _error(MalformedAnswer, found, client, credentials, answer)
     granted = {name for name, told in rights.items() if told is True or str(told).lower() in ("true", "1")}
     if too_many := [words for name, words in RIGHTS_REFUSED.items() if name in granted]:
         raise _error(KeyMayDoMore, f"the key may {', '.join(too_many)}", client, credentials, answer)

@@ -481,8 +481,6 @@ class Pull:
         And an account of which the stream has told before has the product, whatever a key is refused. Of a `subject`,
         a sub-account that its main account's key tells of, nothing says what it has opened besides its spot wallet.
         """
-        if isinstance(error, AccountNotThere):
-            return True
         if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
             return True  # an endpoint that the venue's own pages do not name any more
         if isinstance(error, NotMainAccount) and stream.asked_with == "own" and facts.master is None:
@@ -491,7 +489,9 @@ class Pull:
             is_certain = stream.product in facts.products and stream.endpoint.opened != "untold"
         else:
             is_certain = "SPOT" in stream.wallets
-        is_refused = isinstance(error, ProductNotEnabled) and not is_certain
+        if isinstance(error, AccountNotThere) and "ISOLATED_MARGIN" in stream.wallets:
+            is_certain = False  # who has opened margin has no isolated account until he makes one
+        is_refused = isinstance(error, ProductNotEnabled | AccountNotThere) and not is_certain
         return is_refused and not self.raw.has_told(facts.email, stream.name, subject)
 
     def _fail(self, stream: Stream, facts: AccountFacts, error: ReconError) -> None:
@@ -519,7 +519,7 @@ def _key_warning(found: str, email: str) -> Problem:
     return Problem(
         "KeyWarning",
         found,
-        "API_KEY_INVALID",
+        "UNKNOWN",
         place=f"account {email}",
         expected="a key that may read and nothing else, from this machine's address alone",
         next_step="restrict it under API Management on the venue's site",

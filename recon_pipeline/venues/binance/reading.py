@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -108,6 +108,10 @@ def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_onc
     return _read(venue, api, raw, TOGETHER, at_once)[0]
 
 
+Unusable: TypeAlias = Mapping[tuple[str, str, date], bool]
+"""Account, stream and day of records that cannot be believed, and whether nothing of that day can: of a snapshot."""
+
+
 @dataclass(frozen=True)
 class Read:
     """A reading, and of what the mapping made that which has to be looked at: problems, records that state no wallet
@@ -115,6 +119,7 @@ class Read:
 
     reading: Reading
     open: Mapped
+    unusable: Unusable
 
 
 def _read(
@@ -138,7 +143,7 @@ def _read(
         digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
-    return Read(reading, rows.open), context
+    return Read(reading, rows.open, rows.unusable), context
 
 
 class _Rows:
@@ -153,6 +158,7 @@ class _Rows:
         self._refused: list[Mapping[str, Any]] = []
         self._fields: set[tuple[str, str, str]] = set()
         self.open = Mapped()
+        self.unusable: dict[tuple[str, str, date], bool] = {}
 
     def add(self, told: Told) -> None:
         """Map some records."""
@@ -167,6 +173,21 @@ class _Rows:
             if rows := getattr(mapped, name):
                 self._tables[name].append(table_of(FRAMES[name], rows, fids))
         self._keep_open(mapped)
+        self._note_unusable(told, mapped)
+
+    def _note_unusable(self, told: Told, mapped: Mapped) -> None:
+        by_digest = {record.digest: record for record in told.records}
+        found = [(record, True) for record in told.doubted]
+        for problem in mapped.problems:
+            record = by_digest.get(problem.raw_id or "")
+            if problem.kind in ("malformed", "conflict") and record is not None:
+                found.append((record, problem.asset is None))
+        for record, is_all in found:
+            stream = BY_NAME[record.stream]
+            at = stream.instant(record.content) if stream.role in ("flow", "snapshot") else None
+            if at is not None:
+                place = record.account, record.stream, at.date()
+                self.unusable[place] = self.unusable.get(place, False) or (is_all and stream.role == "snapshot")
 
     def _keep_open(self, mapped: Mapped) -> None:
         unplaced = {each.raw_id for each in mapped.unplaced}
@@ -229,6 +250,8 @@ class Search:
         self._known: set[int] = set()
         self._context: MappingContext | None = None
         self._reading: Reading | None = None
+        self.unusable: dict[tuple[str, str, date], bool] = {}
+        """Of which days something was told that cannot be believed; whether all of it."""
 
     def read(self) -> Reading:
         """What was told so far."""
@@ -238,7 +261,7 @@ class Search:
         if self._reading is None or self._context is None or not only_grew:
             together = [name for name in TOGETHER if name not in OF_PRICES]
             read, self._context = _read(self._venue, self._api, self._raw, together, AT_ONCE)
-            self._reading = read.reading
+            self._reading, self.unusable = read.reading, dict(read.unusable)
         else:
             if new := [fid for fid in standing if fid not in self._known]:
                 self._reading = self._with(self._reading, self._context, new)
@@ -251,6 +274,7 @@ class Search:
         rows = _Rows(self._venue.name, context)
         for batch in self._raw.batches(new):
             rows.add(told_by(batch))
+        self.unusable |= rows.unusable
         validated, quarantine = rows.validated()
         grown = {
             name: pa.concat_tables([reading.frames[name], validated[name].rows]).sort_by(

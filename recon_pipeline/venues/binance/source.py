@@ -65,6 +65,8 @@ class BinanceSource:
             def residuals(days: Collection[date]) -> Residuals:
                 return asked.residuals(search.read(), days)
 
+            search.read()
+            raw.reopen(search.unusable)  # before the search rests on which snapshots were read
             trades = Trades(pull, facts, residuals, trades_since(self._venue))
             trades.begin()
             found = residuals(trades.open_days)
@@ -75,6 +77,7 @@ class BinanceSource:
             # a day that is open may get other rows in this run, and be worth something then
             from_ = max(min(trades.open_days), asked.days[0] - timedelta(days=START_DAYS))
             pull_prices(pull, assets_of(search.read(), from_), from_)
+            raw.reopen(search.unusable)
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             read = read_mapped(self._venue, self._api, raw)

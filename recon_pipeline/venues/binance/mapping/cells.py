@@ -83,7 +83,8 @@ def items(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 def _found(name: str, value: Any, expected: str) -> str:
     if value is None:
         return f"{name} is missing, {expected} is expected"
-    return f"{name} is {type(value).__name__}, {expected} is expected"
+    found = "text of another form" if isinstance(value, str) else type(value).__name__
+    return f"{name} is {found}, {expected} is expected"
 
 
 # --- arithmetic on text -----------------------------------------------------------------------------------------------
