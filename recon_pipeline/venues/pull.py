@@ -123,6 +123,8 @@ class Puller:
         now: Callable[[], datetime],
         check: Callable[[], None],
         tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
+        *,
+        tell_changed: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
     ) -> None:
         self._raw = raw
         self._ledger = ledger
@@ -130,6 +132,8 @@ class Puller:
         self._check = check
         self._tell_gone = tell_gone
         """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
+        self._tell_changed = tell_changed
+        """The same of records that it tells in another way now."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
@@ -179,7 +183,10 @@ class Puller:
                 self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
             raise
         days = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
-        return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+        kept = self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+        if kept.changed:
+            self._tell_changed(facts.email, stream, kept.changed)
+        return kept
 
     def _drained(self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span) -> list[Told]:
         """Everything that the calls of a stream tell of a span."""
