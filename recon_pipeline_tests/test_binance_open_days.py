@@ -300,3 +300,15 @@ def test_what_two_store_at_once_is_stored_once(database: str) -> None:
     for thread in threads:
         thread.join()
     assert sorted(counts) == [0, 0, len(told)]
+
+
+def test_a_settled_record_that_the_venue_changed_is_told(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.run(day(3), day(4))
+        assert "RecordChanged" not in {each["name"] for each in list_problems(home.url, "binance")}
+        answer_deposits(home, monkeypatch, [lambda rows: [{**row, "txId": f"0x{row['id']}"} for row in rows]])
+        home.run(day(5), day(5))
+        (told,) = [each for each in list_problems(home.url, "binance") if each["name"] == "RecordChanged"]
+        assert (told["account"], told["stream"], told["needs_manual_review"]) == (MAIN, "deposits", False)

@@ -353,6 +353,22 @@ class RawStore:
             )
             return bool(found)
 
+    def before(self, account: str, stream: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """What these records told before they changed, by their key; none that tell the same by another call."""
+        with self._transaction(f"reading what {stream} of {account} told before") as opened:
+            rows = opened.execute(
+                sa.text(
+                    "SELECT DISTINCT ON (old.record_key) old.record_key, old.content::text AS content,"
+                    " old.content = now.content AS is_same FROM recon.raw_records AS old"
+                    " JOIN recon.raw_records AS now USING (venue, account, stream, record_key)"
+                    " WHERE venue = :venue AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
+                    " AND now.superseded_at IS NULL AND old.version < now.version"
+                    " ORDER BY old.record_key, old.version DESC"
+                ),
+                {"venue": self._venue, "account": account, "stream": stream, "keys": list(keys)},
+            )
+            return {row.record_key: exact(row.content) for row in rows if not row.is_same}
+
     def versions(self, stream: str, name: str) -> list[sa.Row[Any]]:
         """One field of every version of a stream's records, as JSON, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:

@@ -135,6 +135,8 @@ class Puller:
         now: Callable[[], datetime],
         check: Callable[[], None],
         tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
+        *,
+        tell_changed: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
     ) -> None:
         self._raw = raw
         self._ledger = ledger
@@ -142,6 +144,8 @@ class Puller:
         self._check = check
         self._tell_gone = tell_gone
         """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
+        self._tell_changed = tell_changed
+        """The same of records that it tells in another way now."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
@@ -221,7 +225,10 @@ class Puller:
         days = {day: replace(read, calls=calls) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
             days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
-        return self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+        kept = self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
+        if kept.changed:
+            self._tell_changed(facts.email, stream, kept.changed)
+        return kept
 
     def _differs(
         self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole | None, told: Sequence[Told]

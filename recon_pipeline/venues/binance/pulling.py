@@ -263,7 +263,9 @@ class Pull:
             self._cannot_ask(facts, *told)
             return
         ask = self.ask_as(facts.email)
-        puller = Puller(self.raw, ledger, self.clock.now, self.asked.check, self._tell_gone)
+        puller = Puller(
+            self.raw, ledger, self.clock.now, self.asked.check, self._tell_gone, tell_changed=self._tell_changed
+        )
         self.asked.say(f"pulling {facts.email}")
         try:
             for role in ("snapshot", "flow", "detail"):
@@ -297,6 +299,13 @@ class Pull:
         gone = [key for key in keys if not key.startswith(EQUAL_ROWS)]
         if gone and stream.role == "flow":
             record_problem(self.url, self.venue, _gone(email, stream, gone, self.clock.now().date()))
+
+    def _tell_changed(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
+        """A flow that was settled and is told in another way now: both versions are kept, the new one counts."""
+        if stream.role == "flow":
+            before = self.raw.before(email, stream.name, keys)
+            if changed := sorted(key for key, content in before.items() if not stream.is_pending(content)):
+                record_problem(self.url, self.venue, _changed(email, stream, changed, self.clock.now().date()))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""
@@ -560,6 +569,19 @@ def _gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Probl
         account=email,
         stream=stream.name,
         needs_manual_review=True,
+    )
+
+
+def _changed(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
+    return Problem(
+        "RecordChanged",
+        f"{stream.name}: the venue tells of {_some(keys)} in another way than before",
+        "UNKNOWN",
+        place=f"account {email}, {stream.name}, read on {today}",
+        expected="a record that stays as it is once it is settled",
+        next_step="the new version counts, the old one is kept in recon.raw_records; what it moved is a restatement",
+        account=email,
+        stream=stream.name,
     )
 
 
