@@ -23,6 +23,7 @@ MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
 FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
 WITH_MARGIN = ("earn", "staking", "loans", "income", "fiat", "orders", "conversion", "details", "managed")
+NO_MARGIN_ACCOUNT = b'{"code":-3003,"msg":"Margin account does not exist."}'
 REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 TRADE = {
     "symbol": "BTCUSDT", "price": "1", "qty": "1", "quoteQty": "1", "commission": "0", "commissionAsset": "BNB",
@@ -104,6 +105,18 @@ def test_an_account_info_that_does_not_say_what_is_opened_switches_no_wallet_off
         assert problems(home) == {(MAIN, "UnexpectedAnswer", "account_info")}
         assert pulled(home, MAIN, "margin_capital_flow") == {"complete"}
         assert home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = 'MARGIN'") == [("matched",)]
+
+
+def test_an_account_that_is_said_not_to_be_there_though_it_is_opened_has_a_hole_and_no_variance(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=WITH_MARGIN)
+    spoil(world, MAIN, "/sapi/v1/margin/capital-flow", NO_MARGIN_ACCOUNT, 400)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert (MAIN, "AccountNotThere", "margin_capital_flow") in problems(home)
+        assert pulled(home, MAIN, "margin_capital_flow") <= {"failed"}
+        assert statuses(home, MAIN, "MARGIN") == {"incomplete"}
 
 
 @pytest.mark.parametrize("body", [b'{"subAccounts":null}', b'{"subAccounts":[{"subUserId":1}]}'])
