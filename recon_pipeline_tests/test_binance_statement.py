@@ -6,17 +6,53 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
-from recon_pipeline.venues.binance.statement import HEADER, Line, NotAStatement, read_statement, unmatched
+from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.home import recon_yaml
+from recon_pipeline.venues.binance.comparing import compare_statements
+from recon_pipeline.venues.binance.statement import HEADER, Line, NotAStatement, flow_lines, read_statement, unmatched
+from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, binance_home, midnight
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MAIN = "main@example.com"
+FEES = """
+    SELECT source, bool_or(external_id LIKE '%reversal') FROM (
+        SELECT source, external_id, txn_subtype FROM recon.transfers
+        UNION ALL
+        SELECT source, external_id, txn_subtype FROM recon.trades
+    ) AS flows
+    WHERE txn_subtype IN ('withdrawal_fee', 'dust_fee', 'equity_fee')
+    GROUP BY source
+"""
+"""Whose fees the statement tells together with what they were paid for, and whether any came back."""
 
 
 def flow(amount: str, *, asset: str = "USDT", wallet: str = "SPOT", seconds: float = 0, event: str = "e1") -> Line:
-    at = NOON + timedelta(seconds=seconds)
-    return Line("api", MAIN, wallet, asset, Decimal(amount), at, "flow", f"{event} {asset} {amount} {seconds}", event)
+    at, place = NOON + timedelta(seconds=seconds), f"{event} {asset} {amount} {seconds}"
+    return Line("api", MAIN, wallet, asset, Decimal(amount), at, "flow", place, (event,))
+
+
+def stored(
+    amount: str, name: str, *, source: str = "withdrawals", record: str = "r1", order: str | None = None, **late: float
+) -> Line:
+    """A flow as the frames hold it."""
+    row = {
+        "account": MAIN,
+        "wallet": "SPOT",
+        "asset": "USDT",
+        "amount": Decimal(amount),
+        "datetime": NOON + timedelta(**late),
+        "txn_subtype": "flow",
+        "source": source,
+        "external_id": name,
+        "raw_id": record,
+        "agg_id": order,
+    }
+    (line,) = flow_lines([row])
+    return line
 
 
 def told(amount: str, *, asset: str = "USDT", wallet: str | None = "SPOT", seconds: float = 0) -> Line:
@@ -43,6 +79,52 @@ def test_what_one_side_tells_alone_is_listed_row_by_row() -> None:
 
 def test_a_withdrawal_is_told_with_its_fee() -> None:
     assert unmatched([told("-9")], [flow("-8.5", event="w1"), flow("-0.5", event="w1")]) == []
+
+
+@pytest.mark.parametrize("seconds", [0, 3, 3600])
+def test_a_withdrawal_that_comes_back_is_two_events_however_soon(seconds: float) -> None:
+    flows = [
+        stored("-4644", "w:amt"),
+        stored("-1", "w:fee"),
+        stored("4644", "w:amt:reversal", seconds=seconds),
+        stored("1", "w:fee:reversal", seconds=seconds),
+    ]
+    assert unmatched([told("-4645"), told("4645", seconds=seconds)], flows) == []
+    assert unmatched([told("-4645")], flows) == sorted(flows[2:], key=lambda line: line.place)
+
+
+def test_each_leg_of_a_conversion_of_dust_is_told_less_its_fee() -> None:
+    legs = [
+        stored(amount, f"1:{coin}:{leg}", source="dust", order=f"1:{coin}")
+        for coin in ("XRP", "SOL", "EUR")
+        for leg, amount in (("to", "0.00178387"), ("fee", "-0.00003567"))
+    ]
+    assert unmatched([told("0.00174820")] * 3, legs) == []
+    assert unmatched([told("0.00524460")], legs) == []
+    assert unmatched([told("0.00174820")] * 2, legs) == legs[1::-1]
+
+
+def test_the_fee_of_an_order_for_shares_is_told_by_another_record() -> None:
+    trade = stored("-24.6", "exec-1:quote", source="equity_trades", record="r1", order="o1")
+    another = stored("-9", "exec-2:quote", source="equity_trades", record="r2", order="o1")
+    fee = stored("-0.1", "o1:fee", source="equity_orders", record="r3", order="o1")
+    assert unmatched([told("-24.7")], [trade, fee]) == []
+    assert unmatched([told("-24.7"), told("-9")], [trade, another, fee]) == []
+    assert len(unmatched([told("-24.7")], [trade, stored("-0.1", "o2:fee", record="r3", order="o2")])) == 3
+
+
+def test_a_part_of_one_event_is_not_spent_on_a_row_that_another_flow_meets() -> None:
+    flows = [stored("-5", "w:amt"), stored("-1", "w:fee"), stored("-5", "v:amt", record="r2", seconds=1)]
+    assert unmatched([told("-5", seconds=-1), told("-6")], flows) == []
+
+
+def test_what_is_tied_but_adds_up_to_another_amount_is_listed() -> None:
+    row, flows = told("-9.4999"), [stored("-8.5", "w:amt"), stored("-1", "w:fee")]
+    assert unmatched([row], flows) == [row, *flows]
+
+
+def test_rows_of_one_amount_share_flows_so_that_as_many_as_can_have_one() -> None:
+    assert unmatched([told("1"), told("1", seconds=3)], [flow("1", seconds=-3), flow("1", seconds=2)]) == []
 
 
 def test_two_rows_of_one_amount_need_two_flows() -> None:
@@ -82,3 +164,33 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: str, found: str
 def test_another_file_is_no_statement(tmp_path: Path) -> None:
     with pytest.raises(NotAStatement, match="its columns are a, b"):
         read_statement(statement(tmp_path, header="a,b"), {})
+
+
+@pytest.mark.postgres
+def test_a_whole_world_without_faults_differs_in_no_row(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its few days have all that is told in one row here and in several there."""
+    world = make_world(15, days=8, subs=1, symbols_max=250, burst_max=5)
+    first, last = world.days[0], world.days[3]
+    through = midnight(last + ONE_DAY)
+    named = yaml.safe_load(recon_yaml(world, "http://127.0.0.1"))["venues"][VENUE]["accounts"]
+    accounts = {email: {**named[email], "user_id": str(account.uid)} for email, account in world.accounts.items()}
+    with binance_home(world, tmp_path, database, monkeypatch, start=first, accounts=accounts) as home:
+        home.capture_days(first - ONE_DAY, last)
+        home.run(first, last)
+        assert home.not_matched() == []
+        assert set(home.ask(FEES)) == {
+            ("dust", False), ("equity_orders", False), ("fiat_orders", False), ("withdrawals", True),
+        }  # fmt: skip
+        venue = home.settings.venues[VENUE]
+        venue.folder.mkdir(parents=True)
+        told = 0
+        for name, email in enumerate(world.accounts):
+            answer = httpx.get(f"{home.sandbox.url}/sandbox/statement", params={"email": email}, timeout=60)
+            rows = answer.text.splitlines()
+            rows = [row for row in rows if row.startswith("User_ID") or row.split(",")[1] < f"{through:%Y-%m-%d}"]
+            (venue.folder / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+            told += len(rows) - 1
+        assert told > 1000
+        assert compare_statements(venue, database) == ([], told)

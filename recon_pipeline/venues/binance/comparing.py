@@ -48,9 +48,9 @@ def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) 
     """The account's flows of balances over that time, and what lies near enough to be told of in it."""
     columns = "account, wallet, asset, amount, datetime, txn_subtype, source, external_id, raw_id"
     query = " UNION ALL ".join(
-        f"SELECT {columns} FROM recon.{frame} WHERE venue = :venue AND account = :account AND retired_at IS NULL"
-        " AND measure = 'balance' AND datetime BETWEEN :first AND :last"
-        for frame in ("transfers", "trades")
+        f"SELECT {columns}, {order} AS agg_id FROM recon.{frame} WHERE venue = :venue AND account = :account"
+        " AND retired_at IS NULL AND measure = 'balance' AND datetime BETWEEN :first AND :last"
+        for frame, order in (("transfers", "NULL"), ("trades", "agg_id"))
     )
     given = {"venue": venue, "account": account, "first": first - NEAR, "last": last + NEAR}
     with connection(url, f"reading the flows of {venue}") as opened:

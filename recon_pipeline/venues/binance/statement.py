@@ -1,23 +1,25 @@
 """The statement that a user downloads from Binance's site, as an independent ledger beside what the API told.
 
 It lists every change of every wallet, and cannot be had over the API. Each of its rows is matched with a flow of the
-same wallet, coin and amount at most a few seconds away; what remains on either side is listed. Its withdrawals include
-the fee, so a row may also match the sum of one event's flows.
+same wallet, coin and amount at most a few seconds away; what remains on either side is listed. It tells a withdrawal
+with its fee in one row, and others likewise, so a row may also match the sum of the flows of one event.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from recon_pipeline.errors import SourceFileError
+from recon_pipeline.venues.binance.mapping.cells import EXACT
 
 HEADER = ("User_ID", "UTC_Time", "Account", "Operation", "Coin", "Change", "Remark")
 NEAR = timedelta(seconds=5)
@@ -46,7 +48,16 @@ _WALLETS = {
 }
 _AMOUNT = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,2})?")
 
+_LEGS = frozenset({"amt", "fee", "from", "to", "base", "quote", "earn", "rewards"})
+"""How the ids of what may stand in one row end."""
+
 Side = Literal["statement", "api"]
+Event: TypeAlias = tuple[int, ...]
+"""Flows that one row may tell together, by number."""
+_Dated: TypeAlias = tuple[datetime, Event]
+"""An event and the instant of its first flow."""
+_Sum: TypeAlias = tuple[str, str, Decimal]
+"""Account, coin and amount."""
 
 
 class NotAStatement(SourceFileError):  # noqa: N818 - the name says what is the matter
@@ -55,7 +66,8 @@ class NotAStatement(SourceFileError):  # noqa: N818 - the name says what is the 
 
 @dataclass(frozen=True)
 class Line:
-    """One change of one wallet, as one side tells of it. `event` ties the rows of one event on the API's side."""
+    """One change of one wallet, as one side tells of it. Flows of the API that share one of their `ties` may be one
+    event; the closest tie comes first."""
 
     side: Side
     account: str
@@ -65,7 +77,7 @@ class Line:
     at: datetime
     what: str
     place: str
-    event: str = ""
+    ties: tuple[str, ...] = ()
 
 
 def read_statement(path: Path, accounts: Mapping[str, str]) -> list[Line]:
@@ -109,25 +121,83 @@ def _line(path: Path, number: int, row: Mapping[str, Any], accounts: Mapping[str
 
 def unmatched(statement: Iterable[Line], api: Iterable[Line]) -> list[Line]:
     """What either side tells alone, in the order of time."""
-    flows: dict[tuple[str, str, Decimal], list[Line]] = defaultdict(list)
-    for flow in sorted(api, key=lambda line: (line.at, line.place)):
-        flows[flow.account, flow.asset, flow.amount].append(flow)
-    left = [line for line in sorted(statement, key=lambda line: (line.at, line.place)) if not _take(flows, line)]
-    events = _events(line for same in flows.values() for line in same)
-    gone: set[str] = set()
-    only_statement = [line for line in left if line.amount != 0 and not _take_event(events, line, gone)]
-    only_api = [line for same in flows.values() for line in same if line.amount != 0 and line.place not in gone]
-    return sorted([*only_statement, *only_api], key=lambda line: (line.at, line.account, line.asset, line.place))
+    rows, flows = _in_order(statement), dict(enumerate(_in_order(api)))
+    # Rows that no single flow meets go first: they need every part of their event, and one part may have the amount of
+    # another row.
+    alone = _by_sum(_alone(flows), flows)
+    of_one = [row for row in rows if _meeting(alone, row, flows)]
+    of_several = [row for row in rows if not _meeting(alone, row, flows)]
+    left = _take(of_several, _events(flows), flows)
+    left += _take(of_one, _alone(flows), flows)
+    # Of an order with several fills, one row may tell the fee together with one of them: with what is left by now.
+    left = _take(_in_order(left), _events(flows), flows)
+    return sorted([*left, *flows.values()], key=lambda line: (line.at, line.account, line.asset, line.place))
 
 
-def _take(flows: Mapping[tuple[str, str, Decimal], list[Line]], line: Line) -> bool:
-    """Take the nearest flow of the same amount away, if one is near enough and of the same wallet."""
-    same = flows.get((line.account, line.asset, line.amount), [])
-    near = [flow for flow in same if abs(flow.at - line.at) <= NEAR and _same_wallet(flow, line)]
-    if not near:
-        return False
-    same.remove(min(near, key=lambda flow: (abs(flow.at - line.at), flow.at, flow.place)))
-    return True
+def _in_order(lines: Iterable[Line]) -> list[Line]:
+    """By time, without what changes nothing."""
+    return sorted((line for line in lines if line.amount != 0), key=lambda line: (line.at, line.place))
+
+
+def _alone(flows: Mapping[int, Line]) -> list[Event]:
+    """Each flow as an event of its own."""
+    return [(number,) for number in flows]
+
+
+def _events(flows: Mapping[int, Line]) -> list[Event]:
+    """Flows of one wallet and coin that the API ties to each other, the closest ties first; cut where time passes, for
+    what comes back later has a row of its own."""
+    events: list[Event] = []
+    for level in range(max((len(flow.ties) for flow in flows.values()), default=0)):
+        tied: dict[tuple[str, str | None, str, str], list[int]] = defaultdict(list)
+        for number, flow in flows.items():
+            if level < len(flow.ties):
+                tied[flow.account, flow.wallet, flow.asset, flow.ties[level]].append(number)
+        events += [event for numbers in tied.values() for event in _cut(numbers, flows) if len(event) > 1]
+    return list(dict.fromkeys(events))
+
+
+def _cut(numbers: Sequence[int], flows: Mapping[int, Line]) -> Iterator[Event]:
+    """Flows in the order of time, cut wherever the next is too late to be told in the same row."""
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or flows[numbers[end]].at - flows[numbers[end - 1]].at > NEAR:
+            yield tuple(numbers[start:end])
+            start = end
+
+
+def _by_sum(events: Iterable[Event], flows: Mapping[int, Line]) -> dict[_Sum, list[_Dated]]:
+    """The events by account, coin and amount, in the order of time."""
+    by_sum: dict[_Sum, list[_Dated]] = defaultdict(list)
+    for event in events:
+        first, total = flows[event[0]], Decimal(0)
+        for number in event:
+            total = EXACT.add(total, flows[number].amount)
+        by_sum[first.account, first.asset, total].append((first.at, event))
+    for same in by_sum.values():
+        same.sort(key=_first_instant)
+    return by_sum
+
+
+def _first_instant(dated: _Dated) -> datetime:
+    return dated[0]
+
+
+def _meeting(by_sum: Mapping[_Sum, list[_Dated]], row: Line, flows: Mapping[int, Line]) -> Event | None:
+    """The first event of a row's coin and amount whose flows are all left, near, and of the same wallet. The first, not
+    the nearest: what is later may be near to the next row too."""
+    same = by_sum.get((row.account, row.asset, row.amount), [])
+    near = same[
+        bisect_left(same, row.at - NEAR, key=_first_instant) : bisect_right(same, row.at + NEAR, key=_first_instant)
+    ]
+    for _, event in near:
+        if all(number in flows and _is_near(flows[number], row) for number in event):
+            return event
+    return None
+
+
+def _is_near(flow: Line, row: Line) -> bool:
+    return abs(flow.at - row.at) <= NEAR and _same_wallet(flow, row)
 
 
 def _same_wallet(flow: Line, line: Line) -> bool:
@@ -135,29 +205,21 @@ def _same_wallet(flow: Line, line: Line) -> bool:
     return line.wallet is None or flow.wallet is None or flow.wallet.partition(":")[0] == line.wallet
 
 
-def _events(flows: Iterable[Line]) -> dict[tuple[str, str], list[Sequence[Line]]]:
-    """The flows of one event in one coin, by (account, coin)."""
-    of_event: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
-    for flow in flows:
-        of_event[flow.account, flow.asset, flow.event].append(flow)
-    events: dict[tuple[str, str], list[Sequence[Line]]] = defaultdict(list)
-    for (account, asset, _), parts in of_event.items():
-        if len(parts) > 1:
-            events[account, asset].append(parts)
-    return events
-
-
-def _take_event(events: Mapping[tuple[str, str], list[Sequence[Line]]], line: Line, gone: set[str]) -> bool:
-    for parts in events.get((line.account, line.asset), []):
-        is_near = all(abs(part.at - line.at) <= NEAR and _same_wallet(part, line) for part in parts)
-        if is_near and sum(part.amount for part in parts) == line.amount and not gone & {part.place for part in parts}:
-            gone.update(part.place for part in parts)
-            return True
-    return False
+def _take(rows: Iterable[Line], events: Iterable[Event], flows: dict[int, Line]) -> list[Line]:
+    """The rows that no event meets; the flows of those that meet one are taken away, so that none counts twice."""
+    by_sum, left = _by_sum(events, flows), []
+    for row in rows:
+        event = _meeting(by_sum, row, flows)
+        if event is None:
+            left.append(row)
+            continue
+        for number in event:
+            del flows[number]
+    return left
 
 
 def flow_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
-    """Flows of the frames as lines: one for each row; those of one raw record are one event."""
+    """Flows of the frames as lines, one for each row."""
     for row in rows:
         yield Line(
             "api",
@@ -168,5 +230,18 @@ def flow_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
             row["datetime"],
             f"{row['txn_subtype']}",
             f"{row['source']} {row['external_id']}",
-            str(row["raw_id"]),
+            tuple(_ties(row)),
         )
+
+
+def _ties(row: Mapping[str, Any]) -> Iterator[str]:
+    """What ties a flow to others, the closest tie first: the leg's own id, for a record may have many legs; the order,
+    for the fee of one may be told by another record; and the record."""
+    parts = str(row["external_id"]).split(":")
+    came_back = [parts.pop()] if parts[-1] == "reversal" else []
+    if parts[-1] in _LEGS:
+        parts.pop()
+    yield " ".join(("leg", row["source"], ":".join(parts), *came_back))
+    if row["agg_id"]:
+        yield f"order {row['agg_id']}"
+    yield f"record {row['raw_id']}"
