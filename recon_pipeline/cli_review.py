@@ -41,14 +41,14 @@ def list_errors(venue: str | None, with_resolved: bool, for_review: bool, is_jso
 
 
 @errors.command()
-@click.argument("number", type=int)
-@click.option("--note", required=True, help="What was found and done; it stays with the error.")
-def resolve(number: int, note: str) -> None:
-    """Close an error with a note; should it come again, it is a new one."""
-    from recon_pipeline.stores.reviews import resolve_problem
+@click.argument("numbers", type=int, nargs=-1, required=True)
+@click.option("--note", required=True, help="What was found and done; it stays with each of them.")
+def resolve(numbers: tuple[int, ...], note: str) -> None:
+    """Close errors with a note; should one come again, it is a new one."""
+    from recon_pipeline.stores.reviews import resolve_problems
 
-    resolve_problem(_database(), number, note)
-    click.echo(f"resolved {number}")
+    resolve_problems(_database(), numbers, note)
+    click.echo(f"resolved {', '.join(map(str, numbers))}")
 
 
 @click.command()

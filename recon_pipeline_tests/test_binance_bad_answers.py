@@ -15,6 +15,10 @@ from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.transport.client import Answer, Client
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.transport.errors import VenueUnreachable
+from recon_pipeline.venues.binance.pulling import ACCOUNTS_AT_ONCE
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -57,7 +61,7 @@ def pulled(home: BinanceHome, account: str, stream: str) -> set[str]:
     return {status for (status,) in home.ask(query, account=account, stream=stream, first=FIRST, last=LAST)}
 
 
-def problems(home: BinanceHome) -> set[tuple[str, str, str]]:
+def problems(home: BinanceHome) -> set[tuple[str | None, str, str | None]]:
     """What waits for a person: (account, name, stream)."""
     waiting = list_problems(home.url, "binance")
     return {(each["account"], each["name"], each["stream"]) for each in waiting if each["name"] != "KeyWarning"}
@@ -320,5 +324,35 @@ def test_a_venue_whose_clock_is_off_is_reconciled(
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         live_through(home)
         assert any(call["code"] == -1021 for call in home.sandbox.log)
+        assert problems(home) == set()
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_a_host_that_nothing_answers_is_one_entry_for_each_account_and_closes_once_it_was_read(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    asked: list[tuple[str, str | None]] = []
+    plain = Client.ask
+
+    def unreachable(client: Client, endpoint: Endpoint, *given: Any, **more: Any) -> Answer:
+        if endpoint.path not in ("/api/v3/myTrades", "/api/v3/klines"):
+            return plain(client, endpoint, *given, **more)
+        account = given[1].account if len(given) > 1 else None
+        asked.append((endpoint.path, account))
+        raise VenueUnreachable("no question was answered", venue="binance", endpoint=str(endpoint), account=account)
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(date(2026, 1, 2), LAST)
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "ask", unreachable)
+            home.run(FIRST, LAST)
+        of_trades = [account for path, account in asked if path == "/api/v3/myTrades"]
+        assert sorted(of_trades, key=str) == [DESK, MAIN]
+        assert asked.count(("/api/v3/klines", None)) <= ACCOUNTS_AT_ONCE  # those that were under way
+        assert problems(home) == {(account, "VenueUnreachable", None) for account in (MAIN, DESK, None)}
+        assert pulled(home, MAIN, "spot_trades") == {"partial"}
+        assert home.ask("SELECT count(*) FROM recon.asked_symbols WHERE stream = 'spot_trades'") == [(0,)]
+        home.run(FIRST, LAST)
         assert problems(home) == set()
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from recon_pipeline.stores.reviews import Problem, list_problems, record_findings, resolve_problem
+from recon_pipeline.stores.reviews import (
+    Problem,
+    UnknownReview,
+    list_problems,
+    record_findings,
+    record_problem,
+    resolve_problems,
+    resolve_read,
+)
+from recon_pipeline.transport.errors import HostBanned, NetworkError, RateLimit, VenueUnreachable
 from recon_pipeline.venues.binance.accounts import Named, note_named
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.mapping.model import Kind
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
+from recon_pipeline.venues.binance.pulling import problem_of
 from recon_pipeline.venues.sources import Residual
 
 MAIN = "main@example.com"
@@ -39,8 +50,10 @@ def test_what_nobody_foresaw_waits_once_for_a_person_and_stays_resolved(database
         ("UnknownValue", "futures_income", MAIN),
     }
     assert len(waiting) == 2
-    for entry in waiting:
-        resolve_problem(database, entry["id"], "it does no harm")
+    with pytest.raises(UnknownReview, match=r"has the number 0\n"):
+        resolve_problems(database, [waiting[0]["id"], 0], "it does no harm")
+    assert list_problems(database, "binance", for_review=True) == waiting
+    resolve_problems(database, [entry["id"] for entry in waiting], "it does no harm")
     record_findings(database, "binance", [finding(each) for each in found])
     assert list_problems(database, "binance", for_review=True) == []
 
@@ -53,9 +66,51 @@ def test_a_second_record_whose_money_is_in_doubt_waits_although_the_first_was_re
     first, second = (finding(Found(kind, MAIN, "sub_user_transfers", key, "another amount")) for key in ("11", "4711"))
     record_findings(database, "binance", [first])
     (entry,) = list_problems(database, "binance", for_review=True)
-    resolve_problem(database, entry["id"], "the statement agrees")
+    resolve_problems(database, [entry["id"]], "the statement agrees")
     record_findings(database, "binance", [first, second])
     assert [entry["found"] for entry in list_problems(database, "binance", for_review=True)] == [second.found]
+
+
+@pytest.mark.postgres
+def test_what_was_read_since_closes_by_itself_and_nothing_else_does(database: str) -> None:
+    def record(found: str, kind: str, stream: str | None, account: str | None = MAIN, **more: Any) -> None:
+        record_problem(database, "binance", Problem(found, found, kind, stream=stream, account=account, **more))
+
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        record("cut off", "NETWORK_ERROR", "spot_trades", symbol=symbol)
+    record("too many", "RATE_LIMIT", "spot_trades")
+    record("host", "NETWORK_ERROR", None)
+    record("of everybody", "NETWORK_ERROR", "klines", account=None)
+    record("another stream", "NETWORK_ERROR", "deposits")
+    record("another account", "NETWORK_ERROR", "spot_trades", account="desk")
+    record("refused", "PARAMETER_ERROR", "spot_trades")
+    record("for a person", "NETWORK_ERROR", "spot_trades", needs_manual_review=True)
+    record_problem(database, "other", Problem("other", "other", "NETWORK_ERROR", stream="spot_trades", account=MAIN))
+    assert resolve_read(database, "binance", []) == 0
+    assert resolve_read(database, "binance", {(MAIN, "spot_trades"), (MAIN, None), (None, "klines")}) == 5
+    left = {"another stream", "another account", "refused", "for a person", "other"}
+    assert {entry["name"] for entry in list_problems(database)} == left
+    closed = [entry for entry in list_problems(database, with_resolved=True) if entry["resolved_at"]]
+    assert {entry["resolution_notes"] for entry in closed} == {"read since"}
+
+
+def test_what_a_whole_host_fails_with_is_one_entry_of_the_account() -> None:
+    asked = [
+        ("/myTrades", "spot_trades", "BTCUSDT"),
+        ("/myTrades", "spot_trades", "ETHUSDT"),
+        ("/deposit", "deposits", None),
+    ]
+    of_host = [
+        problem_of(VenueUnreachable("no answer", venue="binance", endpoint=path, account=MAIN), MAIN, stream, symbol)
+        for path, stream, symbol in asked
+    ]
+    assert len({each.fingerprint for each in of_host}) == 1
+    assert (of_host[0].account, of_host[0].stream, of_host[0].symbol) == (MAIN, None, None)
+    assert problem_of(HostBanned("banned"), MAIN, "spot_trades", "BTCUSDT").stream is None
+    limited = problem_of(RateLimit("limited"), MAIN, "spot_trades", "BTCUSDT")
+    assert (limited.stream, limited.symbol) == ("spot_trades", None)
+    alone = problem_of(NetworkError("cut off"), MAIN, "spot_trades", "BTCUSDT")
+    assert (alone.stream, alone.symbol) == ("spot_trades", "BTCUSDT")
 
 
 @pytest.mark.parametrize("kind", ["unknown_field", "unknown_value", "not_stated", "malformed", "conflict"])

@@ -33,6 +33,7 @@ from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.sandbox.statements import VENUE, planted
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.marts import mart_models, refresh, refresh_if_changed
+from recon_pipeline.transport.errors import NetworkError
 from recon_pipeline_tests.homes import AS_OF, FIRST, LAST, demo_home, edit, lake_bytes, rows, run
 
 pytestmark = pytest.mark.postgres
@@ -335,6 +336,20 @@ def test_a_refused_row_fails_the_run_at_its_end_and_only_its_windows_are_incompl
     for first, last in touched(settings):
         run(settings, first, last)
     assert (date(2025, 10, 13), "treasury", "CUSTODY", "BTC") not in rows_that_are_not_plain(settings)
+
+
+def test_what_many_symbols_of_a_stream_fail_with_is_told_once_and_a_long_list_is_cut(settings: Settings) -> None:
+    alike = [NetworkError("cut off", endpoint="GET /trades", account="treasury") for _ in range(431)]
+    others = [NetworkError("cut off", endpoint=f"GET /{number}", account="treasury") for number in range(40)]
+    of_run = venue_run(settings)
+    of_run._reading = replace(of_run.reading, problems=(*alike, *others))
+    with pytest.raises(RefusedInput, match=r"^RefusedInput: 41 streams refused\n") as refused:
+        of_run.raise_for_faults()
+    of_run.close()
+    lines = str(refused.value).splitlines()
+    assert sum("NetworkError" in line for line in lines) == 20
+    assert "GET /trades, account treasury: NetworkError: cut off (431 times); next: run again" in lines[2]
+    assert "and 21 more" in [line.strip() for line in lines]
 
 
 def test_a_faulty_file_fails_the_run_and_mending_it_makes_the_days_whole(settings: Settings) -> None:

@@ -31,6 +31,7 @@ from recon_pipeline.transport.endpoints import Endpoint, NotOnReadList
 from recon_pipeline.transport.errors import (
     ApiKeyInvalid,
     ClockRefused,
+    EndpointUnreachable,
     ErrorKind,
     HostBanned,
     InvalidSymbol,
@@ -556,6 +557,39 @@ def test_one_endpoint_that_is_not_well_stops_no_other(scene: Scene) -> None:
             scene.client.ask(SNAPSHOT, {}, MAIN)
         assert not isinstance(caught.value, VenueUnreachable)
     assert scene.client.ask(TRADES, {}, MAIN).status == 200
+
+
+def test_one_endpoint_that_nothing_answers_is_given_up_alone(scene: Scene) -> None:
+    def cut(request: Request) -> Reply:
+        is_ill = request.target.startswith(SNAPSHOT.path)
+        return Reply(body=b"[]", cut_after=0) if is_ill else Reply()
+
+    scene.venue.standing = cut
+    failed = list[NetworkError]()
+    while not any(isinstance(each, EndpointUnreachable) for each in failed):
+        with pytest.raises(NetworkError) as caught:
+            scene.client.ask(SNAPSHOT, {}, MAIN)
+        failed.append(caught.value)
+        start = scene.clock.now()
+        assert scene.client.ask(TRADES, {}, MAIN).status == 200
+        assert scene.elapsed(start) < 5, "the others wait for nothing"
+    assert len(failed) < 10
+    assert SNAPSHOT.path in failed[-1].where
+    scene.venue.standing = Reply()
+    scene.clock.sleep(600)
+    assert scene.client.ask(SNAPSHOT, {}, MAIN).status == 200
+
+
+def test_two_endpoints_that_nothing_answers_are_the_host(scene: Scene) -> None:
+    scene.venue.standing = Reply(body=b"[]", cut_after=0)
+    failed = list[NetworkError]()
+    while not any(isinstance(each, VenueUnreachable) for each in failed):
+        with pytest.raises(NetworkError) as caught:
+            scene.client.ask(TRADES if len(failed) % 2 else SNAPSHOT, {}, MAIN)
+        failed.append(caught.value)
+        assert len(failed) < 20
+    with pytest.raises(VenueUnreachable):
+        scene.client.ask(FUNDING, {}, MAIN)
 
 
 # -- nothing that must not show

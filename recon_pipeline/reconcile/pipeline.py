@@ -51,6 +51,7 @@ INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
 BESIDES = ("coverage", "expected")
 """Inputs without an asset of their own: they say how complete the reading is, so the step that reads writes them."""
 _ROWS_TOLD = 10
+_PLACES_TOLD = 20
 _FAULTS_OF_FILES = frozenset(fault.__name__ for fault in SourceFileError.__subclasses__())
 _OF_NO_FILE = (NoFileMatches, FileGone, NoFiles)
 
@@ -91,7 +92,8 @@ class Faults:
     first_rows: tuple[str, ...] = ()
     """Of the first of them: file, line, and what was found, expected and is to be done."""
     streams: tuple[tuple[str, str], ...] = ()
-    """Of a venue that is asked over HTTP: the place and the text of what could not be read."""
+    """Of a venue that is asked over HTTP: the place and the text of what could not be read, once where many symbols
+    failed alike."""
 
     def __bool__(self) -> bool:
         return bool(self.files or self.rows or self.streams)
@@ -269,16 +271,23 @@ class VenueRun:
         # what stands for a whole file is told of with the file
         refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in _FAULTS_OF_FILES]
         rows = tuple(f"{_place(row)}: {row['error']}: {row['reason']}" for row in refused[:_ROWS_TOLD])
-        unread = tuple(
-            (problem.where, f"{type(problem).__name__}: {problem.found}; next: {problem.next_step}")
+        unread = Counter(
+            (problem.where, f"{type(problem).__name__}: {problem.found}", f"next: {problem.next_step}")
             for problem in reading.problems
         )
-        return Faults(files, len(refused), rows, unread)
+        streams = tuple(
+            (where, f"{text}{f' ({times} times)' if times > 1 else ''}; {next_step}")
+            for (where, text, next_step), times in unread.items()
+        )
+        return Faults(files, len(refused), rows, streams)
 
     def raise_for_faults(self) -> None:
         """Raise RefusedInput if anything was refused: the last step of a run, when all its rows are written."""
         if faults := self.faults():
-            told = [f"{path}: {text}" for path, text in (*faults.files, *faults.streams)] + list(faults.first_rows)
+            told = [f"{path}: {text}" for path, text in (*faults.files, *faults.streams)]
+            if left_out := len(told[_PLACES_TOLD:]):
+                told[_PLACES_TOLD:] = [f"and {left_out} more"]
+            told += faults.first_rows
             self._failure = RefusedInput(
                 "; ".join(
                     f"{count} {what}{'s' if count > 1 else ''} refused"

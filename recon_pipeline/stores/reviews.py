@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,13 @@ import sqlalchemy as sa
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.database import connection
+
+READ_SINCE = "read since"
+_PASSING = ("NETWORK_ERROR", "RATE_LIMIT")
+"""Kinds of errors that are over once what they were about is read."""
+
+Place = tuple[str | None, str | None]
+"""An account and a stream of a venue; no account is everybody, no stream whatever is asked for the account."""
 
 
 class UnknownReview(ReconError):  # noqa: N818 - the name says what is the matter
@@ -106,17 +113,41 @@ def list_problems(
         return [dict(row._mapping) for row in rows]
 
 
-def resolve_problem(url: str, number: int, note: str) -> None:
-    """Close a problem with a note; UnknownReview if none of that number is open."""
-    with connection(url, "resolving an error") as opened:
+def resolve_problems(url: str, numbers: Collection[int], note: str) -> None:
+    """Close problems with a note; UnknownReview, and none of them closed, if one of these numbers is not open."""
+    with connection(url, "resolving errors") as opened:
         done = opened.execute(
             sa.text(
                 "UPDATE recon.errors SET resolved_at = now(), resolution_notes = :note"
-                " WHERE id = :id AND resolved_at IS NULL"
+                " WHERE id = ANY(:ids) AND resolved_at IS NULL RETURNING id"
             ),
-            {"id": number, "note": note},
+            {"ids": list(numbers), "note": note},
         )
-        if done.rowcount != 1:
+        if unknown := sorted({*numbers} - set(done.scalars())):
             raise UnknownReview(
-                f"no open error has the number {number}", next_step="recon errors list shows those that are open"
+                f"no open error has the number {', '.join(map(str, unknown))}",
+                expected="numbers of open errors; none was resolved",
+                next_step="recon errors list shows those that are open",
             )
+
+
+def resolve_read(url: str, venue: str, read: Collection[Place]) -> int:
+    """Close what passes by itself and has: failures of the network or the allowance, in places that were read since
+    and where nothing has failed again; how many."""
+    if not read:
+        return 0
+    accounts, streams = zip(*read, strict=True)
+    with connection(url, f"resolving errors of {venue}") as opened:
+        return opened.execute(
+            sa.text(
+                "UPDATE recon.errors AS e SET resolved_at = now(), resolution_notes = :note"
+                " FROM unnest(CAST(:accounts AS text[]), CAST(:streams AS text[])) AS read (account, stream)"
+                " WHERE e.venue = :venue AND e.resolved_at IS NULL AND NOT e.needs_manual_review"
+                " AND e.kind = ANY(:kinds) AND e.account IS NOT DISTINCT FROM read.account"
+                " AND e.stream IS NOT DISTINCT FROM read.stream"
+            ),
+            {
+                "venue": venue, "kinds": list(_PASSING), "note": READ_SINCE,
+                "accounts": list(accounts), "streams": list(streams),
+            },
+        ).rowcount  # fmt: skip

@@ -24,6 +24,7 @@ from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.dialect import Dialect, RawRequest, Refusal, Remedy
 from recon_pipeline.transport.endpoints import Endpoint, ReadList
 from recon_pipeline.transport.errors import (
+    EndpointUnreachable,
     HostBanned,
     MalformedAnswer,
     NetworkError,
@@ -206,7 +207,7 @@ class Client:
 
     def _try(self, asked: _Ask) -> tuple[Answer, Exchange] | _Failed:
         """Ask once."""
-        breaker = self._breakers[asked.endpoint.host]
+        breaker, endpoint = self._breakers[asked.endpoint.host], str(asked.endpoint)
         grant = self._admitted(asked, breaker)
         try:
             asked_at = self.clock.now()
@@ -218,35 +219,38 @@ class Client:
                 self.clock.look_again()
             answer, found = self._judged(asked, raw, exchange, asked_at, grant)
         except NoAnswer as nothing:
-            breaker.failed(self.clock.now())
+            breaker.failed(endpoint, self.clock.now())
             refusal = Refusal(NetworkError, str(nothing), remedy=Remedy.TRY_AGAIN)
             return _Failed(self._error(asked, refusal), refusal)
         except BaseException:
-            breaker.given_up()
+            breaker.given_up(endpoint)
             raise
         if found is not None and found.remedy is Remedy.TRY_AGAIN:
-            breaker.failed(self.clock.now(), str(asked.endpoint))
+            breaker.failed(endpoint, self.clock.now(), is_answer=True)
         else:
-            breaker.succeeded()
+            breaker.succeeded(endpoint)
         return (answer, exchange) if found is None else _Failed(self._error(asked, found, answer, raw), found)
 
     def _admitted(self, asked: _Ask, breaker: Breaker) -> Grant:
         """Wait for the breaker, then for the budget."""
+        endpoint = str(asked.endpoint)
         while True:
             try:
-                while seconds := breaker.waits(self.clock.now()):
+                while seconds := breaker.waits(endpoint, self.clock.now()):
                     self.clock.sleep(seconds, asked.stop)
                 grant = self._budgets.take(asked.place, asked.weight, live=asked.live, stop=asked.stop)
             except Hopeless as error:
-                raise VenueUnreachable(
-                    f"no question was answered since {error.since:%Y-%m-%d %H:%M:%S} UTC",
-                    venue=self.venue, endpoint=str(asked.endpoint), account=asked.account,
+                unreachable = VenueUnreachable if error.is_host else EndpointUnreachable
+                raise unreachable(
+                    f"no question{'' if error.is_host else ' of this endpoint'} was answered since"
+                    f" {error.since:%Y-%m-%d %H:%M:%S} UTC",
+                    venue=self.venue, endpoint=endpoint, account=asked.account,
                     expected=f"an answer of {asked.place.host}",
                 ) from None  # fmt: skip
             except RateLimit as error:
                 error.venue, error.account = self.venue, asked.account
                 raise
-            if breaker.enter(self.clock.now()):
+            if breaker.enter(endpoint, self.clock.now()):
                 return grant
 
     def _judged(

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from recon_pipeline.errors import ReconError
+
+Concerns = Literal["question", "endpoint", "host"]
 
 
 class ErrorKind(StrEnum):
@@ -40,6 +42,8 @@ class VenueError(ReconError):
     """Whether nothing more may be asked with the account's key."""
     needs_manual_review: ClassVar[bool] = False
     """Whether nobody foresaw it: it is kept for a person to look at."""
+    concerns: ClassVar[Concerns] = "question"
+    """What it says something of: what was asked; all that is asked of the endpoint with this key; or of the host."""
     default_next_step: ClassVar[str] = "run again; report it with this text if that does not help"
 
     def __init__(
@@ -116,12 +120,14 @@ class RateLimit(VenueError):
     """The allowance is used up, and waiting was not to be; `until` says when to ask again."""
 
     kind = ErrorKind.RATE_LIMIT
+    concerns: ClassVar[Concerns] = "endpoint"
     default_next_step = "run again later: what was read stays"
 
 
 class HostBanned(RateLimit):
     """The venue answers nobody at this address until an instant."""
 
+    concerns: ClassVar[Concerns] = "host"
     default_next_step = "run again after that instant; see what else uses the venue from this address"
 
 
@@ -170,6 +176,14 @@ class ClockRefused(NetworkError):
 
 class VenueUnreachable(NetworkError):
     """So many questions failed that none is asked for a while: the circuit breaker is open."""
+
+    concerns: ClassVar[Concerns] = "host"
+
+
+class EndpointUnreachable(NetworkError):
+    """So many questions of one endpoint had no answer that none is asked for a while; others of the host go on."""
+
+    concerns: ClassVar[Concerns] = "endpoint"
 
 
 class ClockServerGone(NetworkError):

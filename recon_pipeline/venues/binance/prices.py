@@ -26,7 +26,8 @@ _DAYS_BEFORE = 2
 
 def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
     """Ask for the candles of the days from one to the run's last that are not known yet, each market over the whole
-    range at once; of a later way to an asset's price only where an earlier one had no trade."""
+    range at once; of a later way to an asset's price only where an earlier one had no trade. Where nothing answers, the
+    others are not asked."""
     markets = {market.symbol: (market.base, market.quote) for market in listed_markets(pull.raw)}
     first = midnight(from_) - _DAYS_BEFORE * ONE_DAY
     last = midnight(pull.asked.days[-1] + ONE_DAY)
@@ -34,6 +35,8 @@ def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
     pull.asked.say("reading prices")
 
     def ask(symbol: str) -> None:
+        if (EVERYBODY, KLINES.name) in pull.unreached:
+            return
         with pull.told_of(EVERYBODY, KLINES.name, symbol=symbol):
             pull.asked.check()
             try:

@@ -22,7 +22,7 @@ from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
-from recon_pipeline.stores.reviews import Problem, record_problem
+from recon_pipeline.stores.reviews import Place, Problem, record_problem
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
@@ -120,8 +120,13 @@ class Pull:
     problems: list[ReconError] = field(default_factory=list)
     refused: dict[str, ReconError] = field(default_factory=dict)
     """Accounts whose key may not be used, and why."""
+    unreached: set[tuple[str, str]] = field(default_factory=set)
+    """Account and stream where an endpoint or the host answered nothing: other questions there would fare no better."""
     without_family: set[str] = field(default_factory=set)
     """Accounts of which nobody could say yet whether they have sub-accounts."""
+    _answered: set[Place] = field(default_factory=set)
+    _failed: set[Place] = field(default_factory=set)
+    """Where something was read, or failed."""
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -461,12 +466,14 @@ class Pull:
         facts: AccountFacts | None = None,
         symbol: str | None = None,
     ) -> Iterator[None]:
-        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused.
+        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused. Where the
+        same would go wrong with any symbol it is recorded without one, and the place noted as `unreached`.
 
         So is an error that nobody foresaw: a fault of ours shall not cost the other streams and accounts.
         """
         try:
             yield
+            self.note_read(email, stream_name)
         except AccountStopped:
             raise
         except ReconError as error:
@@ -516,7 +523,20 @@ class Pull:
 
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
-        record_problem(self.url, self.venue, problem_of(error, email, stream, symbol))
+        problem = problem_of(error, email, stream, symbol)
+        if isinstance(error, VenueError) and error.concerns != "question":
+            self.unreached.add((email, stream))
+        self._failed.update([(problem.account, stream), (problem.account, problem.stream)])
+        record_problem(self.url, self.venue, problem)
+
+    def note_read(self, email: str, stream: str) -> None:
+        """A stream of an account was read, as far as it was asked for."""
+        self._answered.update([(email or None, stream), (email or None, None)])
+
+    @property
+    def well(self) -> set[Place]:
+        """Where something was read and nothing failed."""
+        return self._answered - self._failed
 
 
 def trades_since(venue: VenueSettings) -> datetime:
@@ -603,8 +623,12 @@ def _unforeseen(error: Exception, where: str) -> UnforeseenError:
 
 
 def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = None) -> Problem:
-    """An error as it is kept for a person."""
+    """An error as it is kept for a person: what a whole endpoint or host fails with is one, whatever it was asked."""
     told = error if isinstance(error, VenueError) else None
+    concerns = told.concerns if told else "question"
+    place = error.where
+    if told is not None and concerns == "host":
+        place = f"venue {told.venue}" + (f", account {email}" if email else "")
     raw = None
     if told is not None:
         raw = {"http_status": told.status, "code": told.code, "message": told.message}
@@ -613,12 +637,12 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
         name=type(error).__name__,
         found=error.found,
         kind=str(told.kind) if told else "UNKNOWN",
-        place=error.where,
+        place=place,
         expected=error.expected,
         next_step=error.next_step,
         account=email or None,
-        stream=stream,
-        symbol=symbol,
+        stream=stream if concerns != "host" else None,
+        symbol=symbol if concerns == "question" else None,
         raw_error=raw,
         needs_manual_review=told.needs_manual_review if told else True,
     )

@@ -11,7 +11,7 @@ from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ConfigError, ReconError
 from recon_pipeline.stores.raw import RawStore
-from recon_pipeline.stores.reviews import record_findings
+from recon_pipeline.stores.reviews import record_findings, resolve_read
 from recon_pipeline.transport.archive import AnswerArchive
 from recon_pipeline.transport.budgets import Budgets
 from recon_pipeline.transport.client import Client
@@ -86,6 +86,7 @@ class BinanceSource:
             told = [finding(problem) for problem in read.open.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
             self._problems = tuple(pull.problems)
+            resolve_read(self._url, self._venue.name, pull.well)
             self._read = version, read.reading
 
     def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
@@ -98,6 +99,7 @@ class BinanceSource:
             context = context_of(self._api, told_by(raw.records(OF_CONTEXT)), raw)
             made = Capture(pull, context).run()
             pull.look_at_markets()  # after what cannot wait, for this may
+            resolve_read(self._url, self._venue.name, pull.well)
             return made, tuple(pull.problems)
 
     def read(self) -> Reading:

@@ -58,6 +58,10 @@ Unexplained = Mapping[str, Mapping[date, set[str]]]
 """Assets with a residual in SPOT, by account and day."""
 
 
+class _Unreached(Exception):  # noqa: N818 - never leaves this module
+    """Nothing answers where markets are asked: there is no use in asking for the others."""
+
+
 @dataclass
 class Trades:
     """The trades of all accounts for one run. `residuals` says what is unexplained on some days with what is known by
@@ -167,7 +171,9 @@ class Trades:
         return set(plan)
 
     def _can_ask(self, email: str, markets: Iterable[Market]) -> list[Market]:
-        """Those that have not failed in this run."""
+        """Those that have not failed in this run; none if nothing answers where they are asked."""
+        if (email, TRADES.name) in self.pull.unreached:
+            return []
         return [market for market in markets if (email, market.symbol) not in self._failed]
 
     def _not_yet(
@@ -225,7 +231,7 @@ class Trades:
         self, stream: Stream, email: str, known: Mapping[str, AskedMarket]
     ) -> Iterator[Callable[[Market], Sequence[Told]]]:
         """Ask markets of an account one by one; what each tells is stored with it. Ends where the account's key is
-        refused."""
+        refused, or nothing answers: markets that were not asked have not had their turn."""
         ask, raw = self.pull.ask_as(email), self.pull.raw
         silent: dict[str, SymbolAsked] = {}
 
@@ -264,11 +270,16 @@ class Trades:
                     self.pull.refresh_markets()
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
+            if (email, stream.name) in self.pull.unreached:
+                raise _Unreached
             note_failed(market)
             return ()
 
         try:
             yield ask_market
+            self.pull.note_read(email, stream.name)
+        except _Unreached:
+            pass
         except AccountStopped:
             self._stopped.add(email)
         finally:
@@ -396,6 +407,9 @@ class Trades:
         def look(item: tuple[OrderSearch, int | None]) -> None:
             search, number = item
             failed = {(search.email, day) for day in search.days}
+            if (search.email, PREVENTED.name) in self.pull.unreached:
+                self._not_looked.update(failed)
+                return
             with self.pull.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
                 counts.append(search.run(number))
                 failed = set()
@@ -466,7 +480,7 @@ def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_
             return told
     raise PageRepeated(
         f"a page of {stream.name} is not the one that was asked for",
-        where=f"{stream.endpoint}, {symbol}",
+        where=str(stream.endpoint),
         expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
         next_step="run the day again; until then the market counts as not asked",
     )
