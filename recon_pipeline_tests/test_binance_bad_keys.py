@@ -13,7 +13,7 @@ import yaml
 from recon_pipeline.config import load_settings
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.manifest import manifest
-from recon_pipeline.stores.reviews import list_problems, resolve_problem
+from recon_pipeline.stores.reviews import list_problems, resolve_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
@@ -42,7 +42,7 @@ def test_an_account_whose_key_is_no_good_stops_alone(
         assert any(name == error and found in text and DESK in text for name, text in texts), texts
         (row,) = [each for each in list_problems(home.url, "binance") if each["name"] == error]
         assert (row["account"], row["kind"]) == (DESK, "API_KEY_INVALID")
-        resolve_problem(home.url, row["id"], "the key was made anew")
+        resolve_problems(home.url, [row["id"]], "the key was made anew")
         assert error not in {each["name"] for each in list_problems(home.url, "binance")}
 
 
