@@ -201,7 +201,11 @@ def test_a_trade_without_an_id_leaves_its_account_incomplete(
     ("body", "found"),
     [
         (b'{"symbols":[{"symbol":"BTCUSDT","quoteAsset":"USDT"}]}', "baseAsset is missing in a record, or is not text"),
-        (b'{"symbols":[],"sors":"none"}', "a record cannot be read (AttributeError)"),
+        (b'{"symbols":[]}', "the list of markets is empty"),
+        (
+            b'{"symbols":[{"symbol":"BTCUSDT","baseAsset":"BTC","quoteAsset":"USDT"}],"sors":"none"}',
+            "a record cannot be read (AttributeError)",
+        ),
     ],
 )
 def test_a_list_of_markets_that_cannot_be_read_leaves_trades_partial(
