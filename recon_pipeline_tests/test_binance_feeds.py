@@ -21,6 +21,7 @@ from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import Ledger, Puller
 from recon_pipeline.venues.streams import AccountFacts
@@ -318,3 +319,26 @@ def test_a_name_that_is_configured_later_is_asked_for_the_days_before_too(databa
         assert {row.status for row in raw.ledger()} == {"final"}
         assert pull("BTCUSDT", "ETHUSDT") == ["BTCUSDT", "ETHUSDT"]
         assert pull("BTCUSDT", "ETHUSDT") == []
+
+
+def test_a_span_that_the_venue_takes_in_no_such_length_or_age_is_read_in_parts(database: str) -> None:
+    now, oldest, longest = datetime(2026, 3, 20, tzinfo=UTC), date(2026, 3, 3), timedelta(days=2)
+    days = [date(2026, 3, 1) + timedelta(days=number) for number in range(7)]
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        given = dict(params)
+        first, last = (datetime.fromtimestamp(int(given[name]) / 1000, UTC) for name in ("startTime", "endTime"))
+        if last - first >= longest:
+            raise WindowTooLong("so long a span is refused", venue="binance", endpoint="/list")
+        if first.date() < oldest:
+            raise WindowTooOld("so old a span is refused", venue="binance", endpoint="/list")
+        return Reply([])
+
+    with closing(RawStore(database, "binance")) as raw:
+        facts = AccountFacts(MAIN, products=frozenset({"margin"}), extras={"isolated_symbols": ("BTCUSDT",)})
+        puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+        with pytest.raises(WindowTooOld):
+            puller.pull(BY_NAME["isolated_capital_flow"], facts, ask, days[0], days[-1])
+        read = {row.date: (row.status, row.error) for row in raw.ledger()}
+    told = {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
+    assert read == told
