@@ -195,6 +195,8 @@ def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
         monkeypatch.setattr(gate, "tell", emptied)
         home.run(day(5), day(5))
         assert edited
+        changed = "SELECT count(*) FROM recon.raw_records WHERE stream = 'spot_snapshots' AND superseded_at IS NOT NULL"
+        assert home.ask(changed) == [(0,)]
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
