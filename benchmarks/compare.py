@@ -21,12 +21,15 @@ from pathlib import Path
 from benchmarks import measure, report
 from benchmarks.measure import Measurement
 
-GROUPS = ("kernel", "memory", "batches", "pandas", "postgres", "dagster", "growth")
+GROUPS = ("kernel", "memory", "batches", "pandas", "postgres", "dagster", "records", "growth")
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "quarantine")
 ONE_CUT = "kernel, one cut"
 VENUE = "bench"
 BATCH_DAYS = 30
 POSTGRES_DAYS = 91
+RECORD_DAYS = 4
+RECORD_ACCOUNTS = (10, 100)
+"""Accounts of the venues whose records are read."""
 SLOW_ROUNDS = 3
 """Programs that take minutes run in the first rounds only."""
 
@@ -185,6 +188,22 @@ class Bench:
                 self.verdicts[program.name] = report.Verdict.of(said)
                 shutil.rmtree(home)
 
+    def records(self) -> None:
+        """What Binance told of ten accounts and of ten times as many, from PostgreSQL to frames, in turns."""
+        home = self.folder / "runs" / "records"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        accounts = [str(number) for number in RECORD_ACCOUNTS]
+        tell("pulling a world of Binance, and copying its account")
+        try:
+            measure.run("benchmarks.jobs.records", home, "start", f"--days={RECORD_DAYS}", "--copies", *accounts)
+            for turn in range(min(self.rounds, SLOW_ROUNDS)):
+                for line, number in zip((report.FEW_RECORDS, report.MANY_RECORDS), accounts, strict=True):
+                    self.measure(Program(line, "benchmarks.jobs.records", (home, "read", "--copies", number)), turn)
+        finally:
+            measure.run("benchmarks.jobs.records", home, "stop")
+            shutil.rmtree(home, ignore_errors=True)
+
 
 def kernel_in(folder: Path, name: str, world: Path, *options: str) -> Program:
     """The kernel in a folder that is prepared already."""
@@ -231,7 +250,11 @@ def main() -> int:
     asked = options()
     bench = Bench(asked.folder.absolute(), asked.flows, asked.days, asked.rounds, asked.groups)
     bench.folder.mkdir(parents=True, exist_ok=True)
-    steps: list[tuple[str, Callable[[], None]]] = [("postgres", bench.postgres), ("dagster", bench.dagster)]
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("postgres", bench.postgres),
+        ("dagster", bench.dagster),
+        ("records", bench.records),
+    ]
     try:
         bench.run_in_turns()
         for group, step in steps:

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.measure import Measurement, Ratio
 
 FLOORS = ("floor, duckdb", "floor, arrow")
+FEW_RECORDS, MANY_RECORDS = "records, ten accounts", "records, a hundred"
 CLAIMED_AT = (10_000_000, 365)
 LIBRARIES = ("duckdb", "pyarrow", "pandas", "dagster")
 OTHERS_MAX = 0.1
@@ -74,14 +75,22 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether every run found what was planted and nothing else, and batches gave the bytes of one pass."""
-        return all(verdict.is_right for verdict in self.verdicts.values()) and self.batches_agree is not False
+        """Whether every run found what was planted and nothing else, batches gave the bytes of one pass, and
+        ten times the accounts ten times the rows."""
+        told = self.batches_agree, self.records_agree
+        return all(verdict.is_right for verdict in self.verdicts.values()) and False not in told
 
     @property
     def batches_agree(self) -> bool | None:
         """Whether the rows of batches are those of one pass, byte for byte; None if either did not run."""
         whole, batches = self.verdicts.get("kernel, one cut"), self.verdicts.get("kernel, in batches")
         return whole.digest == batches.digest if whole and batches else None
+
+    @property
+    def records_agree(self) -> bool | None:
+        """Whether ten times the accounts gave ten times the rows; None if they were not read."""
+        few, many = ({m.said["rows"] for m in self.measured.get(name, ())} for name in (FEW_RECORDS, MANY_RECORDS))
+        return many == {10 * rows for rows in few} if few and many else None
 
     @property
     def floor(self) -> str | None:
@@ -100,6 +109,10 @@ class Report:
         yield from self._ratio("in batches of 30 days / one pass", "kernel, in batches", one_cut, 1.2)
         names = ("postgres, publish", "postgres, to_sql")
         yield from self._ratio("rows a second, publish / to_sql", *names, 5.0, of=_rows_per_s, at_most=False)
+        yield from self._ratio(
+            "records of 100 accounts / of 10", MANY_RECORDS, FEW_RECORDS, 10.5, of=lambda m: m.call_s
+        )
+        yield from self._ratio("their peak memory", MANY_RECORDS, FEW_RECORDS, 10.0, of=lambda m: m.peak_mb)
         yield from self._value("a year through Dagster", "s", "year, dagster", lambda m: m.call_s, 60)
         yield from self._value("one day, launched alone", "s", "year, dagster", lambda m: float(m.said["one_day_s"]), 5)
 
@@ -186,14 +199,16 @@ class Report:
             word = "nothing else" if verdict.is_right else f"{verdict.faults} FAULTS"
             yield f"{name:30} {verdict.found} of {verdict.planted} planted differences found, and {word}"
             yield from (f"    {fault}" for fault in verdict.first_faults)
+        for run in self.measured.get(MANY_RECORDS, ())[:1]:
+            word = "" if self.records_agree else "NOT "
+            yield f"{run.said['records']:,} records of a hundred accounts gave {word}ten times the rows of ten"
         if self.batches_agree is not None:
             yield f"the rows of batches are {'' if self.batches_agree else 'NOT '}those of one pass, byte for byte"
 
     def _noise_text(self) -> Iterator[str]:
         # What a program leaves to a server or to daemons counts as others' time, so those lines are left out.
-        quiet = [
-            m.others for name, runs in self.measured.items() if not name.startswith(("postgres", "year")) for m in runs
-        ]
+        of_servers = ("postgres", "year", "records")
+        quiet = [m.others for name, runs in self.measured.items() if not name.startswith(of_servers) for m in runs]
         worst = max((share for share in quiet if share is not None), default=0.0)
         if worst > OTHERS_MAX:
             yield f"other programs took up to {worst:.0%} of the processors meanwhile: measure again on a quiet machine"
