@@ -404,7 +404,15 @@ def test_who_hangs_up_or_falls_silent_holds_nobody_up(sandbox: Sandbox, main: As
 def test_a_live_clock_serves_no_clock(world: World) -> None:
     with serve(world, clock="live") as sandbox:
         assert httpx.get(f"{sandbox.url}/sandbox/clock").status_code == 404
+        assert "x-sandbox-now-us" not in httpx.get(f"{sandbox.url}/api/v3/time").headers
         assert abs(httpx.get(f"{sandbox.url}/api/v3/time").json()["serverTime"] - time.time() * 1000) < 5000
+
+
+def test_answers_tell_the_simulated_time(main: Asker) -> None:
+    main.http.post("/sandbox/clock/advance", json={"to_us": main.now_us() + 7})
+    for path in ("/api/v3/time", TRADES):  # the second one is refused
+        answer = main.http.get(path)
+        assert int(answer.headers["x-sandbox-now-us"]) == main.now_us()
 
 
 def test_the_log_tells_what_was_counted(sandbox: Sandbox, main: Asker) -> None:

@@ -78,6 +78,18 @@ def test_simulated_time_stands_still_while_somebody_works() -> None:
         clock.close()
 
 
+def test_an_answer_of_the_venue_tells_the_simulated_time() -> None:
+    with clock_server(microseconds(START)) as (url, _):
+        clock, later = SharedClock(url), START + timedelta(seconds=1)
+        with clock.working():
+            clock.look_again({"x-sandbox-now-us": str(microseconds(later))})
+            assert clock.now() == later
+            for says_nothing in ({}, {"x-sandbox-now-us": "soon"}, None):
+                clock.look_again(says_nothing)
+                assert clock.now() == START
+        clock.close()
+
+
 def test_a_long_sleep_stays_on_the_wire_while_somebody_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server gives up whoever hangs up, and time would pass over the sleeper."""
     monkeypatch.setattr("recon_pipeline.transport.clock._ANSWER_SECONDS", 0.3)

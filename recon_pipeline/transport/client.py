@@ -215,8 +215,10 @@ class Client:
             raw = self._dialect.sign(asked.endpoint, asked.params, asked.credentials, signed_at)
             try:
                 exchange = self._wire.exchange(asked.endpoint, raw)
-            finally:
+            except BaseException:
                 self.clock.look_again()
+                raise
+            self.clock.look_again(exchange.headers)
             answer, found = self._judged(asked, raw, exchange, asked_at, grant)
         except NoAnswer as nothing:
             breaker.failed(endpoint, self.clock.now())

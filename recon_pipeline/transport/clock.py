@@ -12,7 +12,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -71,8 +71,9 @@ class Clock(Protocol):
         """Around the work of a thread: a simulated time stands still meanwhile, but for its sleeps."""
         ...
 
-    def look_again(self) -> None:
-        """The venue has done something, which may have taken its time: `now` is not what it was."""
+    def look_again(self, told: Mapping[str, str] | None = None) -> None:
+        """The venue has done something, which may have taken its time: `now` is not what it was. `told` are the headers
+        of its answer, by lower-case name."""
         ...
 
     def signing_time(self) -> datetime:
@@ -116,7 +117,7 @@ class LiveClock:
         """Nothing: the world's time stands still for nobody."""
         return _nothing()
 
-    def look_again(self) -> None:
+    def look_again(self, told: Mapping[str, str] | None = None) -> None:
         """It is looked at each time."""
 
     def signing_time(self) -> datetime:
@@ -136,6 +137,7 @@ def _nothing() -> Iterator[None]:
 _ANSWER_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 5.0
 _ATTEMPTS = 3
+_NOW_US = "x-sandbox-now-us"
 
 
 class SharedClock:
@@ -196,9 +198,10 @@ class SharedClock:
             if depth == 0:
                 self._leave()
 
-    def look_again(self) -> None:
-        """Ask for the time anew when it is wanted."""
-        self._mine.now_us = None
+    def look_again(self, told: Mapping[str, str] | None = None) -> None:
+        """Take the time that an answer tells; of one that tells none, ask for it anew when it is wanted."""
+        now_us = (told or {}).get(_NOW_US, "")
+        self._mine.now_us = int(now_us) if now_us.isdecimal() else None
 
     def signing_time(self) -> datetime:
         """By the venue's own clock, as far off as it was when it was last asked."""
