@@ -13,7 +13,7 @@ import pytest
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, Mapped, capture_content
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
-from recon_pipeline_tests.binance_records import DESK, MAIN, READ_AT, kinds, mapped, record, told, utc
+from recon_pipeline_tests.binance_records import CONTEXT, DESK, MAIN, READ_AT, kinds, mapped, record, told, utc
 from recon_pipeline_tests.binance_samples import SAMPLES, sample
 
 AT, THEN = utc("2026-11-02T08:00:00.250"), utc("2026-11-04T08:00:00.250")
@@ -108,6 +108,26 @@ def test_an_early_redemption_gives_back_less_than_the_position_held(name: str) -
         ("40001:rewards", "interest_income"),
         ("40001:spot", "internal_in"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "left"),
+    [
+        ("locked_redemptions", {}, {("EARN", "AXS"): Decimal("-0.25")}),
+        ("onchain_redemptions", {}, {("EARN", "AXS"): Decimal("-0.25")}),
+        ("flexible_redemptions", {"destAccount": None}, {}),
+        ("locked_subscriptions", {"amtFromSpot": None, "amtFromFunding": None, "sourceAccount": None}, {}),
+    ],
+)
+def test_money_that_goes_from_one_product_into_another_stays_in_earn(
+    name: str, changes: Mapping[str, Any], left: Mapping[tuple[str, str], Decimal]
+) -> None:
+    into = sample(name, **changes)
+    found = mapped(into, context=replace(CONTEXT, decisions={into.digest: "EARN"}))
+    assert moved(found) == left
+    (unplaced,) = found.unplaced
+    placed = [row for row in found.transfers if row["external_id"] not in unplaced.fixed]
+    assert [row["external_id"].partition(":")[2] for row in placed] == ["flexible"]
 
 
 def test_what_is_still_on_its_way_moves_nothing() -> None:
