@@ -356,6 +356,12 @@ def test_interest_that_is_paid_in_bnb_moves_the_balance() -> None:
     assert mapped(paid, converted_interest="capital_flow").transfers == []
 
 
+def test_interest_that_portfolio_margin_pays_is_told_there_alone_for_it_has_no_ledger() -> None:
+    paid = sample("pm_margin_interest", type="PERIODIC_CONVERTED", asset="BNB", rawAsset="USDT")
+    for reading in ("interest_history", "capital_flow"):
+        assert moved(mapped(paid, converted_interest=reading)) == {("PORTFOLIO_MARGIN", "BNB"): Decimal("-0.002")}
+
+
 def test_what_the_ledger_tells_is_not_booked_again() -> None:
     names = ("margin_trades", "margin_liquidations", "margin_small_liabilities", "margin_liquidation_loans")
     found = mapped(*(sample(name) for name in names))
