@@ -140,6 +140,20 @@ def test_a_list_of_sub_accounts_that_is_none_leaves_no_family_and_no_green_day_o
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
 
 
+def test_an_account_for_which_sub_accounts_are_not_enabled_is_as_complete_as_any(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    not_enabled = b'{"code":-8012,"msg":"Sub-account function is not enabled."}'
+    spoil(world, MAIN, "/sapi/v1/sub-account/list", not_enabled, 400)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert problems(home) == set()
+        assert pulled(home, MAIN, "universal_transfers") == {"not_applicable"}
+        assert pulled(home, MAIN, "sub_user_transfers") == {"not_applicable"}
+        assert statuses(home, MAIN) == {"matched"}
+
+
 def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,16 @@ def test_a_status_without_a_word(status: int, error: type[VenueError], remedy: R
     assert (found.error, found.remedy) == (error, remedy)
 
 
+@pytest.mark.parametrize("code", [-8012, -12022])
+def test_an_account_without_a_family_is_told_of_by_its_own_endpoints_alone(code: int) -> None:
+    for endpoint in (e.SUB_ACCOUNTS, e.SUB_USER_TRANSFERS, e.UNIVERSAL_TRANSFERS):
+        found = classify({"code": code, "msg": "Sub-account function is not enabled."}, endpoint=endpoint)
+        assert found is not None and found.error is NotMainAccount
+    for endpoint in (e.DEPOSITS, e.SUB_DEPOSITS, TRADES):
+        found = classify({"code": code, "msg": "some words"}, endpoint=endpoint)
+        assert found is not None and found.error is UnknownVenueError
+
+
 NOT_OPEN = [
     INCOME, e.SUB_ACCOUNTS, e.SUB_ASSETS, e.SUB_DEPOSITS, e.MANAGED_SNAPSHOT, e.CUSTODY_TRANSFERS, e.MARGIN_ACCOUNT,
     e.ISOLATED_ACCOUNT, e.FUTURES_POSITION_MARGIN, e.FUTURES_COIN_BALANCE, e.OPTION_BILLS, e.PM_BALANCE, e.PM_PRO_LOANS,

@@ -223,6 +223,15 @@ def test_a_payment_without_details_is_of_the_wallet_that_it_names(kind: int, wal
     assert kinds(found) == (["unknown_value"] if kind == 99 else [])
 
 
+def test_what_each_wallet_gave_may_be_a_list() -> None:
+    costs = [{"2": "2.5"}, {"1": "10"}]
+    found = mapped(sample("pay", fundsDetail=[{"currency": "USDT", "amount": "12.5", "walletAssetCost": costs}]))
+    columns = ("external_id", "wallet", "asset", "amount", "txn_subtype")
+    assert told(found.transfers, *columns) == told(mapped(sample("pay")).transfers, *columns)
+    neither = mapped(sample("pay", fundsDetail=[{"currency": "USDT", "amount": "12.5", "walletAssetCost": ["10"]}]))
+    assert (neither.transfers, kinds(neither)) == ([], ["malformed"])
+
+
 def test_what_is_received_is_what_is_stated_whatever_the_payer_paid_with() -> None:
     found = mapped(sample("pay", amount="23.7", currency="BNB"))
     assert told(found.transfers, "wallet", "asset", "amount") == [("FUNDING", "BNB", "23.7")]

@@ -13,7 +13,7 @@ import pytest
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, Mapped, capture_content
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
-from recon_pipeline_tests.binance_records import DESK, MAIN, READ_AT, kinds, mapped, record, told, utc
+from recon_pipeline_tests.binance_records import CONTEXT, DESK, MAIN, READ_AT, kinds, mapped, record, told, utc
 from recon_pipeline_tests.binance_samples import SAMPLES, sample
 
 AT, THEN = utc("2026-11-02T08:00:00.250"), utc("2026-11-04T08:00:00.250")
@@ -108,6 +108,26 @@ def test_an_early_redemption_gives_back_less_than_the_position_held(name: str) -
         ("40001:rewards", "interest_income"),
         ("40001:spot", "internal_in"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "left"),
+    [
+        ("locked_redemptions", {}, {("EARN", "AXS"): Decimal("-0.25")}),
+        ("onchain_redemptions", {}, {("EARN", "AXS"): Decimal("-0.25")}),
+        ("flexible_redemptions", {"destAccount": None}, {}),
+        ("locked_subscriptions", {"amtFromSpot": None, "amtFromFunding": None, "sourceAccount": None}, {}),
+    ],
+)
+def test_money_that_goes_from_one_product_into_another_stays_in_earn(
+    name: str, changes: Mapping[str, Any], left: Mapping[tuple[str, str], Decimal]
+) -> None:
+    into = sample(name, **changes)
+    found = mapped(into, context=replace(CONTEXT, decisions={into.digest: "EARN"}))
+    assert moved(found) == left
+    (unplaced,) = found.unplaced
+    placed = [row for row in found.transfers if row["external_id"] not in unplaced.fixed]
+    assert [row["external_id"].partition(":")[2] for row in placed] == ["flexible"]
 
 
 def test_what_is_still_on_its_way_moves_nothing() -> None:
@@ -334,6 +354,12 @@ def test_interest_that_is_paid_in_bnb_moves_the_balance() -> None:
     paid = sample("margin_interest", type="PERIODIC_CONVERTED", asset="BNB", rawAsset="USDT")
     assert moved(mapped(paid)) == {("MARGIN", "BNB"): Decimal("-0.002")}
     assert mapped(paid, converted_interest="capital_flow").transfers == []
+
+
+def test_interest_that_portfolio_margin_pays_is_told_there_alone_for_it_has_no_ledger() -> None:
+    paid = sample("pm_margin_interest", type="PERIODIC_CONVERTED", asset="BNB", rawAsset="USDT")
+    for reading in ("interest_history", "capital_flow"):
+        assert moved(mapped(paid, converted_interest=reading)) == {("PORTFOLIO_MARGIN", "BNB"): Decimal("-0.002")}
 
 
 def test_what_the_ledger_tells_is_not_booked_again() -> None:

@@ -184,6 +184,17 @@ def test_a_masked_account_that_nothing_names_is_told_and_the_other_leg_counts() 
     assert kinds(found) == ["unknown_value"]
 
 
+@pytest.mark.parametrize("counter_party", ["sub", "subAccount"])
+def test_a_masked_account_of_which_it_is_told_that_it_is_a_sub_account_is_not_the_main_one(counter_party: str) -> None:
+    other = "mate@example.com"
+    facts = {**FACTS, other: AccountFacts(other, master=MAIN)}
+    found = mapped(
+        sub_user(counterParty=counter_party, email="ma***@example.com"), context=MappingContext(facts, SYMBOLS)
+    )
+    assert told(found.transfers, "account", "amount") == [(DESK, "0.50"), (other, "-0.50")]
+    assert found.problems == []
+
+
 def test_another_instant_is_none() -> None:
     assert mapped(universal(), sub(time=T + 9_000)).problems == []
 

@@ -334,6 +334,8 @@ def test_pending_records_keep_a_window_open() -> None:
     assert BY_NAME["fiat_orders"].is_pending({"status": "Processing"})
     assert not BY_NAME["spot_trades"].is_pending({})
     assert BY_NAME["locked_redemptions"].is_pending({"status": "PAID", "isComplete": False})
+    assert BY_NAME["cloud_mining"].is_pending({"status": "P"})
+    assert BY_NAME["convert_transfers"].is_pending({"status": "P"})
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,7 @@ def test_a_list_without_a_span_that_moves_while_it_is_read_is_read_anew() -> Non
         ("mining_earnings", lambda rows: {"code": 0, "data": {"totalNum": 120, "accountProfits": rows}}),
         ("rebates", lambda rows: {"code": "000000000", "data": {"totalRecords": "120", "data": rows}}),
         ("universal_transfers", lambda rows: {"totalCount": 120, "result": rows}),
+        ("managed_transfers", lambda rows: {"count": 120, "managerSubTransferHistoryVos": rows}),
     ],
 )
 def test_a_list_that_ends_before_it_should_by_its_own_count_is_not_read(
@@ -180,6 +181,19 @@ def test_a_list_that_ends_before_it_should_by_its_own_count_is_not_read(
     with pytest.raises(FewerThanStated, match=f"{name} told 50 records of a list that has more"):
         drain.call({}, (START, END))
     assert (drain.told, asked) == ([], [1, 1, 1])
+
+
+def test_pages_of_a_size_that_is_not_certain_are_asked_for_until_one_is_empty() -> None:
+    rows = [{"tranId": number, "time": at(5)} for number in range(120)]
+
+    def ask(_endpoint: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        """It gives 50 at the most, whatever it is asked for."""
+        skip = 50 * (int(dict(params)["page"]) - 1)
+        return Reply(rows[skip : skip + 50], None)
+
+    drain = Drain(BY_NAME["sub_transfers"], ask)
+    drain.call({"fromEmail": "main@example.com"}, (START, END))
+    assert (len(drain.told), drain.pages) == (120, 4)
 
 
 def test_a_page_cut_short_once_is_asked_for_again() -> None:

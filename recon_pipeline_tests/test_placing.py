@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from recon_pipeline.venues.binance.mapping import Mapped, Unplaced
+import pytest
+
+from recon_pipeline.venues.binance.mapping import Mapped, Unplaced, map_records
 from recon_pipeline.venues.binance.placing import decisions
 from recon_pipeline.venues.sources import Residual, Residuals
+from recon_pipeline_tests.binance_records import CONTEXT
+from recon_pipeline_tests.binance_samples import sample
 
 MAIN = "main@example.com"
 DAY = date(2026, 3, 1)
@@ -21,6 +26,7 @@ def booked(*records: str, wallet: str = "SPOT", is_decided: bool = False, amount
         for asset, value in (("BTC", "-0.1"), ("USDT", amount)):
             at = datetime(2026, 3, 1, 12, tzinfo=UTC)
             row = {"account": MAIN, "wallet": wallet, "asset": asset, "amount": value, "datetime": at, "raw_id": record}
+            row |= {"external_id": f"{record}:{asset}"}
             mapped.trades.append(row)
     return mapped
 
@@ -30,6 +36,8 @@ def off(wallet: str, btc: str, usdt: str, *, is_closed: bool = True) -> Residual
     return {(MAIN, wallet, DAY): {asset: residual for asset, residual in found.items() if residual.amount}}
 
 
+IN_EARN = (("SPOT", "4.5"), ("EARN", "-4.5"))
+"""What is off where collateral was booked in SPOT and lay in EARN."""
 BOTH = {**off("SPOT", "0.1", "-5"), **off("FUNDING", "-0.1", "5")}
 
 
@@ -37,6 +45,35 @@ def test_it_is_moved_where_both_wallets_close_in_every_coin() -> None:
     (decision,) = decisions(booked("c1"), BOTH)
     assert (decision.record_digest, decision.wallet) == ("c1", "FUNDING")
     assert decision.evidence["amounts"] == {"BTC": "-0.1", "USDT": "5"}
+
+
+def test_a_leg_whose_wallet_is_known_is_not_moved_with_the_other() -> None:
+    loan = sample("flexible_loan_borrows")
+    mapped = map_records([loan], CONTEXT)
+    day = mapped.transfers[0]["datetime"].date()
+    at_rest = {(MAIN, wallet, day): {"BNB": Residual(Decimal(amount), True)} for wallet, amount in IN_EARN}
+    (decision,) = decisions(mapped, at_rest)
+    assert (decision.record_digest, decision.wallet, decision.evidence["amounts"]) == (
+        loan.digest, "EARN", {"BNB": "-4.5"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["locked_redemptions", "onchain_redemptions"])
+def test_money_that_went_into_another_product_is_found_there_and_the_decision_is_looked_at_again(name: str) -> None:
+    redeemed = sample(name)
+    booked_in_spot = map_records([redeemed], CONTEXT)
+    day = booked_in_spot.transfers[0]["datetime"].date()
+
+    def of(spot: str, earn: str) -> Residuals:
+        amounts = {"SPOT": Decimal(spot), "EARN": Decimal(earn)}
+        return {(MAIN, wallet, day): {"AXS": Residual(amount, True)} for wallet, amount in amounts.items() if amount}
+
+    (decision,) = decisions(booked_in_spot, of("-9.75", "9.75"))
+    assert decision.wallet == "EARN"
+    moved = map_records([redeemed], replace(CONTEXT, decisions={redeemed.digest: "EARN"}))
+    assert decisions(moved, {}) == []
+    (withdrawn,) = decisions(moved, of("9.75", "0"))
+    assert withdrawn.wallet is None
 
 
 def test_it_stays_where_one_coin_would_not_close() -> None:

@@ -99,7 +99,7 @@ class Drain:
                 params = asked
             rows = self._page(call, params, known, count)
             count += len(rows)
-            if paging.kind == "none" or len(rows) < paging.size:
+            if self._is_last(rows):
                 return
             if paging.kind == "from_id":
                 with reading(self._stream.endpoint, self.told[-1].response_id):
@@ -116,8 +116,7 @@ class Drain:
         for _ in range(ASKED_AGAIN_MAX):
             rows, told, stated = self._answer(call, params)
             keys = {each.key for each in told}
-            is_last = self._stream.paging.kind == "none" or len(rows) < self._stream.paging.size
-            is_short = is_last and stated.says_more_than(before + len(rows))
+            is_short = self._is_last(rows) and stated.says_more_than(before + len(rows))
             if not is_short and not keys & known:
                 self.told.extend(told)
                 known |= keys
@@ -130,6 +129,10 @@ class Drain:
             expected="pages that share no record",
             next_step="run the day again; until then it counts as not read",
         )
+
+    def _is_last(self, rows: Sequence[Content]) -> bool:
+        paging = self._stream.paging
+        return paging.kind == "none" or (len(rows) < paging.size if paging.is_size_certain else not rows)
 
     def _bisect(self, call: Call, first: datetime, last: datetime) -> None:
         """A list without pages: where an answer is full, each half of its span is asked for by itself."""

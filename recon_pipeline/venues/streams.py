@@ -59,6 +59,8 @@ class Paging:
     """For page: counted from 1. For offset: records to skip. For from_id: the first id wanted, inclusive."""
     id_field: str = "id"
     """For from_id: the field of a record that holds its id."""
+    is_size_certain: bool = True
+    """Whether a page that holds fewer than `size` is the last one; else only an empty page says so."""
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _check_rights(served: Served, account: Account) -> None:
     if served.whose == "main" and not account.is_main:
         raise refusals.main_only()
     if served.whose == "sub" and account.is_main:
-        raise refusals.Refusal(-4003, "Support sub-account only.")
+        raise refusals.sub_only(served.path)
 
 
 def _check_names(served: Served, params: dict[str, str]) -> None:

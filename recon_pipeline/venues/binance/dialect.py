@@ -86,6 +86,7 @@ _PARAMETER = _Meaning(ParameterError, "the venue refuses a parameter")
 _TOO_LONG = _Meaning(WindowTooLong, "the venue refuses a span of that length", expected="a shorter span")
 _TOO_OLD = _Meaning(WindowTooOld, "the venue does not tell of so long ago", expected="a later start")
 _NOT_MAIN = _Meaning(NotMainAccount, "the venue refuses the e-mail, or answers main accounts only")
+_NO_FAMILY = _Meaning(NotMainAccount, "the account has no sub-accounts and is none, or the question is for the other")
 _SYMBOL = _Meaning(InvalidSymbol, "the venue does not know the symbol or the asset")
 _BALANCE = _Meaning(InsufficientBalance, "the venue speaks of too small a balance")
 _NOT_THERE = _Meaning(AccountNotThere, "the product's account does not exist")
@@ -111,6 +112,12 @@ ERROR_CODES: Mapping[int, _Meaning] = _by_code(
     (_BALANCE, (-2010, -2018, -2019, -3041, -4026)),
     (_BUSY, (-1000, -1001, -1004, -1006, -1007, -1008, -1016, -3000, -3044)),
 )
+
+
+_OF_FAMILIES = "/sub-account/"
+_NO_FAMILY_CODES = frozenset({-8012, -12022})
+"""What these endpoints answer to who has no sub-accounts (the function is not enabled) and to who is none. On no page
+of the venue: seen in answers to real keys that were published, and so believed nowhere else."""
 
 
 class BinanceDialect:
@@ -157,6 +164,8 @@ class BinanceDialect:
             return _banned(code, message, wait_seconds)
         if status == 429:
             meaning = _TOO_MANY
+        elif code in _NO_FAMILY_CODES and _OF_FAMILIES in endpoint.path:
+            meaning = _NO_FAMILY
         elif isinstance(code, int) and code in ERROR_CODES:
             meaning = _of_endpoint(ERROR_CODES[code], endpoint)
         else:

@@ -74,7 +74,8 @@ def _moved(mapped: Mapped) -> list[_Moved]:
         rows[row["raw_id"]].append(row)
     moved = []
     for unplaced in mapped.unplaced:
-        of_record = [row for row in rows[unplaced.raw_id] if row["wallet"] == unplaced.wallet]
+        placed = (row for row in rows[unplaced.raw_id] if row["external_id"] not in unplaced.fixed)
+        of_record = [row for row in placed if row["wallet"] == unplaced.wallet]
         days = {row["datetime"].date() for row in of_record}
         if len(days) != 1:
             continue

@@ -54,6 +54,13 @@ def main_only() -> Refusal:
     return Refusal(-4006, "Support main account only.")
 
 
+def sub_only(path: str) -> Refusal:
+    """A question that only a sub-account may ask."""
+    if "/sub-account/" in path:
+        return Refusal(-12022, "This endpoint is allowed to request from sub account only")
+    return Refusal(-4003, "Support sub-account only.")
+
+
 def overweight(limit: int, retry_after_s: int) -> Refusal:
     """Too much weight within the minute."""
     text = f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."

@@ -44,6 +44,12 @@ def _move(
     )
 
 
+def _other_end(name: str, wallet: str) -> str:
+    """The id of the leg that is not the locked money's. Money may go from one product into another: then that leg lies
+    in EARN as well."""
+    return f"{name}:flexible" if wallet == "EARN" else f"{name}:{wallet.lower()}"
+
+
 def _subscription(book: Book, record: RawRecord) -> None:
     """What left SPOT and FUNDING is what came into EARN. A renewal that took nothing from either moves nothing."""
     content = record.content
@@ -59,7 +65,8 @@ def _subscription(book: Book, record: RawRecord) -> None:
     if cells.is_zero(taken):
         if all(content.get(name) is not None for name in ("amtFromSpot", "amtFromFunding")):
             return
-        parts = {_WALLETS.get(str(content.get("sourceAccount") or "")) or book.place(record): amount}
+        told = _WALLETS.get(str(content.get("sourceAccount") or ""))
+        parts = {told or book.place(record, fixed=(f"{name}:earn",)): amount}
         taken = amount
     elif not cells.is_zero(cells.minus(amount, taken)):
         what = f"amount is {amount}, {taken} of which was taken from SPOT and FUNDING"
@@ -68,7 +75,7 @@ def _subscription(book: Book, record: RawRecord) -> None:
         book.tell("unknown_value", record, f"{what}; what was taken counts")
     for wallet, part in parts.items():
         out = cells.negative(part)
-        _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=out, at=at, other="EARN")
+        _move(book, record, _other_end(name, wallet), wallet=wallet, asset=asset, amount=out, at=at, other="EARN")
     others = " and ".join(wallet for wallet, part in parts.items() if not cells.is_zero(part))
     _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=taken, at=at, other=others)
 
@@ -82,10 +89,10 @@ def _flexible_redemption(book: Book, record: RawRecord) -> None:
     told = str(content.get("destAccount") or "")
     if told and told not in _WALLETS:
         book.tell("unknown_value", record, f"destAccount {told} is not known")
-    wallet = _WALLETS.get(told) or book.place(record)
+    wallet = _WALLETS.get(told) or book.place(record, fixed=(f"{name}:earn",))
     out = cells.negative(amount)
     _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=out, at=at, other=wallet)
-    _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
+    _move(book, record, _other_end(name, wallet), wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
 
 
 def _locked_redemption(book: Book, record: RawRecord) -> None:
@@ -97,10 +104,10 @@ def _locked_redemption(book: Book, record: RawRecord) -> None:
     amount, at = cells.amount(content, "amount"), cells.moment(content, "deliverDate", "time")
     principal = cells.optional(content, "originalAmount")
     kept = "0" if cells.is_zero(principal) else cells.minus(amount, principal)
-    wallet = book.place(record)
+    wallet = book.place(record, fixed=(f"{name}:earn", f"{name}:rewards"))
     out = cells.negative(amount)
     _move(book, record, f"{name}:earn", wallet="EARN", asset=asset, amount=out, at=at, other=wallet)
-    _move(book, record, f"{name}:{wallet.lower()}", wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
+    _move(book, record, _other_end(name, wallet), wallet=wallet, asset=asset, amount=amount, at=at, other="EARN")
     book.transfer(record, f"{name}:rewards", wallet="EARN", asset=asset, amount=kept, at=at, subtype="interest_income")
 
 

@@ -51,7 +51,8 @@ def _flexible(book: Book, record: RawRecord, at: str, *legs: tuple[str, str, str
     has_collateral = any(
         coin == "collateralCoin" and not cells.is_zero(cells.amount(content, amount)) for coin, amount, _, _ in legs
     )
-    wallet = book.place(record) if has_collateral else "SPOT"
+    of_loan = tuple(f"{record.key}:{amount}" for coin, amount, _, _ in legs if coin == "loanCoin")
+    wallet = book.place(record, fixed=of_loan) if has_collateral else "SPOT"
     for coin, field, subtype, is_in in legs:
         amount = cells.amount(content, field)
         book.transfer(

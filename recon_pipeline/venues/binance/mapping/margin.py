@@ -154,7 +154,8 @@ def interest(book: Book, record: RawRecord, wallet: str) -> None:
     if kind not in {"PERIODIC", "ON_BORROW", "PERIODIC_CONVERTED", "ON_BORROW_CONVERTED", "PORTFOLIO"}:
         meaning = "paid at once" if is_paid else "added to what is owed"
         book.tell("unknown_value", record, f"type {kind} is not known; taken as {meaning}")
-    if is_paid and book.context.assumes("converted_interest", "capital_flow"):
+    has_ledger = wallet != "PORTFOLIO_MARGIN"
+    if is_paid and has_ledger and book.context.assumes("converted_interest", "capital_flow"):
         return
     name, at = cells.name_of(content, "txId"), cells.moment(content, "interestAccuredTime")
     book.transfer(

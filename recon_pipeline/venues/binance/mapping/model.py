@@ -86,6 +86,8 @@ class Unplaced:
     raw_id: str
     wallet: str
     is_decided: bool
+    fixed: tuple[str, ...] = ()
+    """External ids of those of its rows that lie where they lie, whatever is decided."""
 
 
 @dataclass

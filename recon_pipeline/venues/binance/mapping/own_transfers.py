@@ -152,7 +152,7 @@ def _sub_user(record: RawRecord, family: _Family) -> tuple[End, End]:
     content = record.content
     is_master = str(content.get("counterParty")).lower() == "master"
     besides = [record.account]
-    if str(content.get("counterParty")).lower() == "sub":
+    if str(content.get("counterParty")).lower() in ("sub", "subaccount"):
         besides += family.master_of(record.account)
     other = family.email("master" if is_master else cells.note(content, "email"), record, besides)
     if other == "master":  # The account's master is not configured: then what the venue writes.

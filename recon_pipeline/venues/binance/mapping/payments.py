@@ -156,10 +156,16 @@ def _details(content: Mapping[str, Any]) -> Iterable[_Detail]:
         if not costs:
             yield content.get("walletType"), detail
             continue
-        if not isinstance(costs, Mapping):
-            raise Malformed("walletAssetCost is not an object")
-        for kind in sorted(costs):
-            yield kind, {**detail, "amount": costs[kind]}
+        for kind, cost in _by_wallet(costs):
+            yield kind, {**detail, "amount": cost}
+
+
+def _by_wallet(costs: Any) -> Sequence[tuple[str, Any]]:
+    """What each wallet gave: one object, or a list of objects as the vendor's pages showed it for long."""
+    parts = costs if isinstance(costs, list) else [costs]
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise Malformed("walletAssetCost is neither an object nor a list of objects")
+    return sorted(((kind, part[kind]) for part in parts for kind in part), key=lambda item: item[0])
 
 
 def _add_up(details: Sequence[_Detail], asset: str, amount: str) -> bool:

@@ -96,7 +96,7 @@ class Under:
         return Stated(max(totals, default=None), any(beside.get(name) is True for name in _MORE))
 
 
-_TOTALS = ("total", "totalCount", "totalRecords", "totalNum")
+_TOTALS = ("total", "totalCount", "totalRecords", "totalNum", "count")
 _MORE = ("moreData", "hasMore")
 
 
@@ -220,9 +220,9 @@ def span(
     return Window(*names, longest, unit, retention, is_end_exclusive)
 
 
-def pages(size: int, page: str = "current", size_param: str | None = "size") -> Paging:
+def pages(size: int, page: str = "current", size_param: str | None = "size", *, is_size_certain: bool = True) -> Paging:
     """Pages counted from 1."""
-    return Paging("page", size, size_param, page)
+    return Paging("page", size, size_param, page, is_size_certain=is_size_certain)
 
 
 def halves(size: int, size_param: str | None = "limit") -> Paging:

@@ -245,6 +245,7 @@ TRADES: tuple[Stream, ...] = (
         paging=pages(100),
         horizon=7,
         lag=10,
+        pending=while_in("status", "P", "PROCESS", "PENDING"),
         is_verified=False,
     ),
     stream(
@@ -399,6 +400,7 @@ INCOME: tuple[Stream, ...] = (
         instant=at("createTime"),
         window=span(30, is_end_exclusive=True),
         paging=pages(100),
+        pending=while_in("status", "P"),
     ),
     stream(
         "mining_earnings",

@@ -169,7 +169,7 @@ TRANSFERS: tuple[Stream, ...] = (
         calls=_both_directions,
         by_master=True,
         window=span(30),
-        paging=pages(500, "page", "limit"),
+        paging=pages(500, "page", "limit", is_size_certain=False),
         pending=while_in("status", "PROCESS"),
     ),
     stream(
