@@ -342,3 +342,25 @@ def test_a_span_that_the_venue_takes_in_no_such_length_or_age_is_read_in_parts(d
         read = {row.date: (row.status, row.error) for row in raw.ledger()}
     told = {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
     assert read == told
+
+
+def test_what_is_too_old_for_the_venue_costs_a_few_questions_and_not_one_for_each_day(database: str) -> None:
+    now, oldest, asked = datetime(2026, 3, 20, tzinfo=UTC), date(2026, 3, 3), list[date]()
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(64)]
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        first = datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date()
+        asked.append(first)
+        if first < oldest:
+            raise WindowTooOld("so old a span is refused", venue="binance", endpoint="/list")
+        return Reply([])
+
+    with closing(RawStore(database, "binance")) as raw:
+        for _ in range(2):
+            asked.clear()
+            puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+            with pytest.raises(WindowTooOld):
+                puller.pull(BY_NAME["deposits"], AccountFacts(MAIN, products=frozenset({"spot"})), ask, *days[::63])
+            assert len(asked) <= 16
+        read = {row.date: (row.status, row.error) for row in raw.ledger()}
+    assert read == {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}

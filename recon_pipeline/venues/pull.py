@@ -177,22 +177,21 @@ class Puller:
         return new
 
     def _in_halves(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
-        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts."""
+        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts. Before
+        a day of which it tells no more, nothing is asked for."""
         try:
             return self._pull_span(stream, facts, ask, span).new
         except (WindowTooLong, WindowTooOld):
             if span.first == span.last:
                 raise
         middle = span.days[len(span.days) // 2 - 1]
-        new, too_old = 0, None
-        for half in (Span(span.first, middle), Span(middle + ONE_DAY, span.last)):
-            try:
-                new += self._in_halves(stream, facts, ask, half)
-            except WindowTooOld as error:
-                too_old = error
-        if too_old is not None:
-            raise too_old
-        return new
+        older, newer = Span(span.first, middle), Span(middle + ONE_DAY, span.last)
+        try:
+            new = self._in_halves(stream, facts, ask, newer)
+        except WindowTooOld as error:
+            self._failed(stream, facts, older, error, self._now())
+            raise
+        return new + self._in_halves(stream, facts, ask, older)
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""
@@ -215,10 +214,7 @@ class Puller:
             if is_corrected := differs(told):
                 told = _settled(told, read, differs, f"account {facts.email}, {stream.endpoint}")
         except ReconError as error:
-            calls = _digest_of_calls(stream, facts)
-            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found, calls)
-            for each in covers:
-                self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
+            self._failed(stream, facts, span, error, frozen_at, pages=drain.pages)
             raise
         calls = _digest_of_calls(stream, facts)
         reads = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
@@ -229,6 +225,14 @@ class Puller:
         if kept.changed:
             self._tell_changed(facts.email, stream, kept.changed)
         return kept
+
+    def _failed(
+        self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
+    ) -> None:
+        calls = _digest_of_calls(stream, facts)
+        failed = DayRead("failed", pages, 0, type(error).__name__, error.found, calls)
+        for each in covered(stream, facts):
+            self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), at)
 
     def _differs(
         self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole | None, told: Sequence[Told]
