@@ -139,6 +139,26 @@ def test_a_day_on_which_the_key_was_refused_is_whole_once_it_is_not(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
+def test_a_key_that_was_refused_for_weeks_leaves_no_hole_once_it_is_not(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=24, subs=1, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "spot", "details"))
+    until = day_ms(day(21)) * 1000
+    world.plants.outages += [
+        Outage(MAIN, "/sapi/v1/account/apiRestrictions", 0, until, REFUSED, 401, "application/json"),
+        Outage(MAIN, "/sapi/v1/equity/trade/history", 0, 1 << 62, REFUSED, 401, "application/json"),
+    ]
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in (3, 4):
+            home.run(day(number), day(number))
+        assert spot_of(home, "incomplete") == {day(3), day(4)}
+        home.run(day(20), day(20))
+        assert (
+            home.ask("SELECT account, stream FROM recon.pulls WHERE date = :on AND status = 'failed'", on=day(3)) == []
+        )
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
 def test_a_round_trip_over_three_markets_is_never_a_variance(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -56,7 +56,7 @@ from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
-from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, covered, midnight
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
 
@@ -269,7 +269,13 @@ class Pull:
             return
         ask = self.ask_as(facts.email)
         puller = Puller(
-            self.raw, ledger, self.clock.now, self.asked.check, self._tell_gone, tell_changed=self._tell_changed
+            self.raw,
+            ledger,
+            self.clock.now,
+            self.asked.check,
+            self._tell_gone,
+            tell_changed=self._tell_changed,
+            is_not_there=self.is_not_there,
         )
         self.asked.say(f"pulling {facts.email}")
         try:
@@ -349,8 +355,10 @@ class Pull:
         """Every stream of an account that cannot be asked has a hole."""
         days = dict.fromkeys(self.asked.days, DayRead("failed", error=name, message=message))
         for stream in STREAMS:
-            if stream.role in ("flow", "snapshot") and stream.asked_with == "own":
-                self.raw.mark(facts.email, stream.name, days, self.clock.now())
+            # what a main account's key is asked for has a hole in every account of its family
+            if stream.role in ("flow", "snapshot") and (stream.asked_with == "own" or facts.master is None):
+                for account in covered(stream, facts):
+                    self.raw.mark(account, stream.name, days, self.clock.now())
 
     # -- what belongs to nobody
 
@@ -477,10 +485,6 @@ class Pull:
         except AccountStopped:
             raise
         except ReconError as error:
-            if stream is not None and facts is not None and self.is_not_there(error, stream, facts):
-                not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
-                self._mark(stream, (email,), not_there)
-                return
             self._record(error, email, stream_name, symbol)
             if getattr(error, "stops_account", False) and stream is not None:
                 raise AccountStopped(error) from None
@@ -511,15 +515,10 @@ class Pull:
         return is_refused and not self.raw.has_told(facts.email, stream.name, subject)
 
     def _fail(self, stream: Stream, facts: AccountFacts, error: ReconError) -> None:
-        failed = DayRead("failed", error=type(error).__name__, message=error.found)
-        self._mark(stream, covered(stream, facts), failed)
-
-    def _mark(self, stream: Stream, accounts: Iterable[str], read: DayRead) -> None:
         """Mark the days for which a stream is asked; what was read before stands."""
-        first, last = self._days(stream)
-        days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
-        for account in accounts:
-            self.raw.mark(account, stream.name, dict.fromkeys(days, read), self.clock.now())
+        failed = DayRead("failed", error=type(error).__name__, message=error.found)
+        for account in covered(stream, facts):
+            self.raw.mark(account, stream.name, dict.fromkeys(Span(*self._days(stream)).days, failed), self.clock.now())
 
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)
