@@ -220,8 +220,17 @@ def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
-def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+def of_another_wallet(snapshot: dict[str, Any]) -> None:
+    snapshot["type"] = "margin"
+
+
+def of_the_afternoon(snapshot: dict[str, Any]) -> None:
+    snapshot["updateTime"] -= 8 * HOUR_MS
+
+
+@pytest.mark.parametrize("spoil", [of_another_wallet, of_the_afternoon])
+def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon(
+    *, spoil: Callable[[dict[str, Any]], None], tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
         gate, is_over = home.sandbox.site.gate, threading.Event()
@@ -231,7 +240,11 @@ def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
             answer = truly(asked, now_us)
             if asked.path != SNAPSHOT or is_over.is_set():
                 return answer
-            return replace(answer, body=answer.body.replace(b'"type":"spot"', b'"type":"margin"'))
+            content = json.loads(answer.body)
+            for row in content["snapshotVos"]:
+                if row["type"] == "spot":
+                    spoil(row)
+            return replace(answer, body=json.dumps(content).encode())
 
         monkeypatch.setattr(gate, "tell", mistaken)
         home.run(day(3), day(4), when=datetime(2026, 1, 9, 2, tzinfo=UTC))
@@ -241,6 +254,9 @@ def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
         is_over.set()
         home.run(day(5), day(5), when=datetime(2026, 1, 10, 2, tzinfo=UTC))
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+        home.run(day(6), day(6), when=datetime(2026, 1, 11, 2, tzinfo=UTC))
+        final = "SELECT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date = :on"
+        assert home.ask(final, on=day(3)) == [("final",)]
 
 
 def test_reads_that_each_leave_out_something_else_are_not_believed(

@@ -284,9 +284,11 @@ class Puller:
         if reached is not None and day <= reached.date():
             message = f"the venue tells its last {stream.tells_last} records alone, the oldest of {reached.date()}"
             return DayRead("failed", pages, len(of_day), BeyondRetention.__name__, message)
-        if stream.role == "snapshot" and not of_day:
-            return DayRead("partial", pages, 0, "NotTold", "the venue has no snapshot of the day yet")
-        is_settled = not any(stream.is_pending(each.content) for each in of_day)
+        pending = [each for each in of_day if stream.is_pending(each.content)]
+        if stream.role == "snapshot" and len(pending) == len(of_day):
+            return DayRead("partial", pages, len(of_day), "NotTold", "the venue has no snapshot of the day's end yet")
+        # beside the one that closes the day, a snapshot of an hour within it waits for nothing
+        is_settled = stream.role == "snapshot" or not pending
         is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
         return DayRead("final" if is_final else "complete", pages, len(of_day))
 
