@@ -6,6 +6,7 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -65,6 +66,8 @@ START_DAYS = 7
 """How far back a start is sought for a run's first day."""
 EXCHANGE_INFO = BY_NAME["exchange_info"]
 IDENTITY = "identity"
+KEY_SEEN = "identity_key"
+"""The record that says with which key the number of an account was told last: its digest, never the key."""
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
@@ -166,7 +169,10 @@ class Pull:
             if email in self.refused:
                 continue
             self.raw.keep(email, stream, of_email, {}, self.clock.now())
-            if stream == ACCOUNT_INFO:
+            if stream == IDENTITY:
+                seen = Told(KEY_SEEN, {}, {"key": self._key_digest(email)}, None, None)
+                self.raw.keep(email, KEY_SEEN, [seen], {}, self.clock.now())
+            elif stream == ACCOUNT_INFO:
                 info[email] = of_email[0].content
             elif stream == SUB_ACCOUNTS and (of_email or email in subs):
                 names = sorted(each.key for each in of_email)
@@ -186,7 +192,8 @@ class Pull:
         return facts_of(self.api, info, subs, named)
 
     def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
-        """Refuse keys that open another account than theirs; what they told is not kept."""
+        """Refuse keys that open another account than theirs, or may do so: those of which nobody could say it now and
+        that are not the ones of which it was said before. What they told is not kept."""
         opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
         known = sorted(self.raw.records([IDENTITY]), key=lambda row: row.fid)
         # a name that recon.yaml has no more is not read: its account may have been given another name
@@ -195,12 +202,20 @@ class Pull:
         lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
         wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
-        for email, of in told:
-            if of != IDENTITY and (email, IDENTITY) not in told and email not in before:
+        seen = {row.account: row.content["key"] for row in self.raw.records([KEY_SEEN])}
+        for email in {*before, *(email for email, _ in told)} - {email for email, of in told if of == IDENTITY}:
+            if self.has_key(email) and seen.get(email) != self._key_digest(email):
                 wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
         for email, error in wrong.items():
             self.refused[email] = error
             self._record(error, email, IDENTITY)
+
+    def _key_digest(self, email: str) -> str | None:
+        """Enough of a key's digest to tell it from others."""
+        credentials = self.keys[email]
+        if not isinstance(credentials, Credentials):
+            return None
+        return hashlib.sha256(credentials.key.reveal().encode()).hexdigest()[:16]
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
