@@ -228,9 +228,20 @@ def of_the_afternoon(snapshot: dict[str, Any]) -> None:
     snapshot["updateTime"] -= 8 * HOUR_MS
 
 
-@pytest.mark.parametrize("spoil", [of_another_wallet, of_the_afternoon])
+def of_no_day(snapshot: dict[str, Any]) -> None:
+    del snapshot["updateTime"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "held"), [(of_another_wallet, "partial"), (of_the_afternoon, "partial"), (of_no_day, "failed")]
+)
 def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon(
-    *, spoil: Callable[[dict[str, Any]], None], tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    *,
+    spoil: Callable[[dict[str, Any]], None],
+    held: str,
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
         gate, is_over = home.sandbox.site.gate, threading.Event()
@@ -249,14 +260,14 @@ def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon
         monkeypatch.setattr(gate, "tell", mistaken)
         home.run(day(3), day(4), when=datetime(2026, 1, 9, 2, tzinfo=UTC))
         assert spot_of(home, "incomplete") == {day(3), day(4)}
-        held = "SELECT DISTINCT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date IN (:one, :other)"
-        assert home.ask(held, one=day(3), other=day(4)) == [("partial",)]
+        stand = "SELECT DISTINCT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date IN (:one, :other)"
+        assert home.ask(stand, one=day(3), other=day(4)) == [(held,)]
         is_over.set()
         home.run(day(5), day(5), when=datetime(2026, 1, 10, 2, tzinfo=UTC))
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
         home.run(day(6), day(6), when=datetime(2026, 1, 11, 2, tzinfo=UTC))
-        final = "SELECT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date = :on"
-        assert home.ask(final, on=day(3)) == [("final",)]
+        assert home.ask(stand, one=day(3), other=day(3)) == [("final",)]
+        assert home.ask("SELECT * FROM recon.quarantine") == []
 
 
 def test_reads_that_each_leave_out_something_else_are_not_believed(

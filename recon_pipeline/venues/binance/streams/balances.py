@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import time
 
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
     Key,
@@ -42,8 +43,15 @@ def closes_no_day(content: Content) -> bool:
 
 
 def _by_call(*names: str) -> Key:
-    """By what was asked for and the stamp: one of another wallet gives way to the right one once that is told."""
-    return lambda call, content: by(*names, "updateTime")(call, {**content, **call})
+    """By what was asked for and the stamp: one of another wallet gives way to the right one once that is told. Of one
+    without a stamp nobody could say which day it spoils, or when that is over."""
+
+    def key(call: Call, content: Content) -> str:
+        if at("updateTime")(content) is None:
+            raise UnexpectedAnswer("a snapshot has no updateTime", expected="an instant with every snapshot")
+        return by(*names, "updateTime")(call, {**content, **call})
+
+    return key
 
 
 def _snapshot(name: str, kind: str, product: str) -> Stream:
