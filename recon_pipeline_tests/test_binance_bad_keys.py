@@ -13,6 +13,7 @@ import yaml
 from recon_pipeline.config import load_settings
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.manifest import manifest
+from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.reviews import list_problems, resolve_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -81,6 +82,29 @@ def test_a_key_that_opens_another_account_is_not_believed(
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         home.capture_days(date(2026, 1, 2), LAST)
         home.run(FIRST, LAST)
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_another_key_is_not_used_before_it_is_known_whose_account_it_opens(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=8, subs=1, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "managed"))
+    third, fourth, fifth = (FIRST + timedelta(days=number) for number in range(3))
+    own = {MAIN: {"credentials": "binance_main"}, DESK: {"credentials": "binance_desk_1"}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(third - timedelta(days=1), fifth)
+        home.run(third, third)
+        records = "SELECT count(*) FROM recon.raw_records WHERE account = :of AND stream = 'deposits'"
+        before = home.ask(records, of=DESK)
+        world.plants.outages.append(
+            Outage(MAIN, "/sapi/v1/account/apiRestrictions", 0, 1 << 62, b"{}", 200, "application/json")
+        )
+        configure(home, tmp_path, {**own, DESK: {"credentials": "binance_main"}})
+        home.run(fourth, fourth)
+        assert (DESK, "AccountUnknown") in told(home)
+        assert home.ask(records, of=DESK) == before
+        configure(home, tmp_path, own)
+        home.run(fifth, fifth)  # the key that was known before is used, though nobody says so today
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
 
 

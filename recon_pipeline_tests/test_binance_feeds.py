@@ -21,7 +21,7 @@ from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
+from recon_pipeline.transport.errors import NetworkError, ProductNotEnabled, WindowTooLong, WindowTooOld
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import Ledger, Puller
 from recon_pipeline.venues.streams import AccountFacts
@@ -342,3 +342,67 @@ def test_a_span_that_the_venue_takes_in_no_such_length_or_age_is_read_in_parts(d
         read = {row.date: (row.status, row.error) for row in raw.ledger()}
     told = {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
     assert read == told
+
+
+def test_what_is_too_old_for_the_venue_costs_a_few_questions_and_not_one_for_each_day(database: str) -> None:
+    now, oldest, asked = datetime(2026, 3, 20, tzinfo=UTC), date(2026, 3, 3), list[date]()
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(64)]
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        first = datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date()
+        asked.append(first)
+        if first < oldest:
+            raise WindowTooOld("so old a span is refused", venue="binance", endpoint="/list")
+        return Reply([])
+
+    with closing(RawStore(database, "binance")) as raw:
+        for _ in range(2):
+            asked.clear()
+            puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+            with pytest.raises(WindowTooOld):
+                puller.pull(BY_NAME["deposits"], AccountFacts(MAIN, products=frozenset({"spot"})), ask, *days[::63])
+            assert len(asked) <= 16
+        read = {row.date: (row.status, row.error) for row in raw.ledger()}
+    assert read == {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
+
+
+def test_days_that_failed_are_no_hole_once_the_venue_says_that_there_is_nothing_to_tell(database: str) -> None:
+    now, facts = datetime(2026, 3, 20, tzinfo=UTC), AccountFacts(MAIN, products=frozenset({"spot"}))
+    answers: list[type[NetworkError | ProductNotEnabled]] = [NetworkError, ProductNotEnabled]
+
+    def ask(*_: object) -> Reply:
+        raise answers[0]("it fails", venue="binance", endpoint="/list")
+
+    with closing(RawStore(database, "binance")) as raw:
+
+        def pull(first: int, last: int) -> set[tuple[str, str | None]]:
+            puller = Puller(
+                raw, Ledger(raw), lambda: now, lambda: None, is_not_there=lambda *e: isinstance(e[0], ProductNotEnabled)
+            )
+            puller.pull(BY_NAME["equity_trades"], facts, ask, date(2026, 3, first), date(2026, 3, last))
+            return {(row.status, row.error) for row in raw.ledger()}
+
+        with pytest.raises(NetworkError):
+            pull(1, 3)
+        answers.pop(0)
+        assert pull(15, 17) == {("not_applicable", "ProductNotEnabled")}
+
+
+def test_a_day_on_which_a_product_may_still_be_opened_is_asked_for_once_it_is(database: str) -> None:
+    today, asked = date(2026, 3, 1), list[date]()
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date())
+        return Reply([])
+
+    def pull(on: date, first: date, *products: str) -> None:
+        at = datetime(on.year, on.month, on.day, 9, tzinfo=UTC)
+        facts = AccountFacts(MAIN, products=frozenset(products))
+        puller = Puller(raw, Ledger(raw), lambda: at, lambda: None)
+        puller.pull(BY_NAME["margin_capital_flow"], facts, ask, first, on)
+
+    with closing(RawStore(database, "binance")) as raw:
+        pull(today, today - ONE_DAY, "spot")
+        assert [row.status for row in raw.ledger()] == ["not_applicable", "partial"]
+        pull(today + 20 * ONE_DAY, today + 15 * ONE_DAY, "spot", "margin")
+        assert min(asked) == today

@@ -347,7 +347,8 @@ def test_an_asset_that_a_snapshot_lists_twice_counts_once_or_not_at_all() -> Non
 
 @pytest.mark.parametrize("broken", [{"updateTime": None}, {"data": {}}, {"data": None}])
 def test_a_snapshot_that_cannot_be_believed_spoils_its_wallet(broken: Any) -> None:
-    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": []}) | broken))
+    whole = record("spot_snapshots", snapshot("spot", {"balances": []}))
+    found = mapped(replace(whole, content={**whole.content, **broken}))
     assert found.balances == []
     (problem,) = found.problems
     assert (problem.kind, problem.frame, problem.wallet, problem.asset) == ("malformed", "balances", "SPOT", None)

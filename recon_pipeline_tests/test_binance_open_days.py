@@ -139,6 +139,26 @@ def test_a_day_on_which_the_key_was_refused_is_whole_once_it_is_not(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
+def test_a_key_that_was_refused_for_weeks_leaves_no_hole_once_it_is_not(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=24, subs=1, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "spot", "details"))
+    until = day_ms(day(21)) * 1000
+    world.plants.outages += [
+        Outage(MAIN, "/sapi/v1/account/apiRestrictions", 0, until, REFUSED, 401, "application/json"),
+        Outage(MAIN, "/sapi/v1/equity/trade/history", 0, 1 << 62, REFUSED, 401, "application/json"),
+    ]
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        for number in (3, 4):
+            home.run(day(number), day(number))
+        assert spot_of(home, "incomplete") == {day(3), day(4)}
+        home.run(day(20), day(20))
+        assert (
+            home.ask("SELECT account, stream FROM recon.pulls WHERE date = :on AND status = 'failed'", on=day(3)) == []
+        )
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
 def test_a_round_trip_over_three_markets_is_never_a_variance(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,8 +220,28 @@ def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
-def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+def of_another_wallet(snapshot: dict[str, Any]) -> None:
+    snapshot["type"] = "margin"
+
+
+def of_the_afternoon(snapshot: dict[str, Any]) -> None:
+    snapshot["updateTime"] -= 8 * HOUR_MS
+
+
+def of_no_day(snapshot: dict[str, Any]) -> None:
+    del snapshot["updateTime"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "held"), [(of_another_wallet, "partial"), (of_the_afternoon, "partial"), (of_no_day, "failed")]
+)
+def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon(
+    *,
+    spoil: Callable[[dict[str, Any]], None],
+    held: str,
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
         gate, is_over = home.sandbox.site.gate, threading.Event()
@@ -211,16 +251,23 @@ def test_a_snapshot_of_another_wallet_is_asked_for_again_even_after_its_horizon(
             answer = truly(asked, now_us)
             if asked.path != SNAPSHOT or is_over.is_set():
                 return answer
-            return replace(answer, body=answer.body.replace(b'"type":"spot"', b'"type":"margin"'))
+            content = json.loads(answer.body)
+            for row in content["snapshotVos"]:
+                if row["type"] == "spot":
+                    spoil(row)
+            return replace(answer, body=json.dumps(content).encode())
 
         monkeypatch.setattr(gate, "tell", mistaken)
         home.run(day(3), day(4), when=datetime(2026, 1, 9, 2, tzinfo=UTC))
         assert spot_of(home, "incomplete") == {day(3), day(4)}
-        held = "SELECT DISTINCT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date IN (:one, :other)"
-        assert home.ask(held, one=day(3), other=day(4)) == [("partial",)]
+        stand = "SELECT DISTINCT status FROM recon.pulls WHERE stream = 'spot_snapshots' AND date IN (:one, :other)"
+        assert home.ask(stand, one=day(3), other=day(4)) == [(held,)]
         is_over.set()
         home.run(day(5), day(5), when=datetime(2026, 1, 10, 2, tzinfo=UTC))
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+        home.run(day(6), day(6), when=datetime(2026, 1, 11, 2, tzinfo=UTC))
+        assert home.ask(stand, one=day(3), other=day(3)) == [("final",)]
+        assert home.ask("SELECT * FROM recon.quarantine") == []
 
 
 def test_reads_that_each_leave_out_something_else_are_not_believed(

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.raw import RawStore, Stored
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.venues.binance.reading import read_mapped
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
@@ -121,6 +123,22 @@ def test_a_convert_out_of_another_wallet_than_is_usual_is_placed_by_the_run_that
         home.run(day(3), day(3))
         assert home.ask("SELECT wallet FROM recon.wallet_decisions") == [("FUNDING",)]
         assert home.not_matched() == []
+
+
+def test_a_reading_is_another_one_once_recon_yaml_says_something_else_of_an_account(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    with (
+        binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home,
+        closing(RawStore(database, "binance")) as raw,
+    ):
+        venue = home.settings.venues["binance"]
+        assert venue.api is not None
+        (name, account), *_ = venue.api.accounts.items()
+        told = [account, replace(account, default_wallet="FUNDING"), replace(account, extras={"managed_subs": ("a",)})]
+        readings = [read_mapped(venue, replace(venue.api, accounts={name: each}), raw).reading for each in told]
+        assert len({reading.digest for reading in readings}) == len(told)
 
 
 def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(

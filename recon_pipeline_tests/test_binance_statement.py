@@ -13,7 +13,15 @@ import yaml
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.venues.binance.comparing import compare_statements
-from recon_pipeline.venues.binance.statement import HEADER, Line, NotAStatement, flow_lines, read_statement, unmatched
+from recon_pipeline.venues.binance.statement import (
+    HEADER,
+    Line,
+    NotAStatement,
+    flow_lines,
+    read_statement,
+    read_statements,
+    unmatched,
+)
 from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, binance_home, midnight
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -138,6 +146,15 @@ def test_another_wallet_or_another_minute_is_another_event() -> None:
 
 def test_an_account_of_the_statement_without_a_wallet_here_may_be_any() -> None:
     assert unmatched([told("1", wallet=None)], [flow("1", wallet="FUNDING")]) == []
+
+
+def test_what_two_statements_of_the_same_time_tell_is_told_once(tmp_path: Path) -> None:
+    twice = ["7,2026-03-01 12:00:00,Spot,Distribution,BNB,0.1,"] * 2
+    files = []
+    for number, rows in enumerate((twice, [*twice, "7,2026-03-02 12:00:00,Spot,Deposit,BNB,1,"])):
+        (folder := tmp_path / str(number)).mkdir()
+        files.append(statement(folder, *rows))
+    assert [line.amount for line in read_statements(files, {"7": MAIN})] == [Decimal(x) for x in ("0.1", "0.1", "1")]
 
 
 def test_a_downloaded_file_is_read_exactly(tmp_path: Path) -> None:

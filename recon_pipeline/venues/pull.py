@@ -137,6 +137,7 @@ class Puller:
         tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
         *,
         tell_changed: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
+        is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
     ) -> None:
         self._raw = raw
         self._ledger = ledger
@@ -146,10 +147,13 @@ class Puller:
         """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
         self._tell_changed = tell_changed
         """The same of records that it tells in another way now."""
+        self._is_not_there = is_not_there
+        """Whether an error says that the account does not have what the stream tells of."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
-        and its days are then marked as failed; the spans before it stand."""
+        and its days are then marked as failed; the spans before it stand. Where it says that there is nothing to read,
+        that is so for every day that was to be asked, those included that failed before."""
         now = self._now()
         calls = stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
@@ -157,14 +161,23 @@ class Puller:
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, calls=digest)
         covers = covered(stream, facts)
         if not calls:
-            for each in covers:
-                self._raw.mark(each, stream.name, dict.fromkeys(days, _NOT_APPLICABLE), now)
+            self._not_applicable(stream, covers, days, _NOT_APPLICABLE, now)
             return 0
+        told_of = self._within_retention(stream, covers, days, now)
+        try:
+            return self._pull_days(stream, facts, ask, Span(first, last), told_of)
+        except ReconError as error:
+            if not self._is_not_there(error, stream, facts):
+                raise
+            told = DayRead("not_applicable", error=type(error).__name__, message=error.found)
+            self._not_applicable(stream, (facts.email,), days, told, now)
+            return 0
+
+    def _pull_days(self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: Sequence[date]) -> int:
         new = 0
-        days = self._within_retention(stream, covers, days, now)
         if stream.window is None:
             # told whole: it tells of the earlier days that are open too
-            return self._pull_span(stream, facts, ask, Span(min(first, days[0]), last)).new if days else 0
+            return self._pull_span(stream, facts, ask, Span(min(asked.first, days[0]), asked.last)).new if days else 0
         too_old: WindowTooOld | None = None
         for span in spans(days, stream.window.longest):
             self._check()
@@ -177,22 +190,21 @@ class Puller:
         return new
 
     def _in_halves(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
-        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts."""
+        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts. Before
+        a day of which it tells no more, nothing is asked for."""
         try:
             return self._pull_span(stream, facts, ask, span).new
         except (WindowTooLong, WindowTooOld):
             if span.first == span.last:
                 raise
         middle = span.days[len(span.days) // 2 - 1]
-        new, too_old = 0, None
-        for half in (Span(span.first, middle), Span(middle + ONE_DAY, span.last)):
-            try:
-                new += self._in_halves(stream, facts, ask, half)
-            except WindowTooOld as error:
-                too_old = error
-        if too_old is not None:
-            raise too_old
-        return new
+        older, newer = Span(span.first, middle), Span(middle + ONE_DAY, span.last)
+        try:
+            new = self._in_halves(stream, facts, ask, newer)
+        except WindowTooOld as error:
+            self._failed(stream, facts, older, error, self._now())
+            raise
+        return new + self._in_halves(stream, facts, ask, older)
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""
@@ -215,10 +227,7 @@ class Puller:
             if is_corrected := differs(told):
                 told = _settled(told, read, differs, f"account {facts.email}, {stream.endpoint}")
         except ReconError as error:
-            calls = _digest_of_calls(stream, facts)
-            failed = DayRead("failed", drain.pages, 0, type(error).__name__, error.found, calls)
-            for each in covers:
-                self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), frozen_at)
+            self._failed(stream, facts, span, error, frozen_at, pages=drain.pages)
             raise
         calls = _digest_of_calls(stream, facts)
         reads = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
@@ -229,6 +238,23 @@ class Puller:
         if kept.changed:
             self._tell_changed(facts.email, stream, kept.changed)
         return kept
+
+    def _failed(
+        self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
+    ) -> None:
+        calls = _digest_of_calls(stream, facts)
+        failed = DayRead("failed", pages, 0, type(error).__name__, error.found, calls)
+        for each in covered(stream, facts):
+            self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), at)
+
+    def _not_applicable(
+        self, stream: Stream, accounts: Iterable[str], days: Iterable[date], told: DayRead, at: datetime
+    ) -> None:
+        """A stream does not apply to days as far as they are over: on another the account may still open what it tells
+        of."""
+        reads = {day: told if _is_told(stream, day, at) else _NOT_OVER for day in days}
+        for each in accounts:
+            self._raw.mark(each, stream.name, reads, at)
 
     def _differs(
         self, stream: Stream, facts: AccountFacts, span: Span, whole: Whole | None, told: Sequence[Told]
@@ -252,15 +278,17 @@ class Puller:
         """What can be said of a day once its span is drained."""
         end = midnight(day + ONE_DAY)
         of_day = [each for each in told if each.instant is not None and midnight(day) <= each.instant < end]
-        if frozen_at < end + timedelta(minutes=stream.lag_minutes):
-            return DayRead("partial", pages, len(of_day), "NotOver", "read before the venue had told the whole day")
+        if not _is_told(stream, day, frozen_at):
+            return replace(_NOT_OVER, pages=pages, records=len(of_day))
         reached = _oldest_reached(stream, told)
         if reached is not None and day <= reached.date():
             message = f"the venue tells its last {stream.tells_last} records alone, the oldest of {reached.date()}"
             return DayRead("failed", pages, len(of_day), BeyondRetention.__name__, message)
-        if stream.role == "snapshot" and not of_day:
-            return DayRead("partial", pages, 0, "NotTold", "the venue has no snapshot of the day yet")
-        is_settled = not any(stream.is_pending(each.content) for each in of_day)
+        pending = [each for each in of_day if stream.is_pending(each.content)]
+        if stream.role == "snapshot" and len(pending) == len(of_day):
+            return DayRead("partial", pages, len(of_day), "NotTold", "the venue has no snapshot of the day's end yet")
+        # beside the one that closes the day, a snapshot of an hour within it waits for nothing
+        is_settled = stream.role == "snapshot" or not pending
         is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
         return DayRead("final" if is_final else "complete", pages, len(of_day))
 
@@ -327,7 +355,13 @@ def _oldest_reached(stream: Stream, told: Sequence[Told]) -> datetime | None:
     return min(instants, default=None) if is_full else None
 
 
+def _is_told(stream: Stream, day: date, at: datetime) -> bool:
+    """Whether the venue tells of the whole day at an instant."""
+    return at >= midnight(day + ONE_DAY) + timedelta(minutes=stream.lag_minutes)
+
+
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
+_NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 
 
 def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:

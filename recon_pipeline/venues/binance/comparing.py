@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.stores.database import connection
-from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statement, unmatched
+from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statements, unmatched
 
 
 def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]:
@@ -25,7 +25,7 @@ def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]
             next_step="download them (Orders, Transaction History, Generate All Statements) and put them there",
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
-    told = [line for path in files for line in read_statement(path, accounts)]
+    told = read_statements(files, accounts)
     spans = {account: _span([line for line in told if line.account == account]) for account in accounts.values()}
     flows = [
         flow

@@ -6,9 +6,10 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
-from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, covered, midnight
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
 
@@ -65,6 +66,8 @@ START_DAYS = 7
 """How far back a start is sought for a run's first day."""
 EXCHANGE_INFO = BY_NAME["exchange_info"]
 IDENTITY = "identity"
+KEY_SEEN = "identity_key"
+"""The record that says with which key the number of an account was told last: its digest, never the key."""
 LISTED = "listed"
 """The record that names the markets of the newest list; every market ever seen has a record of its own."""
 SUBS_ON_A_PAGE = 200
@@ -166,7 +169,10 @@ class Pull:
             if email in self.refused:
                 continue
             self.raw.keep(email, stream, of_email, {}, self.clock.now())
-            if stream == ACCOUNT_INFO:
+            if stream == IDENTITY:
+                seen = Told(KEY_SEEN, {}, {"key": self._key_digest(email)}, None, None)
+                self.raw.keep(email, KEY_SEEN, [seen], {}, self.clock.now())
+            elif stream == ACCOUNT_INFO:
                 info[email] = of_email[0].content
             elif stream == SUB_ACCOUNTS and (of_email or email in subs):
                 names = sorted(each.key for each in of_email)
@@ -186,7 +192,8 @@ class Pull:
         return facts_of(self.api, info, subs, named)
 
     def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
-        """Refuse keys that open another account than theirs; what they told is not kept."""
+        """Refuse keys that open another account than theirs, or may do so: those of which nobody could say it now and
+        that are not the ones of which it was said before. What they told is not kept."""
         opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
         known = sorted(self.raw.records([IDENTITY]), key=lambda row: row.fid)
         # a name that recon.yaml has no more is not read: its account may have been given another name
@@ -195,12 +202,20 @@ class Pull:
         lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
         listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
         wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
-        for email, of in told:
-            if of != IDENTITY and (email, IDENTITY) not in told and email not in before:
+        seen = {row.account: row.content["key"] for row in self.raw.records([KEY_SEEN])}
+        for email in {*before, *(email for email, _ in told)} - {email for email, of in told if of == IDENTITY}:
+            if self.has_key(email) and seen.get(email) != self._key_digest(email):
                 wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
         for email, error in wrong.items():
             self.refused[email] = error
             self._record(error, email, IDENTITY)
+
+    def _key_digest(self, email: str) -> str | None:
+        """Enough of a key's digest to tell it from others."""
+        credentials = self.keys[email]
+        if not isinstance(credentials, Credentials):
+            return None
+        return hashlib.sha256(credentials.key.reveal().encode()).hexdigest()[:16]
 
     def _check_key(self, email: str) -> None:
         """Refuse a key that may do more than read: the account is not asked for anything else."""
@@ -269,7 +284,13 @@ class Pull:
             return
         ask = self.ask_as(facts.email)
         puller = Puller(
-            self.raw, ledger, self.clock.now, self.asked.check, self._tell_gone, tell_changed=self._tell_changed
+            self.raw,
+            ledger,
+            self.clock.now,
+            self.asked.check,
+            self._tell_gone,
+            tell_changed=self._tell_changed,
+            is_not_there=self.is_not_there,
         )
         self.asked.say(f"pulling {facts.email}")
         try:
@@ -349,8 +370,10 @@ class Pull:
         """Every stream of an account that cannot be asked has a hole."""
         days = dict.fromkeys(self.asked.days, DayRead("failed", error=name, message=message))
         for stream in STREAMS:
-            if stream.role in ("flow", "snapshot") and stream.asked_with == "own":
-                self.raw.mark(facts.email, stream.name, days, self.clock.now())
+            # what a main account's key is asked for has a hole in every account of its family
+            if stream.role in ("flow", "snapshot") and (stream.asked_with == "own" or facts.master is None):
+                for account in covered(stream, facts):
+                    self.raw.mark(account, stream.name, days, self.clock.now())
 
     # -- what belongs to nobody
 
@@ -477,10 +500,6 @@ class Pull:
         except AccountStopped:
             raise
         except ReconError as error:
-            if stream is not None and facts is not None and self.is_not_there(error, stream, facts):
-                not_there = DayRead("not_applicable", error=type(error).__name__, message=error.found)
-                self._mark(stream, (email,), not_there)
-                return
             self._record(error, email, stream_name, symbol)
             if getattr(error, "stops_account", False) and stream is not None:
                 raise AccountStopped(error) from None
@@ -511,15 +530,10 @@ class Pull:
         return is_refused and not self.raw.has_told(facts.email, stream.name, subject)
 
     def _fail(self, stream: Stream, facts: AccountFacts, error: ReconError) -> None:
-        failed = DayRead("failed", error=type(error).__name__, message=error.found)
-        self._mark(stream, covered(stream, facts), failed)
-
-    def _mark(self, stream: Stream, accounts: Iterable[str], read: DayRead) -> None:
         """Mark the days for which a stream is asked; what was read before stands."""
-        first, last = self._days(stream)
-        days = [first + timedelta(days=n) for n in range((last - first) // ONE_DAY + 1)]
-        for account in accounts:
-            self.raw.mark(account, stream.name, dict.fromkeys(days, read), self.clock.now())
+        failed = DayRead("failed", error=type(error).__name__, message=error.found)
+        for account in covered(stream, facts):
+            self.raw.mark(account, stream.name, dict.fromkeys(Span(*self._days(stream)).days, failed), self.clock.now())
 
     def _record(self, error: ReconError, email: str, stream: str, symbol: str | None = None) -> None:
         self.problems.append(error)

@@ -140,10 +140,16 @@ def _read(
         files=(),
         faults=(),
         streams=FLOW_STREAMS,
-        digest=digest_of_json(raw.version(), dict(api.doubts), sorted(FLOW_STREAMS), str(venue.start)),
+        digest=digest_of_json(raw.version(), _settings(api), sorted(FLOW_STREAMS), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
     return Read(reading, rows.open, rows.unusable), context
+
+
+def _settings(api: ApiSettings) -> dict[str, Any]:
+    """What of recon.yaml enters a row: not the names of keys, and not where the venue is."""
+    of_accounts = {name: [account.default_wallet, dict(account.extras)] for name, account in api.accounts.items()}
+    return {"accounts": of_accounts, "doubts": dict(api.doubts)}
 
 
 class _Rows:

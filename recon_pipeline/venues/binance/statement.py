@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -78,6 +78,19 @@ class Line:
     what: str
     place: str
     ties: tuple[str, ...] = ()
+
+
+def read_statements(paths: Iterable[Path], accounts: Mapping[str, str]) -> list[Line]:
+    """The rows of several statements. Where two of them span the same time, what both tell is told once; a row that one
+    of them tells twice is two."""
+    told: dict[tuple[Line, int], Line] = {}
+    for path in paths:
+        seen: Counter[Line] = Counter()
+        for line in read_statement(path, accounts):
+            row = replace(line, place="")
+            seen[row] += 1
+            told.setdefault((row, seen[row]), line)
+    return list(told.values())
 
 
 def read_statement(path: Path, accounts: Mapping[str, str]) -> list[Line]:

@@ -15,6 +15,7 @@ from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
 from recon_pipeline.venues.binance.mapping.model import Problem, Row
 from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.binance.streams.balances import closes_no_day
 from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import RawRecord
 
@@ -163,8 +164,6 @@ _SNAPSHOTS: Mapping[str, tuple[str, str, Holdings]] = {
     "margin": ("MARGIN", "userAssets", _margin),
     "futures": ("FUTURES", "assets", _futures_snapshot),
 }
-_LAST_SECOND = time(23, 59, 59)
-"""Every snapshot is stamped with the last second of its day."""
 SNAPSHOT_STREAMS = ("spot_snapshots", "margin_snapshots", "futures_snapshots", "managed_snapshots")
 
 
@@ -184,7 +183,7 @@ def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens)
         if told is None or entry is None or not isinstance(data, Mapping):
             _spoil(book, cut, "updateTime, type or data is not as documented")
             continue
-        if told.time() < _LAST_SECOND:
+        if closes_no_day(content):
             text = f"a {entry[0]} snapshot stamped {told:%H:%M:%S}, when no day ends: it closes none"
             book.tell("unknown_value", record, text)
             continue

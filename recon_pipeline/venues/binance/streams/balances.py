@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import time
+
+from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.streams.shapes import (
+    Key,
     at,
     bare,
     by,
@@ -17,8 +21,10 @@ from recon_pipeline.venues.binance.streams.shapes import (
     whole,
 )
 from recon_pipeline.venues.binance.streams.spot import keyless_subs
-from recon_pipeline.venues.streams import AccountFacts, Call, Paging, Stream
+from recon_pipeline.venues.streams import AccountFacts, Call, Content, Paging, Stream
 
+LAST_SECOND = time(23, 59, 59)
+"""Every snapshot that closes a day is stamped with its last second."""
 _SNAPSHOT = "type updateTime data"
 _UNTIL_NOON = 12 * 60
 """Day D appears some time after midnight of D+1; the hour is not documented."""
@@ -30,6 +36,24 @@ _MARGIN_TOTALS = (
 )
 
 
+def closes_no_day(content: Content) -> bool:
+    """Whether a snapshot is stamped with an hour at which no day ends: the one of the day's end may still come."""
+    stamped = at("updateTime")(content)
+    return stamped is not None and stamped.time() < LAST_SECOND
+
+
+def _by_call(*names: str) -> Key:
+    """By what was asked for and the stamp: one of another wallet gives way to the right one once that is told. Of one
+    without a stamp nobody could say which day it spoils, or when that is over."""
+
+    def key(call: Call, content: Content) -> str:
+        if at("updateTime")(content) is None:
+            raise UnexpectedAnswer("a snapshot has no updateTime", expected="an instant with every snapshot")
+        return by(*names, "updateTime")(call, {**content, **call})
+
+    return key
+
+
 def _snapshot(name: str, kind: str, product: str) -> Stream:
     return stream(
         name,
@@ -38,7 +62,7 @@ def _snapshot(name: str, kind: str, product: str) -> Stream:
         kind,
         _SNAPSHOT,
         rows=under("snapshotVos"),
-        key=by("type", "updateTime"),
+        key=_by_call("type"),
         instant=at("updateTime"),
         product=product,
         calls=once(product, {"type": kind}),
@@ -46,6 +70,7 @@ def _snapshot(name: str, kind: str, product: str) -> Stream:
         paging=Paging("none", 30, "limit"),
         horizon=3,
         lag=_UNTIL_NOON,
+        pending=closes_no_day,
     )
 
 
@@ -289,7 +314,7 @@ MANAGED: tuple[Stream, ...] = (
         "SPOT MARGIN FUTURES",
         _SNAPSHOT,
         rows=under("snapshotVos"),
-        key=by("email", "type", "updateTime"),
+        key=_by_call("email", "type"),
         instant=at("updateTime"),
         calls=_managed_snapshots,
         by_master=True,
@@ -297,6 +322,7 @@ MANAGED: tuple[Stream, ...] = (
         paging=Paging("none", 30, "limit"),
         horizon=3,
         lag=_UNTIL_NOON,
+        pending=closes_no_day,
     ),
 )
 
