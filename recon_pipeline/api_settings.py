@@ -98,8 +98,8 @@ def _account(name: str, at: Value) -> ApiAccount:
         raise credentials.error(
             "that cannot name credentials",  # it may be the key itself: it is not repeated
             expected="a name of lower-case letters, digits and _, such as binance_main; never the key itself",
-            next_step="store the key under that name: recon secrets set binance_main, or BINANCE_MAIN_KEY and"
-            " BINANCE_MAIN_SECRET in the environment",
+            next_step="store the key under that name: recon secrets set binance_main_key and binance_main_secret, or"
+            " BINANCE_MAIN_KEY and BINANCE_MAIN_SECRET in the environment",
         )
     extras = {key: tuple(item.text() for item in value.items()) for key in EXTRAS if (value := section.get(key))}
     user_id = section.get("user_id")

@@ -19,6 +19,7 @@ import click
 
 from recon_pipeline.cli_review import capture, coverage, errors
 from recon_pipeline.cli_secrets import secrets
+from recon_pipeline.cli_settings import find_settings, venue_names
 from recon_pipeline.cli_venues import compare, sandbox, venues
 from recon_pipeline.config import INIT_TEMPLATE, Settings, load_settings
 from recon_pipeline.errors import ConfigError, ReconError, StoreError, UnforeseenError
@@ -116,7 +117,8 @@ def run(
 ) -> int:
     """Reconcile a range of days: what the UI would run, on the same Dagster instance."""
     settings = find_settings()
-    asked = _prices_first(settings, [_venue(settings, name) for name in venues] or list(settings.venues))
+    named = [each for name in venues for each in venue_names(settings, name)]
+    asked = _prices_first(settings, named or list(settings.venues))
     from recon_pipeline.reconcile.pipeline import Request, today
 
     of_accounts = frozenset(accounts) or None
@@ -348,15 +350,6 @@ def export(folder: Path, is_json: bool) -> None:
 # -- helpers
 
 
-def find_settings() -> Settings:
-    """The settings in force: RECON_CONFIG, else ./recon.yaml, else what `recon demo` left under RECON_HOME."""
-    demo_config = Path(os.environ.get("RECON_HOME") or ".recon") / "demo" / "recon.yaml"
-    if not os.environ.get("RECON_CONFIG") and not Path("recon.yaml").exists() and demo_config.exists():
-        click.echo(f"no recon.yaml here: using the demo's, {demo_config}", err=True)
-        os.environ["RECON_CONFIG"] = str(demo_config)
-    return load_settings()
-
-
 def _prepare(settings: Settings, say: Say) -> str:
     """Database, tables and Dagster's own tables, before several processes would make them at once."""
     say("starting the database")
@@ -384,14 +377,6 @@ def _database(settings: Settings) -> Iterator[str | None]:
     finally:
         if not was_up:
             embedded.stop()
-
-
-def _venue(settings: Settings, name: str) -> str:
-    if name not in settings.venues:
-        raise ConfigError(
-            f"there is no venue {name!r}", where=str(settings.path), expected=f"one of {', '.join(settings.venues)}"
-        )
-    return name
 
 
 def _days(settings: Settings, venue: str, first: date, last: date) -> tuple[date, date] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from recon_pipeline.transport.credentials import check_value
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.secrets_file import PASSPHRASE, SecretsFile
 
@@ -32,7 +33,10 @@ def set_secret(name: str) -> None:
 
     It is asked for without being shown, or read from stdin. A private key is pasted, or piped, as its PEM file.
     """
-    was_there = _file().set(name, _value(f"value of {name.lower()}"))
+    value = _value(f"value of {name.lower()}")
+    if value:
+        check_value(value, f"the secret {name.lower()}")
+    was_there = _file().set(name, value)
     click.echo(f"{'replaced' if was_there else 'stored'} {name.lower()}")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from recon_pipeline.config import VenueSettings, load_settings
+from recon_pipeline.cli_settings import find_settings, venue_names
+from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
@@ -19,12 +20,9 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @as_json
 def venues(name: str | None, is_json: bool) -> None:
     """List the venues; of one venue every stream that is read, and what is not certain of it."""
-    settings = load_settings()
-    if name is not None and name not in settings.venues:
-        raise ConfigError(
-            f"'{name}' is no venue", where="recon venues", expected=", ".join(settings.venues), next_step="correct it"
-        )
-    told = _streams(settings.venues[name]) if name else [_venue(venue) for venue in settings.venues.values()]
+    settings = find_settings()
+    of_venues = [settings.venues[each] for each in venue_names(settings, name)]
+    told = _streams(of_venues[0]) if name else [_venue(venue) for venue in of_venues]
     if is_json:
         click.echo(json.dumps(told, indent=2, default=str))
         return
@@ -70,7 +68,7 @@ def _streams(venue: VenueSettings) -> list[dict[str, Any]]:
 @as_json
 def compare(venue: str, is_json: bool) -> int:
     """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ."""
-    settings = load_settings()
+    settings = find_settings()
     of_venue = settings.venues.get(venue)
     if of_venue is None or of_venue.api is None:
         known = ", ".join(name for name, each in settings.venues.items() if each.api)

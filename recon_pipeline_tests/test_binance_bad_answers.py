@@ -15,6 +15,7 @@ from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import VenueUnreachable
@@ -373,4 +374,23 @@ def test_a_host_that_nothing_answers_is_one_entry_for_each_account_and_closes_on
         assert home.ask("SELECT count(*) FROM recon.asked_symbols WHERE stream = 'spot_trades'") == [(0,)]
         home.run(FIRST, LAST)
         assert problems(home) == set()
+        assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+
+
+def test_an_archive_that_takes_no_more_ends_the_run_at_once_and_leaves_nothing_to_resolve(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(a_world(), tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        before, asked = problems(home), len(home.sandbox.log)
+        answers, aside = home.settings.archive / "answers", tmp_path / "aside"
+        answers.rename(aside)
+        answers.touch()
+        with pytest.raises(ArchiveUnwritable, match="could not be archived"):
+            home.run(FIRST, LAST)
+        assert problems(home) == before
+        assert len(home.sandbox.log) - asked <= len(home.sandbox.credentials) + 1
+        answers.unlink()
+        aside.rename(answers)
+        home.run(FIRST, LAST)
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}

@@ -25,6 +25,7 @@ from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 pytestmark = pytest.mark.postgres
 FIRST = date(2026, 1, 1)
 SNAPSHOT = "/sapi/v1/accountSnapshot"
+DEPOSITS = "/sapi/v1/capital/deposit/hisrec"
 DESK = "desk-1_virtual@example.com"
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
 TRANSFERS = ("transfers_in", "transfers_out")
@@ -158,6 +159,29 @@ def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
         assert [(each["account"], "second read told nothing else" in each["found"]) for each in told] == [(DESK, True)]
         world.plants.outages.remove(outage)
         home.run(day(4), day(4))
+        assert home.not_matched() == []
+
+
+def test_a_record_told_in_another_way_that_moves_nothing_leaves_its_rows_their_raw_record(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=8, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(5))
+        home.run(day(3), day(4))
+        ids = "SELECT pid, fid FROM marts.binance_reconciliation_transfers WHERE source = 'deposits' ORDER BY pid"
+        before, now_us = home.ask(ids), home.sandbox.now_us()
+        assert before
+        for account in world.accounts:
+            for record in world.archive.all(account, DEPOSITS):
+                if content := record.at(now_us):
+                    record.change(now_us, {**content, "confirmTimes": "99/1"})
+        home.run(day(5), day(5))
+        versions = "SELECT max(version) FROM recon.raw_records WHERE stream = 'deposits'"
+        assert home.ask(versions) == [(2,)]
+        after = home.ask(ids)
+        assert set(before) <= set(after)
+        assert None not in {fid for _, fid in after}
         assert home.not_matched() == []
 
 

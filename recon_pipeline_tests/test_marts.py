@@ -6,6 +6,7 @@ all tests that stand beside the models must hold.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from recon_pipeline.stores.database import DatabaseError, connection, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
-from recon_pipeline.stores.marts import deploy, mart_models, refresh, run_tests
+from recon_pipeline.stores.marts import analyse_grown, deploy, mart_models, refresh, refresh_if_changed, run_tests
 from recon_pipeline.venues.binance.mapping.balances import CAPTURE_STREAMS, SNAPSHOT_STREAMS
 from recon_pipeline.venues.binance.mapping.own_transfers import SOURCES
 
@@ -899,3 +900,31 @@ def test_rows_are_found_by_account_and_by_source(book: Book) -> None:
                 f" AND indexdef LIKE '%({columns})' AND tablename LIKE '{table}%'"
             )
             assert {row["tablename"] for row in rows} >= {table, f"{table}_y2026m01"}, columns
+
+
+def test_what_has_grown_is_known_to_the_planner_before_anybody_reads_it(database: str) -> None:
+    deploy(database, mart_models())
+    size = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(:table AS regclass)")
+    with connection(database, "a month that was loaded") as opened:
+        opened.exec_driver_sql(
+            "INSERT INTO recon.pulls (venue, account, stream, date, status, read_at)"
+            " SELECT 'bank', 'a', 's' || n, '2026-01-01', 'final', now() FROM generate_series(1, 3000) AS n"
+        )
+        opened.exec_driver_sql(
+            "CREATE TABLE recon.prices_y2026m01 PARTITION OF recon.prices"
+            " FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
+        )
+        opened.exec_driver_sql(
+            "INSERT INTO recon.prices (venue, asset, as_of, usd_price, source)"
+            " SELECT 'bank', 'A' || n, '2026-01-01T00:00Z', 1, 's' FROM generate_series(1, 3000) AS n"
+        )
+    for _ in range(50):  # the server counts what a session did when that has ended
+        with connection(database, "waiting for the server's counters") as opened:
+            told = opened.scalar(sa.text("SELECT sum(n_mod_since_analyze) FROM pg_stat_user_tables"))
+        if told and told >= 6000:
+            break
+        time.sleep(0.1)
+    refresh_if_changed(database, mart_models(), "bank")
+    with connection(database, "what the planner knows") as opened:
+        assert [opened.scalar(size, {"table": f"recon.{name}"}) for name in ("pulls", "prices")] == [3000, 3000]
+    assert analyse_grown(database) == ()

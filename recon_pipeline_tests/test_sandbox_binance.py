@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 import yaml
 
 from recon_pipeline.sandbox.binance import Sandbox, World, make_world, serve
+from recon_pipeline.sandbox.binance.__main__ import main as serve_sandbox
 from recon_pipeline.sandbox.binance.accounts import FUND, MAIN, Key, sub_email
 from recon_pipeline.sandbox.binance.api.table import ENDPOINTS
 from recon_pipeline.sandbox.binance.life.details import DELEGATIONS
@@ -459,9 +462,38 @@ def test_the_process_writes_a_home_to_begin_with(tmp_path: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         told = httpx.get(f"{url}/sandbox/manifest").json()
+        now_us = httpx.get(f"{url}/sandbox/clock").json()["now_us"]
         process.terminate()
         assert process.wait(timeout=20) == 0
     assert json.loads((tmp_path / "manifest.json").read_text()) == told
     assert told["effects"]
     assert (tmp_path / "credentials.env").stat().st_mode & 0o077 == 0
     assert yaml.safe_load((tmp_path / "recon.yaml").read_text())["venues"]["binance"]["sandbox"] == url
+    # its last day is due: whoever runs the month finds all of it told
+    assert datetime.fromtimestamp(now_us / 1_000_000, UTC) == datetime(2026, 2, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("--faults", "deposit_missing,nonsense"), "nonsense: none of"),
+        (("--transport", "tymeout"), "tymeout: none of timeout"),
+        (("--days", "0"), "'0' is no whole number from 1 on"),
+        (("--subs", "-1"), "'-1' is no whole number from 0 on"),
+        (("--clock", "live", "--at", "2026-01-01"), "--at sets a simulated clock"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_by_its_name(
+    capsys: pytest.CaptureFixture[str], *, arguments: tuple[str, ...], found: str
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        serve_sandbox(arguments)
+    assert refused.value.code == 2
+    assert found in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as refused:
+        serve_sandbox(("--port", str(taken.getsockname()[1]), "--days", "2", "--subs", "0"))
+    assert refused.value.code == 2
+    assert "name another with --port" in capsys.readouterr().err

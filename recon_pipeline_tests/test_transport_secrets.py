@@ -20,7 +20,7 @@ from keyring.errors import PasswordDeleteError
 
 from recon_pipeline.cli_secrets import secrets
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.transport.credentials import CredentialsMissing, find_credentials
+from recon_pipeline.transport.credentials import CredentialsMissing, CredentialsUnusable, find_credentials
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.secrets_file import SecretsError, SecretsFile
 from recon_pipeline_tests.transport_venue import KEY, SECRET
@@ -200,17 +200,17 @@ def test_many_who_store_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_credentials_come_from_the_first_place_that_has_them(tmp_path: Path) -> None:
-    SecretsFile(tmp_path, ENV).set("binance_main_key", Secret("stored key"))
-    SecretsFile(tmp_path, ENV).set("binance_main_secret", Secret("stored secret"))
-    (tmp_path / "secret.txt").write_text("a secret in a file\n")
-    variables = {"BINANCE_MAIN_KEY": "a key of the environment", "BINANCE_MAIN_SECRET_FILE": f"{tmp_path}/secret.txt"}
+    SecretsFile(tmp_path, ENV).set("binance_main_key", Secret("stored-key"))
+    SecretsFile(tmp_path, ENV).set("binance_main_secret", Secret("stored-secret"))
+    (tmp_path / "secret.txt").write_text("a-secret-in-a-file\n")
+    variables = {"BINANCE_MAIN_KEY": "a-key-of-the-environment", "BINANCE_MAIN_SECRET_FILE": f"{tmp_path}/secret.txt"}
     found = find_credentials("main@example.com", "binance_main", SecretsFile(tmp_path, ENV | variables))
-    assert (found.key.reveal(), found.secret.reveal()) == ("a key of the environment", "a secret in a file")
+    assert (found.key.reveal(), found.secret.reveal()) == ("a-key-of-the-environment", "a-secret-in-a-file")
     stored = find_credentials("main@example.com", "binance_main", SecretsFile(tmp_path, ENV))
     assert (stored.account, stored.key.reveal(), stored.secret.reveal()) == (
-        "main@example.com", "stored key", "stored secret",
+        "main@example.com", "stored-key", "stored-secret",
     )  # fmt: skip
-    for text in ("stored key", "stored secret", "a secret in a file"):
+    for text in ("stored-key", "stored-secret", "a-secret-in-a-file"):
         assert text not in f"{found} {found!r} {stored} {stored!r}"
 
 
@@ -225,6 +225,40 @@ def test_an_account_without_a_key_is_told_where_to_put_it(tmp_path: Path) -> Non
     with pytest.raises(SecretsError, match="no key to the file"):
         SecretsFile(tmp_path, ENV).set("binance_main_key", Secret(KEY))
         find_credentials("main@example.com", "binance_main", SecretsFile(tmp_path, {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"{KEY}\n{SECRET}", "the value has 2 lines"),
+        (f"{KEY[:20]}\N{ZERO WIDTH SPACE}{KEY[20:]}", "a letter that is not ASCII"),
+        (f"{KEY} # read-only", "holds a blank"),
+    ],
+)
+def test_what_cannot_be_a_key_is_refused_before_it_is_sent(tmp_path: Path, text: str, found: str) -> None:
+    file = tmp_path / "key.txt"
+    file.write_text(text, encoding="utf-8")
+    SecretsFile(tmp_path, ENV).set("b_key", Secret(text))
+    rest = {"A_SECRET": SECRET, "B_SECRET": SECRET}
+    of_file, of_store = ({"A_KEY_FILE": str(file)}, "a", "A_KEY_FILE"), (ENV, "b", "secrets.enc")
+    for given, name, place in (of_file, of_store, ({"A_KEY": text}, "a", "A_KEY")):
+        with pytest.raises(CredentialsUnusable, match=found) as refused:
+            find_credentials("main@example.com", name, SecretsFile(tmp_path, rest | given))
+        told = str(refused.value)
+        assert all(part in told for part in ("main@example.com", f"{name}_key", place))
+        assert KEY[:20] not in told
+
+
+def test_an_empty_file_of_a_secret_is_told_as_such_and_one_that_begins_with_a_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "key.txt"
+    file.write_text("\n")
+    given = {"A_KEY_FILE": str(file), "A_SECRET": SECRET}
+    with pytest.raises(CredentialsMissing, match="the file of a secret is empty") as empty:
+        find_credentials("main@example.com", "a", SecretsFile(tmp_path, given))
+    assert str(file) in str(empty.value)
+    assert "unset A_KEY_FILE" in str(empty.value)
+    file.write_text(f"{KEY}\n", encoding="utf-8-sig")
+    assert find_credentials("main@example.com", "a", SecretsFile(tmp_path, given)).key == Secret(KEY)
 
 
 def _pem() -> str:
@@ -277,6 +311,13 @@ def test_the_command_reads_values_from_stdin_and_never_shows_them(command: CliRu
     ]
     found = SecretsFile(tmp_path / "home", {"RECON_SECRETS_KEY": "another passphrase, as long"})
     assert found.get("binance_main_secret") == Secret(pem.strip())
+
+
+def test_the_command_stores_nothing_that_cannot_be_a_key(command: CliRunner, tmp_path: Path) -> None:
+    refused = command.invoke(secrets, ["set", "binance_main_key"], input=f"{KEY}\n{SECRET}\n")
+    assert isinstance(refused.exception, CredentialsUnusable)
+    assert KEY not in str(refused.exception)
+    assert command.invoke(secrets, ["list"]).output.strip() == "none yet: recon secrets set NAME"
 
 
 def test_the_value_cannot_be_an_argument(command: CliRunner) -> None:

@@ -77,7 +77,10 @@ held AS (
 SELECT
     h.id AS pid,
     h.source,
-    raw.fid,
+    -- told in another way since, which changed nothing of this row: the version that it was made from
+    coalesce(raw.fid, (
+        SELECT max(before.fid) FROM recon.raw_records AS before WHERE before.venue = h.venue AND before.digest = h.raw_id
+    )) AS fid,
     h.snapshot_id AS external_id,
     h.date,
     h.account AS email,

@@ -2,7 +2,10 @@
 SELECT
     t.id AS pid,
     t.source,
-    raw.fid,
+    -- told in another way since, which changed nothing of this row: the version that it was made from
+    coalesce(raw.fid, (
+        SELECT max(before.fid) FROM recon.raw_records AS before WHERE before.venue = t.venue AND before.digest = t.raw_id
+    )) AS fid,
     t.external_id,
     t.datetime,
     t.txn_type,

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.database import connection, engine, named_errors
 from recon_pipeline.stores.models import Model, ModelError, ModelTest, load_models, package_folder
 from recon_pipeline.stores.roles import OWNER, READER, WRITER
 
@@ -81,11 +81,34 @@ def refresh_if_changed(url: str, models: Sequence[Model], venue: str) -> dict[st
         known = database.execute(sa.text(_KNOWN_STATE), {"venue": venue, "mark": _MARK}).scalar()
     if known == state:
         return {}
+    analyse_grown(url)
     filled = refresh(url, models, venue)
     # Written after the marts are: whatever comes between has them filled once more, never once too seldom.
     with connection(url, f"marking the marts of {venue} as current") as database:
         database.execute(sa.text(_MARK_STATE), {"venue": venue, "mark": _MARK, "state": state})
     return filled
+
+
+def analyse_grown(url: str) -> tuple[str, ...]:
+    """Have PostgreSQL look at the tables that have grown since it last did; their names.
+
+    It does so by itself within minutes, but never of a partitioned table as a whole. Until then it takes a month that
+    was just loaded for an empty table, and whoever reads a view of it waits for minutes. A login that may not is passed
+    over.
+    """
+    with named_errors(url, "looking at the tables that have grown"), engine(url).connect() as opened:
+        each = opened.execution_options(isolation_level="AUTOCOMMIT")
+        grown = tuple(each.scalars(sa.text(_GROWN)))
+        for table in grown:
+            each.execute(sa.text(f"ANALYZE {table}"))
+        return grown
+
+
+_GROWN = """
+    SELECT coalesce(pg_partition_root(relid)::oid, relid)::regclass::text
+    FROM pg_stat_user_tables WHERE schemaname = 'recon' GROUP BY coalesce(pg_partition_root(relid)::oid, relid)
+    HAVING sum(n_mod_since_analyze) > 1000 + sum(n_live_tup) / 10 ORDER BY 1
+"""
 
 
 def _state(database: sa.Connection, models: Sequence[Model], venue: str) -> str:

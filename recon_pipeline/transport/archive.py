@@ -37,6 +37,10 @@ class ArchiveDamaged(StoreError):  # noqa: N818 - the name says what is the matt
     """The bytes of an answer are not there any more, or are not those that were kept."""
 
 
+class ArchiveUnwritable(StoreError):  # noqa: N818 - as above
+    """An answer cannot be kept: there is no use in asking for another one."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """An answer in the archive: its row and its digest."""
@@ -68,7 +72,8 @@ class AnswerArchive:
         _sweep(folder / _STAGED)
 
     def keep(self, question: Question, status: int, body: bytes, took_ms: int) -> Kept:
-        """Keep an answer's bytes, then the row that names them; StoreError if either cannot be written."""
+        """Keep an answer's bytes, then the row that names them; ArchiveUnwritable, or another StoreError, if either
+        cannot be written."""
         digest = self._keep_bytes(body)
         row = {
             "venue": question.venue,
@@ -128,7 +133,7 @@ class AnswerArchive:
             if not (path.is_file() and path.stat().st_size == len(packed)):
                 _write_durably(path, packed, self.folder / _STAGED)
         except OSError as error:
-            raise StoreError(
+            raise ArchiveUnwritable(
                 f"an answer could not be archived: {error.strerror or type(error).__name__}",
                 where=str(path),
                 expected="room and permission to write in the archive",

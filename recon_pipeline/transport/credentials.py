@@ -12,6 +12,7 @@ A secret is that of an HMAC key, or the private key (RSA, Ed25519) as PEM.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +20,18 @@ from pathlib import Path
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.secrets_file import SecretsFile, read_text
-from recon_pipeline.transport.signing import Signer, signer
+from recon_pipeline.transport.signing import Signer, is_private_key, signer
+
+_ONE_WORD = re.compile(r"[!-~]+")
+"""What may stand in a header: printable ASCII without blanks and line breaks."""
 
 
 class CredentialsMissing(ConfigError):  # noqa: N818 - the name says what is the matter
     """Nobody has stored the key or the secret of an account."""
+
+
+class CredentialsUnusable(ConfigError):  # noqa: N818 - as above
+    """What is stored cannot be a key or a secret: it could be neither sent nor signed with."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,21 @@ def find_credentials(account: str, name: str, store: SecretsFile) -> Credentials
     return found
 
 
+def check_value(value: Secret, where: str, *, may_be_pem: bool = True) -> None:
+    """CredentialsUnusable, without a word of it, for what no venue gives out: two lines of a file, a letter that a
+    keyboard does not have. It would fail on the way, and look as if the venue were not there."""
+    text = value.reveal()
+    if (may_be_pem and is_private_key(text)) or _ONE_WORD.fullmatch(text):
+        return
+    lines = len(text.splitlines())
+    raise CredentialsUnusable(
+        f"the value has {lines} lines" if lines > 1 else "the value holds a blank, or a letter that is not ASCII",
+        where=where,
+        expected="one word as the venue shows it" + (", or a private key as its PEM file" if may_be_pem else ""),
+        next_step="store the key and the secret apart, each as it is copied from the venue's site",
+    )
+
+
 def _find(name: str, account: str, store: SecretsFile) -> Secret:
     variable = name.upper()
     given, file = store.env.get(variable, "").strip(), store.env.get(f"{variable}_FILE")
@@ -63,13 +86,24 @@ def _find(name: str, account: str, store: SecretsFile) -> Secret:
         raise ConfigError(
             f"{variable} and {variable}_FILE are both set", where="environment", expected="one of the two"
         )
-    stored = Secret(read_text(Path(file), f"{variable}_FILE")) if file else Secret(given)
-    found = stored or (store.get(name) if not file else None)
-    if found:
-        return found
-    raise CredentialsMissing(
-        f"there is no {name.lower()}",
-        where=f"account {account}",
-        expected=f"{variable} or {variable}_FILE in the environment, or {name.lower()} in {store.path}",
-        next_step=f"store it: recon secrets set {name.lower()}",
-    )
+    found, place = Secret(given), variable
+    if file:
+        found, place = Secret(read_text(Path(file), f"{variable}_FILE")), f"{variable}_FILE: {file}"
+        if not found:
+            raise CredentialsMissing(
+                "the file of a secret is empty",
+                where=f"account {account}, {place}",
+                expected=f"{name.lower()} in it",
+                next_step=f"write it there, or unset {variable}_FILE and store it: recon secrets set {name.lower()}",
+            )
+    elif not given and (stored := store.get(name)):
+        found, place = stored, str(store.path)
+    if not found:
+        raise CredentialsMissing(
+            f"there is no {name.lower()}",
+            where=f"account {account}",
+            expected=f"{variable} or {variable}_FILE in the environment, or {name.lower()} in {store.path}",
+            next_step=f"store it: recon secrets set {name.lower()}",
+        )
+    check_value(found, f"account {account}, {name.lower()}, {place}", may_be_pem=name.endswith("_secret"))
+    return found

@@ -257,7 +257,7 @@ class SecretsFile:
 def read_text(path: Path, where: str) -> str:
     """A secret that a file holds, without the line's end; SecretsError if it cannot be read."""
     try:
-        return path.expanduser().read_text(encoding="utf-8").strip()
+        return path.expanduser().read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SecretsError(

@@ -55,12 +55,17 @@ def _text(value: Value) -> str:
     return json.dumps(list(value), separators=(",", ":"))
 
 
+def is_private_key(secret: str) -> bool:
+    """Whether a secret is a private key as its PEM file, not the secret of an HMAC key."""
+    return secret.lstrip().startswith("-----BEGIN")
+
+
 def signer(secret: str) -> Signer:
     """What signs with a secret: a PEM private key (RSA, Ed25519), or any other text by HMAC-SHA256.
 
     ConfigError, without a word of the secret, for a PEM that cannot be used.
     """
-    if secret.lstrip().startswith("-----BEGIN"):
+    if is_private_key(secret):
         return _of_pem(secret)
     return lambda payload: hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 

@@ -104,6 +104,15 @@ def capture_now(
     return source.capture(Asked([yesterday], yesterday, None, say, check, lambda *_: {}))
 
 
+def streams_needed(settings: Settings, venue: str) -> tuple[str, ...]:
+    """The streams of which every day of every account has its mark once a run has come to it."""
+    if settings.venues[venue].kind == "statements":
+        return ()
+    from recon_pipeline.venues.binance.reading import FLOW_STREAMS, OWN_SNAPSHOTS
+
+    return (*FLOW_STREAMS, *OWN_SNAPSHOTS)
+
+
 def readings(settings: Settings) -> Path:
     """Where the last reading of each venue is kept."""
     return settings.home / "readings"

@@ -24,6 +24,7 @@ from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import Place, Problem, record_problem
+from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
@@ -492,12 +493,13 @@ class Pull:
         """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused. Where the
         same would go wrong with any symbol it is recorded without one, and the place noted as `unreached`.
 
-        So is an error that nobody foresaw: a fault of ours shall not cost the other streams and accounts.
+        So is an error that nobody foresaw: a fault of ours shall not cost the other streams and accounts. An archive
+        that takes no more ends the whole pull: every further answer would be lost too.
         """
         try:
             yield
             self.note_read(email, stream_name)
-        except AccountStopped:
+        except (AccountStopped, ArchiveUnwritable):
             raise
         except ReconError as error:
             self._record(error, email, stream_name, symbol)

@@ -50,6 +50,7 @@ from recon_pipeline.venues.streams import RawRecord
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
+OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
