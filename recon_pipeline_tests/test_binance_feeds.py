@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -319,6 +319,56 @@ def test_a_name_that_is_configured_later_is_asked_for_the_days_before_too(databa
         assert {row.status for row in raw.ledger()} == {"final"}
         assert pull("BTCUSDT", "ETHUSDT") == ["BTCUSDT", "ETHUSDT"]
         assert pull("BTCUSDT", "ETHUSDT") == []
+
+
+def test_a_sub_account_that_was_just_made_is_not_asked_for_days_before_it_was(database: str) -> None:
+    now, days, asked = datetime(2026, 4, 1, tzinfo=UTC), (date(2026, 3, 1), date(2026, 3, 14)), list[date]()
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date())
+        return Reply({"result": [], "totalCount": 0})
+
+    with closing(RawStore(database, "binance")) as raw:
+
+        def pull(made: Mapping[str, date]) -> date | None:
+            asked.clear()
+            facts = AccountFacts(MAIN, subs=tuple(made), made=made, products=frozenset({"spot"}))
+            puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+            puller.pull(BY_NAME["universal_transfers"], facts, ask, *days)
+            return min(asked, default=None)
+
+        first, second = {"desk-1@example.com": date(2025, 1, 1)}, {"desk-2@example.com": date(2026, 3, 12)}
+        assert pull(first) == days[0]
+        assert pull({**first, **second}) == date(2026, 3, 12)
+        assert pull({**first, **second}) is None
+        assert {row.status for row in raw.ledger()} == {"final"}
+
+
+def test_days_that_wait_for_another_name_are_not_final_if_the_run_is_killed_before_it_asks(database: str) -> None:
+    class Killed(BaseException):
+        pass
+
+    now, days = datetime(2026, 3, 20, tzinfo=UTC), (date(2026, 3, 1), date(2026, 3, 7))
+    answers: list[Reply] = [Reply([])]
+
+    def ask(*_: object) -> Reply:
+        if not answers:
+            raise Killed
+        return answers.pop()
+
+    with closing(RawStore(database, "binance")) as raw:
+
+        def pull(*names: str) -> set[tuple[str, str | None]]:
+            facts = AccountFacts(MAIN, products=frozenset({"margin"}), extras={"isolated_symbols": names})
+            with suppress(Killed):
+                puller = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+                puller.pull(BY_NAME["isolated_capital_flow"], facts, ask, *days)
+            return {(row.status, row.error) for row in raw.ledger()}
+
+        assert pull("BTCUSDT") == {("final", None)}
+        assert pull("BTCUSDT", "ETHUSDT") == {("partial", "OtherCalls")}
+        answers += [Reply([]), Reply([])]
+        assert pull("BTCUSDT", "ETHUSDT") == {("final", None)}
 
 
 def test_a_span_that_the_venue_takes_in_no_such_length_or_age_is_read_in_parts(database: str) -> None:

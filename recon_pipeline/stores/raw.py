@@ -151,12 +151,16 @@ class RawStore:
         *,
         covers: Sequence[str] = (),
         whole: Whole | None = None,
+        tell_changed: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> Kept:
         """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
         Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
-        that misses something, for it may be the read that is wrong."""
+        that misses something, for it may be the read that is wrong. `tell_changed` hears of the keys of what is told
+        in another way now, before anything is stored."""
         with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
+            if kept.changed:
+                tell_changed(kept.changed)
             if whole is not None:
                 read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
                 place = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}

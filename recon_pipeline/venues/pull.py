@@ -6,10 +6,11 @@ Nothing here knows a venue: what a stream is stands in `Stream`, how a request i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
@@ -87,6 +88,10 @@ def numbered(told: Sequence[Told]) -> list[Told]:
     return out
 
 
+DigestOfCalls: TypeAlias = Callable[[date], str | None]
+"""Of a day: which calls would read it now. None: whichever they are, it is not read again for them."""
+
+
 class Ledger:
     """Which days of which streams have been read, as it stood when the pull began."""
 
@@ -98,17 +103,29 @@ class Ledger:
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
 
-    def to_ask(
-        self, account: str, stream: str, first: date, last: date, *, since: date = date.max, calls: str | None = None
-    ) -> list[date]:
-        """The days from first to last that are not final, and every earlier one that was read and is not final.
+    def asked_otherwise(self, account: str, stream: str, calls: DigestOfCalls) -> set[date]:
+        """The final days that were read with other calls than they would be now."""
+        status, known = self._status.get((account, stream), {}), self._calls.get((account, stream), {})
+        return {day for day, digest in known.items() if status[day] == "final" and calls(day) not in (None, digest)}
 
-        Of earlier ones to which the stream did not apply, those from `since` on: it may apply to them now. One that was
-        read with other `calls` is not final.
+    def to_ask(
+        self,
+        account: str,
+        stream: str,
+        first: date,
+        last: date,
+        *,
+        since: date = date.max,
+        again: Collection[date] = (),
+    ) -> list[date]:
+        """The days from first to last that are not final, every earlier one that was read and is not final, and all
+        between.
+
+        Of earlier ones to which the stream did not apply, those from `since` on: it may apply to them now. Those that
+        are to be read `again` are not final.
         """
-        of_calls = self._calls.get((account, stream), {})
         known = {
-            day: "complete" if status == "final" and calls and of_calls.get(day, calls) != calls else status
+            day: "complete" if day in again else status
             for day, status in self._status.get((account, stream), {}).items()
         }
         earlier = [
@@ -157,13 +174,18 @@ class Puller:
         now = self._now()
         calls = stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
-        digest = _digest_of_calls(stream, facts)
-        days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, calls=digest)
+        of_calls = _digest_of_calls(stream, facts)
+        again = self._ledger.asked_otherwise(facts.email, stream.name, of_calls) if calls else set()
+        days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         covers = covered(stream, facts)
         if not calls:
             self._not_applicable(stream, covers, days, _NOT_APPLICABLE, now)
             return 0
         told_of = self._within_retention(stream, covers, days, now)
+        # before anything is asked: who is killed on the way leaves no day final that was not read
+        reopened = {day: replace(_OTHER_CALLS, calls=of_calls(day)) for day in told_of if day in again}
+        for each in covers:
+            self._raw.mark(each, stream.name, reopened, now)
         try:
             return self._pull_days(stream, facts, ask, Span(first, last), told_of)
         except ReconError as error:
@@ -229,23 +251,30 @@ class Puller:
         except ReconError as error:
             self._failed(stream, facts, span, error, frozen_at, pages=drain.pages)
             raise
-        calls = _digest_of_calls(stream, facts)
+        of_calls = _digest_of_calls(stream, facts)
         reads = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
-        days = {day: replace(read, calls=calls) for day, read in reads.items()}
+        days = {day: replace(read, calls=of_calls(day)) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
             days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
-        kept = self._raw.keep(facts.email, stream.name, told, days, frozen_at, covers=covers, whole=whole)
-        if kept.changed:
-            self._tell_changed(facts.email, stream, kept.changed)
-        return kept
+        return self._raw.keep(
+            facts.email,
+            stream.name,
+            told,
+            days,
+            frozen_at,
+            covers=covers,
+            whole=whole,
+            tell_changed=lambda keys: self._tell_changed(facts.email, stream, keys),
+        )
 
     def _failed(
         self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
     ) -> None:
-        calls = _digest_of_calls(stream, facts)
-        failed = DayRead("failed", pages, 0, type(error).__name__, error.found, calls)
+        of_calls = _digest_of_calls(stream, facts)
+        failed = DayRead("failed", pages, 0, type(error).__name__, error.found)
+        days = {day: replace(failed, calls=of_calls(day)) for day in span.days}
         for each in covered(stream, facts):
-            self._raw.mark(each, stream.name, dict.fromkeys(span.days, failed), at)
+            self._raw.mark(each, stream.name, days, at)
 
     def _not_applicable(
         self, stream: Stream, accounts: Iterable[str], days: Iterable[date], told: DayRead, at: datetime
@@ -323,12 +352,19 @@ def _settled(
     )
 
 
-def _digest_of_calls(stream: Stream, facts: AccountFacts) -> str | None:
-    """Of what moves a balance: a name more, told by the user or by the venue, has to be asked for earlier days too. For
-    detail that would cost more than it tells."""
+def _digest_of_calls(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
+    """Of what moves a balance: a name more, told by the user or by the venue, has to be asked for earlier days too, but
+    a sub-account not for those before it was made. For detail that would cost more than it tells."""
     if stream.role != "flow":
-        return None
-    return digest_of_json(sorted(canonical_json(dict(call)) for call in stream.calls(facts)))
+        return lambda _: None
+    calls = [(canonical_json(dict(call)), facts.made.keys() & set(call.values())) for call in stream.calls(facts)]
+    made = {sub: facts.made[sub] for _, subs in calls for sub in subs}
+
+    @cache
+    def without(unmade: frozenset[str]) -> str:
+        return digest_of_json(sorted(told for told, subs in calls if not subs & unmade))
+
+    return lambda day: without(frozenset(sub for sub, made_on in made.items() if made_on > day))
 
 
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
@@ -360,6 +396,7 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
     return at >= midnight(day + ONE_DAY) + timedelta(minutes=stream.lag_minutes)
 
 
+_OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 

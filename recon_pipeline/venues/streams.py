@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from recon_pipeline.transport.endpoints import Endpoint
@@ -26,6 +26,8 @@ class AccountFacts:
     master: str | None = None
     """The account that it is a sub-account of; None for a main account."""
     subs: tuple[str, ...] = ()
+    made: Mapping[str, date] = field(default_factory=dict)
+    """On which day the venue says that a sub-account was made: it moved nothing before."""
     products: frozenset[str] = frozenset()
     """What the account has opened: spot, margin, futures, futures_coin, option, earn, portfolio_margin."""
     default_wallet: str = "SPOT"

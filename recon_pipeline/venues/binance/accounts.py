@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.stores.raw import Stored
 from recon_pipeline.transport.errors import UnexpectedAnswer
-from recon_pipeline.venues.binance.streams.shapes import whole
+from recon_pipeline.venues.binance.streams.shapes import at, whole
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
@@ -51,11 +52,13 @@ def facts_of(
     info: Mapping[str, Mapping[str, Any]],
     subs: Mapping[str, Iterable[str]],
     named: Mapping[str, Mapping[str, Iterable[str]]],
+    made: Mapping[str, date] | None = None,
 ) -> dict[str, AccountFacts]:
     """The accounts by e-mail: those of recon.yaml, and the sub-accounts that a main account's key named besides.
 
     `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `named` what
-    records have named for other streams. An account whose key said nothing yet has only what every account has.
+    records have named for other streams, `made` the days on which sub-accounts were made. An account whose key said
+    nothing yet has only what every account has.
     """
     master_of = {sub: master for master, of_master in sorted(subs.items()) for sub in sorted(of_master)}
     facts = {}
@@ -71,6 +74,7 @@ def facts_of(
             email=email,
             master=master_of.get(email),
             subs=of_master,
+            made={sub: made[sub] for sub in of_master if sub in made} if made else {},
             products=products(info.get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",
             extras={**extras, "subs_without_key": keyless, "managed_without_key": managed},
@@ -113,6 +117,12 @@ def subs_of(rows: Sequence[Stored]) -> dict[str, tuple[str, ...]]:
     for sub, (_, _, email) in master.items():
         subs.setdefault(email, []).append(sub)
     return {email: tuple(sorted(of_email)) for email, of_email in subs.items()}
+
+
+def made_on(rows: Iterable[Stored]) -> dict[str, date]:
+    """On which day each sub-account was made, out of the records of SUB_ACCOUNTS, as far as they tell."""
+    told = ((row.key, at("createTime")(row.content)) for row in rows if row.stream == SUB_ACCOUNTS)
+    return {sub: instant.date() for sub, instant in told if instant is not None}
 
 
 def account_info(answer: Any) -> Mapping[str, Any]:

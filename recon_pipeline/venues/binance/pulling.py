@@ -50,6 +50,7 @@ from recon_pipeline.venues.binance.accounts import (
     account_info,
     facts_of,
     listed_subs,
+    made_on,
     note_named,
     subs_of,
 )
@@ -181,7 +182,8 @@ class Pull:
                     record_problem(self.url, self.venue, _no_longer_listed(email, left_out))
                 newest = Told(SUBS_LISTED, {}, {"subs": names}, None, None)
                 self.raw.keep(email, SUBS_LISTED, [newest], {}, self.clock.now())
-        subs = subs_of(self.raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
+        of_lists = self.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
+        subs = subs_of(of_lists)
         for email, why in self.keys.items():
             if isinstance(why, ReconError):
                 self._record(why, email, ACCOUNT_INFO)
@@ -190,7 +192,7 @@ class Pull:
         named: Named = {}
         for row in self.raw.records(list(NAMING)):
             note_named(named, row.account, row.stream, row.content)
-        return facts_of(self.api, info, subs, named)
+        return facts_of(self.api, info, subs, named, made_on(of_lists))
 
     def _refuse_strangers(self, told: Mapping[tuple[str, str], list[Told]]) -> None:
         """Refuse keys that open another account than theirs, or may do so: those of which nobody could say it now and
