@@ -42,8 +42,9 @@ EXTRAS = (
     "managed_accounts",
     "custody_subs",
     "prediction_wallets",
+    "never_used",
 )
-"""What only the user knows of an account, and some streams need."""
+"""What only the user knows of an account, and some streams need; `never_used` names streams that it has not."""
 
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -81,6 +82,7 @@ def read_api(kind: str, section: Section) -> ApiSettings:
     accounts = {name: _account(name, value) for name, value in listed.section()}
     if not accounts:
         raise listed.error("no account", expected="at least one account under its name")
+    _check_user_ids(listed, accounts)
     share = section.get("share_of_allowance")
     return ApiSettings(
         accounts=accounts,
@@ -88,6 +90,14 @@ def read_api(kind: str, section: Section) -> ApiSettings:
         doubts=_doubts(kind, section.get("doubts")),
         share_of_allowance=_share(share) if share else Decimal("0.5"),
     )
+
+
+def _check_user_ids(at: Value, accounts: Mapping[str, ApiAccount]) -> None:
+    """A statement is of the one account whose number it states."""
+    named: dict[str, str] = {}
+    for account in accounts.values():
+        if account.user_id is not None and (other := named.setdefault(account.user_id, account.name)) != account.name:
+            raise at.error(f"{other} and {account.name} have one user_id", expected="a user_id of its own for each")
 
 
 def _account(name: str, at: Value) -> ApiAccount:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from recon_pipeline.config import load_settings
+from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.plants import Outage
@@ -157,7 +159,37 @@ def test_an_account_that_is_neither_main_nor_sub_is_asked_what_subs_alone_may_as
         assert {each["name"] for each in list_problems(home.url, "binance")} <= {"KeyWarning"}
 
 
-def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, str]]) -> None:
+def test_what_an_account_never_had_is_no_hole_once_a_person_says_so(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue refuses some products in some countries with codes that are on none of its pages."""
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    refusal = b'{"code":-31417,"msg":"Not in your country."}'
+    world.plants.outages.append(Outage(MAIN, "/sapi/v1/fiat/payments", 0, 1 << 62, refusal, 400, "application/json"))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+
+        def spot_when_never_used(*streams: str) -> set[str]:
+            configure(home, tmp_path, {MAIN: {**written, "never_used": list(streams)}})
+            home.run(FIRST, LAST)
+            found = home.ask("SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = 'SPOT'")
+            return {status for (status,) in found}
+
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"][MAIN]
+        home.capture_days(FIRST - timedelta(days=1), LAST)
+        assert spot_when_never_used() == {"incomplete"}
+        (problem,) = [each for each in list_problems(home.url, "binance") if each["stream"] == "fiat_payments"]
+        assert "never_used" in problem["next_step"]
+        assert spot_when_never_used("fiat_payments", "deposits") == {"matched"}
+        (problem,) = [each for each in list_problems(home.url, "binance") if each["name"] == "UsedAfterAll"]
+        assert problem["stream"] == "deposits"
+        statuses_of = home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'deposits'")
+        assert set(statuses_of) <= {("complete",), ("final",)}
+        assert spot_when_never_used() == {"incomplete"}
+        with pytest.raises(ConfigError, match="fiat_paymens"):
+            spot_when_never_used("fiat_paymens")
+
+
+def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]]) -> None:
     """Write other accounts into recon.yaml."""
     config = folder / "recon.yaml"
     text = yaml.safe_load(config.read_text(encoding="utf-8"))

@@ -86,3 +86,9 @@ def test_a_key_written_into_recon_yaml_is_refused_and_not_repeated(tmp_path: Pat
         settings_with(tmp_path, accounts=account)
     assert "vmPUZE6mv9SD" not in str(refused.value)
     assert "recon secrets set" in str(refused.value)
+
+
+def test_two_accounts_with_one_user_id_are_refused(tmp_path: Path) -> None:
+    accounts = {f"{name}@example.com": {"credentials": f"binance_{name}", "user_id": "350000001"} for name in "ab"}
+    with pytest.raises(Exception, match=r"a@example.com and b@example.com have one user_id"):
+        settings_with(tmp_path, accounts=accounts)

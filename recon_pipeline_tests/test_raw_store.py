@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -61,6 +61,23 @@ def test_a_record_that_the_venue_changed_is_kept_in_both_versions(raw: RawStore,
             sa.text("SELECT version, content ->> 'status' FROM recon.raw_records WHERE record_key = 'a' ORDER BY 1")
         ).all()
     assert [tuple(row) for row in versions] == [(1, "0"), (2, "1")]
+
+
+def test_what_changed_is_told_before_it_is_stored_so_that_a_kill_in_between_tells_it_again(raw: RawStore) -> None:
+    heard: list[Sequence[str]] = []
+
+    def hear(keys: Sequence[str]) -> None:
+        heard.append(keys)
+        if len(heard) == 1:
+            raise KeyboardInterrupt
+
+    raw.keep(MAIN, "deposits", [told("a"), told("b")], complete(2), NOON, tell_changed=hear)
+    assert heard == []
+    with pytest.raises(KeyboardInterrupt):
+        raw.keep(MAIN, "deposits", [told("a", "2"), told("b")], complete(2), NOON, tell_changed=hear)
+    raw.keep(MAIN, "deposits", [told("a", "2"), told("b")], complete(2), NOON, tell_changed=hear)
+    raw.keep(MAIN, "deposits", [told("a", "2"), told("b")], complete(2), NOON, tell_changed=hear)
+    assert heard == [("a",), ("a",)]
 
 
 def test_one_read_that_tells_two_stories_is_not_believed_until_a_later_one_tells_one(raw: RawStore) -> None:

@@ -203,7 +203,10 @@ class UnknownVenueError(VenueError):
     """An answer that nobody foresaw; its bytes are in the archive."""
 
     needs_manual_review = True
-    default_next_step = "look at it with recon errors list, then resolve it with a note"
+    default_next_step = (
+        "look at it with recon errors list, then resolve it with a note; if the account never had the product, name the"
+        " stream under never_used of the account in recon.yaml"
+    )
 
 
 class AccountNotThere(UnknownVenueError):

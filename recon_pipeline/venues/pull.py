@@ -17,7 +17,7 @@ from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
-from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Content, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
 
 ONE_DAY = timedelta(days=1)
 
@@ -99,7 +99,9 @@ class Ledger:
         self._status: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         self._calls: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         for row in raw.ledger():
-            self._status[row.account, row.stream][row.date] = row.status
+            # what the user said is good for as long as it is said
+            status = "partial" if row.error == _SAID.error else row.status
+            self._status[row.account, row.stream][row.date] = status
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
 
@@ -172,14 +174,15 @@ class Puller:
         and its days are then marked as failed; the spans before it stand. Where it says that there is nothing to read,
         that is so for every day that was to be asked, those included that failed before."""
         now = self._now()
-        calls = stream.calls(facts)
+        is_said = stream.name in facts.extras.get(NEVER_USED, ())
+        calls = () if is_said else stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
         of_calls = _digest_of_calls(stream, facts)
         again = self._ledger.asked_otherwise(facts.email, stream.name, of_calls) if calls else set()
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         covers = covered(stream, facts)
         if not calls:
-            self._not_applicable(stream, covers, days, _NOT_APPLICABLE, now)
+            self._not_applicable(stream, covers, days, _SAID if is_said else _NOT_APPLICABLE, now)
             return 0
         told_of = self._within_retention(stream, covers, days, now)
         # before anything is asked: who is killed on the way leaves no day final that was not read
@@ -398,6 +401,7 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
 
 _OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
+_SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 
 

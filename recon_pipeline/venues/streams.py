@@ -17,6 +17,9 @@ Content: TypeAlias = Mapping[str, Any]
 EQUAL_ROWS = "equal:"
 """How a key begins that is made of a record's content, for want of an id: equal ones are then told apart by number."""
 
+NEVER_USED = "never_used"
+"""The extra that names the streams of what the user says that the account never had."""
+
 
 @dataclass(frozen=True)
 class AccountFacts:

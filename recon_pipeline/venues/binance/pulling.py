@@ -61,7 +61,7 @@ from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, ReadsDiffer, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
-from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
@@ -89,6 +89,10 @@ class AccountUnknown(ReconError):  # noqa: N818 - as above
 
 
 _NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
+
+
+class UsedAfterAll(ReconError):  # noqa: N818 - as above
+    """recon.yaml says that an account never used a product of which the venue has told."""
 
 
 class AccountStopped(Exception):  # noqa: N818 - never leaves this module
@@ -296,6 +300,7 @@ class Pull:
             is_not_there=self.is_not_there,
         )
         self.asked.say(f"pulling {facts.email}")
+        facts = self._without_what_was_used(facts)
         try:
             for role in ("snapshot", "flow", "detail"):
                 # which markets are asked for detail is known from the ledgers
@@ -314,6 +319,21 @@ class Pull:
                             puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _without_what_was_used(self, facts: AccountFacts) -> AccountFacts:
+        """The account, with `never_used` believed only of what the venue never told of."""
+        said = facts.extras.get(NEVER_USED, ())
+        told = [stream for stream in said if self.raw.has_told(facts.email, stream)]
+        for stream in told:
+            wrong = UsedAfterAll(
+                "recon.yaml says that the account never used it, and the venue has told of it",
+                where=f"account {facts.email}, {stream}",
+                expected="streams under never_used that never told of anything",
+                next_step="take it out of never_used; it is asked for as if it were not there",
+            )
+            self._record(wrong, facts.email, stream)
+        rest = tuple(stream for stream in said if stream not in told)
+        return replace(facts, extras={**facts.extras, NEVER_USED: rest})
 
     def _waits_for_family(self, stream: Stream, facts: AccountFacts) -> bool:
         """Whether a stream would be asked of an account in a family, and nobody knows whether this one is in one."""

@@ -25,11 +25,13 @@ from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
-from recon_pipeline.venues.binance.pulling import START_DAYS, Pull, trades_since
+from recon_pipeline.venues.binance.pulling import BY_MARKET, START_DAYS, Pull, trades_since
 from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
+from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Asked, Residuals
+from recon_pipeline.venues.streams import NEVER_USED
 
 HOSTS = {
     "api": "https://api.binance.com",
@@ -55,6 +57,7 @@ class BinanceSource:
         if self._venue.api is None:
             raise TypeError(f"{venue} is not asked over HTTP")
         self._api: ApiSettings = self._venue.api
+        _check_never_used(self._api)
 
     def pull(self, asked: Asked) -> None:
         """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
@@ -157,3 +160,16 @@ class BinanceSource:
             except ConfigError as error:
                 keys[email] = error
         return keys
+
+
+def _check_never_used(api: ApiSettings) -> None:
+    """What an account may have never used is a flow that is asked for by day: a misspelt one would silence nothing."""
+    known = {stream.name for stream in STREAMS if stream.role == "flow" and stream.name not in BY_MARKET}
+    for account in api.accounts.values():
+        if unknown := sorted({*account.extras.get(NEVER_USED, ())} - known):
+            raise ConfigError(
+                f"never_used names {', '.join(unknown)}",
+                where=f"recon.yaml, account {account.name}",
+                expected="streams of flows as recon venues lists them, but for spot_trades and allocations",
+                next_step="correct the name",
+            )
