@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -15,8 +14,6 @@ from recon_pipeline.errors import ConfigError
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 DAY = click.DateTime(["%Y-%m-%d"])
-_UNREAD = "unread"
-_HOLES = ("partial", "failed", _UNREAD)
 
 
 @click.group()
@@ -77,24 +74,38 @@ def coverage(
 ) -> int:
     """Show which days of which streams were read; 3 if there is a hole.
 
-    A day that nobody asked for is a hole too: `unread`, between the first and the last day that were run, and wherever
-    --from and --to reach.
+    A day that nobody asked for is a hole too: `unread`, from the first day of which an account was asked anything to
+    the last that was run, and wherever --from and --to reach.
     """
     settings = find_settings()
     names = venue_names(settings, venue)
-    between = (first.date() if first else None, last.date() if last else None)
     if first and last and first > last:
-        raise click.UsageError(f"--from {between[0]} is after --to {between[1]}")
-    rows = _ledger(settings, names, account, between)
-    holes = [row for row in rows if row["status"] in _HOLES]
-    shown = _spans(holes if only_holes else rows)
+        raise click.UsageError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
+    from recon_pipeline.stores.coverage import HOLES, coverage_spans, known_accounts
+    from recon_pipeline.venues.sources import needed_of
+
+    needed = {name: needed_of(settings, name) for name in names}
+    url = _database(settings)
+    read = known_accounts(url, names)
+    known = read.union(*(of_venue.accounts for of_venue in needed.values()))
+    if account is not None and account not in known:
+        expected = ", ".join(sorted(known - {""})) or "an account of a venue that is asked over HTTP"
+        raise ConfigError(f"there is no account {account!r}", where="--account", expected=expected)
+    spans = coverage_spans(
+        url,
+        needed,
+        account=account,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        only_holes=only_holes,
+    )
     if is_json:
-        click.echo(_json(shown))
-    elif shown:
-        _print("Coverage", shown, ("venue", "account", "stream", "status", "from", "to", "records", "error"))
+        click.echo(_json(spans))
+    elif spans:
+        _print("Coverage", spans, ("venue", "account", "stream", "status", "from", "to", "records", "error"))
     else:
-        click.echo("no hole" if rows else "nothing was read yet")
-    return 3 if holes else 0
+        click.echo("no hole" if read else "nothing was read yet")
+    return 3 if any(span["status"] in HOLES for span in spans) else 0
 
 
 @click.command()
@@ -119,85 +130,6 @@ def capture(venue: str | None, is_json: bool) -> int:
         for problem in problems:
             click.echo(problem["text"], err=True)
     return 3 if problems else 0
-
-
-_Between = tuple[date | None, date | None]
-
-
-def _ledger(settings: Settings, names: Sequence[str], account: str | None, between: _Between) -> list[dict[str, Any]]:
-    """The ledger's days, and those that it lacks; ConfigError for an account of which nobody knows."""
-    import sqlalchemy as sa
-
-    from recon_pipeline.stores.database import connection
-
-    given = {"venues": list(names), "account": account, "first": between[0], "last": between[1]}
-    with connection(_database(settings), "reading the coverage ledger") as opened:
-        known = set(
-            opened.scalars(sa.text("SELECT DISTINCT account FROM recon.pulls WHERE venue = ANY(:venues)"), given)
-        )
-        found = opened.execute(
-            sa.text(
-                "SELECT venue, account, stream, date, status, records, error, message FROM recon.pulls"
-                " WHERE venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)"
-                " AND date BETWEEN coalesce(:first, '-infinity'::date) AND coalesce(:last, 'infinity'::date)"
-            ),
-            given,
-        )
-        rows = [dict(row._mapping) for row in found]
-        runs = opened.execute(
-            sa.text("SELECT venue, first_day, last_day, accounts FROM recon.runs WHERE venue = ANY(:venues)"), given
-        ).all()
-    known |= {each for name in names for each in _accounts(settings, name)}
-    if account is not None and account not in known:
-        expected = ", ".join(sorted(known - {""})) or "an account of a venue that is asked over HTTP"
-        raise ConfigError(f"there is no account {account!r}", where="--account", expected=expected)
-    for name in names:
-        for each in (each for each in _accounts(settings, name) if account in (None, each)):
-            asked = [run for run in runs if run.venue == name and (run.accounts is None or each in run.accounts)]
-            first = between[0] or min((run.first_day for run in asked), default=None)
-            last = between[1] or max((run.last_day for run in asked), default=None)
-            if first is not None and last is not None:
-                known_days = {
-                    (row["stream"], row["date"]) for row in rows if (row["venue"], row["account"]) == (name, each)
-                }
-                rows += _unread(settings, name, each, (max(first, settings.venues[name].start), last), known_days)
-    return sorted(rows, key=lambda row: (row["venue"], row["account"], row["stream"], row["date"]))
-
-
-def _accounts(settings: Settings, venue: str) -> Collection[str]:
-    api = settings.venues[venue].api
-    return api.accounts if api else ()
-
-
-def _unread(
-    settings: Settings, venue: str, account: str, span: tuple[date, date], known: Collection[tuple[str, date]]
-) -> Iterator[dict[str, Any]]:
-    """The days on which a stream that the reconciliation needs has no mark; `*` where none of them has."""
-    from recon_pipeline.venues.sources import streams_needed
-
-    needed = streams_needed(settings, venue)
-    for day in (span[0] + timedelta(days=number) for number in range((span[1] - span[0]).days + 1)):
-        missing = [stream for stream in needed if (stream, day) not in known]
-        for stream in ["*"] if len(missing) == len(needed) else missing:
-            yield {
-                "venue": venue, "account": account, "stream": stream, "date": day, "status": _UNREAD, "records": 0,
-                "error": None, "message": "no run has come to it",
-            }  # fmt: skip
-
-
-def _spans(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Consecutive days of one stream and status as one line."""
-    spans: list[dict[str, Any]] = []
-    for row in rows:
-        same = {key: row[key] for key in ("venue", "account", "stream", "status", "error")}
-        before = spans[-1] if spans else None
-        is_next = before is not None and (row["date"] - before["to"]).days == 1
-        if before is not None and is_next and all(before[key] == value for key, value in same.items()):
-            before["to"] = row["date"]
-            before["records"] += row["records"]
-        else:
-            spans.append(same | {"from": row["date"], "to": row["date"], "records": row["records"]})
-    return spans
 
 
 def _database(settings: Settings) -> str:

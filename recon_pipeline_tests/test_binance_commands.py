@@ -67,6 +67,12 @@ def test_a_day_that_nobody_has_read_is_a_hole(home: BinanceHome) -> None:
         3, [(DESK, "withdrawals", "unread")],
     )  # fmt: skip
     assert told(coverage, "--holes", "--account", MAIN) == (0, "no hole\n")
+    with connection(home.url, "an account that is named later") as opened:
+        opened.exec_driver_sql(f"DELETE FROM recon.pulls WHERE account = '{DESK}' AND date <= '{FIRST}'")
+    code, out = told(coverage, "--holes", "--json")
+    assert {(row["stream"], row["from"]) for row in json.loads(out)} == {("withdrawals", str(LAST))}
+    code, out = told(coverage, "--holes", "--json", "--from", str(FIRST), "--to", str(FIRST))
+    assert [(row["stream"], row["status"], row["from"]) for row in json.loads(out)] == [("*", "unread", str(FIRST))]
 
 
 def test_a_name_that_nobody_knows_is_wrong_use_and_not_a_clean_bill(home: BinanceHome) -> None:

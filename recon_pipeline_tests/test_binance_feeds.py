@@ -341,7 +341,9 @@ def test_a_sub_account_that_was_just_made_is_not_asked_for_days_before_it_was(da
         assert pull(first) == days[0]
         assert pull({**first, **second}) == date(2026, 3, 12)
         assert pull({**first, **second}) is None
-        assert {row.status for row in raw.ledger()} == {"final"}
+        marks = {(row.account, row.date < date(2026, 3, 12)): row.status for row in raw.ledger()}
+    told = {(account, early): "final" for account in (MAIN, "desk-1@example.com") for early in (True, False)}
+    assert marks == {**told, ("desk-2@example.com", True): "not_applicable", ("desk-2@example.com", False): "final"}
 
 
 def test_days_that_wait_for_another_name_are_not_final_if_the_run_is_killed_before_it_asks(database: str) -> None:

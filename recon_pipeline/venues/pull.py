@@ -189,6 +189,9 @@ class Puller:
         reopened = {day: replace(_OTHER_CALLS, calls=of_calls(day)) for day in told_of if day in again}
         for each in covers:
             self._raw.mark(each, stream.name, reopened, now)
+            if facts.made.get(each, first) > first:
+                unmade = {day: _NOT_MADE for day in Span(first, last).days if day < facts.made[each]}
+                self._raw.mark(each, stream.name, unmade, now)
         try:
             return self._pull_days(stream, facts, ask, Span(first, last), told_of)
         except ReconError as error:
@@ -400,6 +403,7 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
 
 
 _OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
+_NOT_MADE = DayRead("not_applicable", message="the account was made later")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
 _SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")

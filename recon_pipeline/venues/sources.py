@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ReconError
+from recon_pipeline.stores.coverage import Needed
 from recon_pipeline.stores.journal import files_version, last_good_files, record_files
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.statements.reading import read_folder
@@ -104,13 +105,15 @@ def capture_now(
     return source.capture(Asked([yesterday], yesterday, None, say, check, lambda *_: {}))
 
 
-def streams_needed(settings: Settings, venue: str) -> tuple[str, ...]:
-    """The streams of which every day of every account has its mark once a run has come to it."""
-    if settings.venues[venue].kind == "statements":
-        return ()
+def needed_of(settings: Settings, venue: str) -> Needed:
+    """The accounts of a venue that is asked over HTTP, and the streams of which each has its mark on every day that a
+    run has come to."""
+    of_venue = settings.venues[venue]
+    if of_venue.api is None:
+        return Needed(of_venue.start, (), ())
     from recon_pipeline.venues.binance.reading import FLOW_STREAMS, OWN_SNAPSHOTS
 
-    return (*FLOW_STREAMS, *OWN_SNAPSHOTS)
+    return Needed(of_venue.start, tuple(of_venue.api.accounts), (*FLOW_STREAMS, *OWN_SNAPSHOTS))
 
 
 def readings(settings: Settings) -> Path:

@@ -1,0 +1,139 @@
+"""The coverage ledger for people: days of one stream and status as spans, and the days that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_pipeline.stores.canonical import canonical_json
+from recon_pipeline.stores.database import connection
+
+UNREAD = "unread"
+HOLES = ("partial", "failed", UNREAD)
+"""What was not read to the end."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What of a venue every day must have been read of: of these accounts, from its start on, these streams."""
+
+    start: date
+    accounts: Collection[str]
+    streams: Collection[str]
+
+
+def known_accounts(url: str, venues: Collection[str]) -> set[str]:
+    """The accounts of which anything was ever marked; the empty name is that of what belongs to none."""
+    query = sa.text("SELECT DISTINCT account FROM recon.pulls WHERE venue = ANY(:venues)")
+    with connection(url, "reading the coverage ledger") as opened:
+        return set(opened.scalars(query, {"venues": list(venues)}))
+
+
+def coverage_spans(
+    url: str,
+    needed: Mapping[str, Needed],
+    *,
+    account: str | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    only_holes: bool = False,
+) -> list[dict[str, Any]]:
+    """Consecutive days of one stream, status and error as one row: venue, account, stream, status, error, from, to,
+    records; in this order.
+
+    A day without a mark is `unread`: from the first day of which an account was asked anything (one that was named
+    later was not there before) to the last that was run, and wherever `first` and `last` reach. The stream is `*` where
+    none of those that are needed has a mark.
+    """
+    accounts = [
+        {"venue": venue, "account": each, "start": str(of_venue.start)}
+        for venue, of_venue in needed.items()
+        for each in of_venue.accounts
+        if account in (None, each)
+    ]
+    streams = [{"venue": venue, "stream": each} for venue, of_venue in needed.items() for each in of_venue.streams]
+    given = {
+        "venues": list(needed),
+        "account": account,
+        "first": first,
+        "last": last,
+        "accounts": canonical_json(accounts),
+        "streams": canonical_json(streams),
+        "statuses": list(HOLES) if only_holes else None,
+    }
+    with connection(url, "reading the coverage ledger") as opened:
+        found: Sequence[sa.RowMapping] = opened.execute(sa.text(_SPANS), given).mappings().all()
+    return [dict(row) for row in found]
+
+
+_SPANS = """
+WITH told AS (
+    SELECT venue, account, stream, date, status, records, error
+    FROM recon.pulls
+    WHERE
+        venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)
+        AND date BETWEEN coalesce(:first, '-infinity'::date) AND coalesce(:last, 'infinity'::date)
+),
+
+needed AS (
+    SELECT venue, stream, count(*) OVER (PARTITION BY venue) AS streams
+    FROM jsonb_to_recordset(CAST(:streams AS jsonb)) AS given(venue text, stream text)
+),
+
+begun AS (SELECT venue, account, min(date) AS first FROM told GROUP BY venue, account),
+
+asked AS (
+    SELECT
+        given.venue, given.account, coalesce(:last, max(runs.last_day)) AS last,
+        greatest(given.start, coalesce(:first, greatest(min(runs.first_day), min(begun.first)))) AS first
+    FROM jsonb_to_recordset(CAST(:accounts AS jsonb)) AS given(venue text, account text, start date)
+    LEFT JOIN begun ON begun.venue = given.venue AND begun.account = given.account
+    LEFT JOIN recon.runs AS runs
+        ON runs.venue = given.venue AND (runs.accounts IS NULL OR given.account = ANY(runs.accounts))
+    GROUP BY given.venue, given.account, given.start
+),
+
+missing AS (
+    SELECT
+        asked.venue, asked.account, needed.stream, needed.streams, day::date AS date,
+        count(*) OVER (PARTITION BY asked.venue, asked.account, day) AS lacking
+    FROM asked
+    CROSS JOIN LATERAL generate_series(asked.first, asked.last, interval '1 day') AS day
+    JOIN needed ON needed.venue = asked.venue
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM told
+        WHERE
+            told.venue = asked.venue AND told.account = asked.account AND told.stream = needed.stream
+            AND told.date = day::date
+    )
+),
+
+every AS (
+    SELECT venue, account, stream, date, status, records, error
+    FROM told
+    UNION ALL
+    SELECT DISTINCT
+        venue, account, CASE WHEN lacking = streams THEN '*' ELSE stream END, date, 'unread', 0::bigint, NULL
+    FROM missing
+),
+
+placed AS (
+    SELECT
+        *, date - CAST(row_number() OVER (PARTITION BY venue, account, stream, status, error ORDER BY date) AS int)
+        AS island
+    FROM every
+    WHERE CAST(:statuses AS text[]) IS NULL OR status = ANY(:statuses)
+)
+
+SELECT
+    venue, account, stream, status, error, min(date) AS "from", max(date) AS "to",
+    CAST(sum(records) AS bigint) AS records
+FROM placed
+GROUP BY venue, account, stream, status, error, island
+ORDER BY venue COLLATE "C", account COLLATE "C", stream COLLATE "C", min(date), status
+"""
