@@ -19,7 +19,7 @@ from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import VenueUnreachable
-from recon_pipeline.venues.binance.pulling import ACCOUNTS_AT_ONCE
+from recon_pipeline.venues.binance.session import ACCOUNTS_AT_ONCE
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 

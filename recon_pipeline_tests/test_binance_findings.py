@@ -22,7 +22,7 @@ from recon_pipeline.venues.binance.accounts import Named, note_named
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.mapping.model import Kind
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
-from recon_pipeline.venues.binance.pulling import problem_of
+from recon_pipeline.venues.binance.problems import problem_of
 from recon_pipeline.venues.sources import Residual
 
 MAIN = "main@example.com"

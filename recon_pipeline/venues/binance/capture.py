@@ -17,7 +17,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -60,7 +60,7 @@ class Read:
 class Capture:
     """Captures for one day, of every account and wallet that has no history."""
 
-    pull: Pull
+    session: Session
     context: MappingContext
 
     def run(self) -> int:
@@ -68,7 +68,7 @@ class Capture:
 
         Nothing outside the hours in which a capture closes a day.
         """
-        now = self.pull.clock.now()
+        now = self.session.clock.now()
         day = now.date() - ONE_DAY
         if now - midnight(now.date()) >= CLOSES_UNTIL:
             return 0
@@ -77,25 +77,25 @@ class Capture:
         work = [
             (facts, group)
             for facts in self.context.accounts.values()
-            if self.pull.has_key(facts.email)
+            if self.session.has_key(facts.email)
             for group in groups(facts)
             if (facts.email, _subject(group), group.name) not in done
         ]
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
-            with self.pull.told_of(_subject(group) or facts.email, group.name):
+            with self.session.told_of(_subject(group) or facts.email, group.name):
                 if self._take(facts, group, day):
                     made.append(group.name)
 
-        self.pull.each(work, take)
+        self.session.each(work, take)
         return len(made)
 
     def _done(self, day: date) -> set[tuple[str, str, str]]:
         """(account, sub-account or nothing, name of the group) of what was captured for the day."""
         parts: dict[tuple[str, str, str], set[str]] = {}
         names = [stream.name for stream in STREAMS if stream.role == "capture"]
-        for row in self.pull.raw.records(names, since=midnight(day + ONE_DAY)):
+        for row in self.session.raw.records(names, since=midnight(day + ONE_DAY)):
             if row.content["date"] == day.isoformat():
                 key = (row.account, row.call.get("email", ""), row.content["as_of"])
                 parts.setdefault(key, set()).add(row.stream)
@@ -107,14 +107,14 @@ class Capture:
     def _take(self, facts: AccountFacts, group: Group, day: date) -> bool:
         """One capture; false if the account does not have the product."""
         email = facts.email
-        ask = self.pull.ask_live(email)
-        before, started, ended = None, self.pull.clock.now(), self.pull.clock.now()
+        ask = self.session.ask_live(email)
+        before, started, ended = None, self.session.clock.now(), self.session.clock.now()
         for _ in range(READS_MAX):
-            begun = self.pull.clock.now()
+            begun = self.session.clock.now()
             told = self._read(group, ask, facts)
             if told is None:
                 return False
-            now = self.pull.clock.now()
+            now = self.session.clock.now()
             if before is not None and self._same(email, before, told, ended, day):
                 if now - midnight(day + ONE_DAY) >= CLOSES_UNTIL:
                     break
@@ -123,7 +123,7 @@ class Capture:
             before, started, ended = told, begun, now
         raise NeverAtRest(
             f"no two consecutive reads of {group.name} agreed",
-            where=f"venue {self.pull.venue}, account {email}",
+            where=f"venue {self.session.venue}, account {email}",
             expected=f"two equal reads within {READS_MAX}, before {CLOSES_UNTIL} after midnight",
             next_step="the day has no close of this wallet; the next day's window reaches over it",
         )
@@ -140,7 +140,7 @@ class Capture:
             try:
                 drain.call(call, None)
             except (AccountNotThere, ProductNotEnabled) as error:
-                if not self.pull.is_not_there(error, stream, facts, call.get("email")):
+                if not self.session.is_not_there(error, stream, facts, call.get("email")):
                     raise
                 absent += 1
             reads.append(Read(stream, call, drain.told, tuple(drain.response_ids)))
@@ -171,7 +171,7 @@ class Capture:
             first = next(iter(read.response_ids), None)
             record = Told(key, read.call, content, as_of, first, read.response_ids)
             parts.append(Part(read.stream.name, (record,), {day: DayRead("final", 1, len(read.told))}))
-        self.pull.raw.keep_together(email, parts, ended)
+        self.session.raw.keep_together(email, parts, ended)
 
 
 def groups(facts: AccountFacts) -> list[Group]:

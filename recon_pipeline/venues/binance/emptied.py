@@ -11,8 +11,8 @@ from datetime import date
 
 import pyarrow.compute as pc
 
-from recon_pipeline.stores.reviews import Problem, record_problem
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.stores.reviews import Problem
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.pull import Ledger, Puller
 from recon_pipeline.venues.reading import Reading
@@ -43,19 +43,19 @@ def emptied_wallets(reading: Reading, found: Residuals) -> list[Emptied]:
     return emptied
 
 
-def read_again(pull: Pull, facts: Mapping[str, AccountFacts], emptied: Sequence[Emptied]) -> None:
+def read_again(session: Session, facts: Mapping[str, AccountFacts], emptied: Sequence[Emptied]) -> None:
     """Ask for their snapshots once more, and say what came of it. What was final before this run stays as it is."""
-    ledger = Ledger(pull.raw)
-    puller = Puller(pull.raw, ledger, pull.clock.now, pull.asked.check)
+    ledger = Ledger(session.raw)
+    puller = Puller(session.raw, ledger, session.clock.now, session.asked.check)
     for account, wallet, day in emptied:
         stream = SNAPSHOTS[wallet]
-        is_settled = day not in pull.asked.days and ledger.status(account, stream.name, day) == "final"
-        if is_settled or not pull.has_key(account):
+        is_settled = day not in session.asked.days and ledger.status(account, stream.name, day) == "final"
+        if is_settled or not session.has_key(account):
             continue
-        with pull.clock.working(), pull.told_of(account, stream.name):
-            kept = puller.again(stream, facts[account], pull.ask_as(account), day)
+        with session.clock.working(), session.told_of(account, stream.name):
+            kept = puller.again(stream, facts[account], session.ask_as(account), day)
             is_same = not (kept.new or kept.changed)
-            record_problem(pull.url, pull.venue, _told(account, wallet, day, stream.name, is_same=is_same))
+            session.tell(_told(account, wallet, day, stream.name, is_same=is_same))
 
 
 def _told(account: str, wallet: str, day: date, stream: str, *, is_same: bool) -> Problem:

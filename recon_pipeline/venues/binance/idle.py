@@ -16,7 +16,7 @@ from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.answers import reading
 from recon_pipeline.venues.binance.endpoints import SUB_STATISTICS
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams.shapes import instant_of, under
 from recon_pipeline.venues.streams import AccountFacts, Content
 
@@ -27,18 +27,18 @@ _SETTLED = timedelta(days=2)
 _ROWS = under("tradeInfoVos")
 
 
-def ask_volumes(pull: Pull, facts: Mapping[str, AccountFacts], accounts: Iterable[str]) -> None:
+def ask_volumes(session: Session, facts: Mapping[str, AccountFacts], accounts: Iterable[str]) -> None:
     """Ask the main accounts for the volumes of these sub-accounts, once a day; what cannot be had is recorded."""
-    now = pull.clock.now()
-    asked_today = {row.call["email"] for row in pull.raw.records([STREAM]) if row.read_at.date() == now.date()}
+    now = session.clock.now()
+    asked_today = {row.call["email"] for row in session.raw.records([STREAM]) if row.read_at.date() == now.date()}
     masters = [(facts[email].master, email) for email in accounts if email not in asked_today]
-    wanted = [(master, email) for master, email in masters if master is not None and pull.has_key(master)]
+    wanted = [(master, email) for master, email in masters if master is not None and session.has_key(master)]
 
     def ask(item: tuple[str, str]) -> None:
         master, email = item
         call = {"email": email}
-        with pull.told_of(master, STREAM):
-            answer = pull.ask_as(master)(SUB_STATISTICS, list(call.items()))
+        with session.told_of(master, STREAM):
+            answer = session.ask_as(master)(SUB_STATISTICS, list(call.items()))
             with reading(SUB_STATISTICS, answer.response_id):
                 days = [(_begins(row), row) for row in _ROWS(answer.json)]
             told = [
@@ -46,9 +46,9 @@ def ask_volumes(pull: Pull, facts: Mapping[str, AccountFacts], accounts: Iterabl
                 for begins, row in days
                 if begins + _SETTLED <= now
             ]
-            pull.raw.keep(master, STREAM, told, {}, now)
+            session.raw.keep(master, STREAM, told, {}, now)
 
-    pull.each(wanted, ask)
+    session.each(wanted, ask)
 
 
 def idle_days(raw: RawStore) -> Mapping[str, set[date]]:

@@ -16,7 +16,7 @@ from recon_pipeline.stores.raw import Told
 from recon_pipeline.venues.answers import reading, told_by
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.discovery import Market
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain, PageRepeated
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -31,7 +31,7 @@ _SIDES = ("takerOrderId", "makerOrderId")
 class OrderSearch:
     """The orders of an account in a market that were in a prevented match, as far as the days may rest on them."""
 
-    pull: Pull
+    session: Session
     email: str
     market: Market
     days: Sequence[date]
@@ -41,7 +41,7 @@ class OrderSearch:
     def run(self, number: int | None = None) -> int:
         """Find the matches of the account's own orders, or the match of that number; store them and their orders. How
         many of both were new, or say something new."""
-        ask = self.pull.ask_as(self.email)
+        ask = self.session.ask_as(self.email)
         orders = {} if number is not None else self._orders(ask)
         asked = (
             [("preventedMatchId", str(number))]
@@ -52,10 +52,10 @@ class OrderSearch:
         self._look_for_both_sides(ask, matches, orders)
         named = {str(match.content.get(name)) for match in matches for name in _SIDES}
         kept = [order for key, order in orders.items() if key in named or was_prevented(order.content)]
-        now = self.pull.clock.now()
+        now = self.session.clock.now()
         done = [
-            self.pull.raw.keep(self.email, ORDERS.name, kept, {}, now),
-            self.pull.raw.keep(self.email, PREVENTED.name, matches, {}, now),
+            self.session.raw.keep(self.email, ORDERS.name, kept, {}, now),
+            self.session.raw.keep(self.email, PREVENTED.name, matches, {}, now),
         ]
         return sum(each.new + len(each.changed) for each in done)
 

@@ -12,9 +12,9 @@ from recon_pipeline.stores.raw import Told
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.accounts import EVERYBODY
 from recon_pipeline.venues.binance.mapping import has_price, price_ways
-from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.markets import listed_markets, refresh_markets
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
-from recon_pipeline.venues.binance.trades import listed_markets
 from recon_pipeline.venues.drain import Drain
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.reading import Reading
@@ -24,42 +24,42 @@ _DAYS_BEFORE = 2
 """Of a market that had no trade on a day the price of up to three days ago still counts."""
 
 
-def pull_prices(pull: Pull, assets: Iterable[str], from_: date) -> None:
+def pull_prices(session: Session, assets: Iterable[str], from_: date) -> None:
     """Ask for the candles of the days from one to the run's last that are not known yet, each market over the whole
     range at once; of a later way to an asset's price only where an earlier one had no trade. Where nothing answers, the
     others are not asked."""
-    markets = {market.symbol: (market.base, market.quote) for market in listed_markets(pull.raw)}
+    markets = {market.symbol: (market.base, market.quote) for market in listed_markets(session.raw)}
     first = midnight(from_) - _DAYS_BEFORE * ONE_DAY
-    last = midnight(pull.asked.days[-1] + ONE_DAY)
+    last = midnight(session.asked.days[-1] + ONE_DAY)
     wanted = {first + n * ONE_DAY for n in range((last - first) // ONE_DAY)}
-    pull.asked.say("reading prices")
+    session.asked.say("reading prices")
 
     def ask(symbol: str) -> None:
-        if (EVERYBODY, KLINES.name) in pull.unreached:
+        if (EVERYBODY, KLINES.name) in session.unreached:
             return
-        with pull.told_of(EVERYBODY, KLINES.name, symbol=symbol):
-            pull.asked.check()
+        with session.told_of(EVERYBODY, KLINES.name, symbol=symbol):
+            session.asked.check()
             try:
                 told = candles(symbol)
             except InvalidSymbol:
-                pull.refresh_markets()
-                told = candles(symbol) if symbol in {market.symbol for market in listed_markets(pull.raw)} else []
-            pull.raw.keep(EVERYBODY, KLINES.name, told, {}, pull.clock.now())
+                refresh_markets(session)
+                told = candles(symbol) if symbol in {market.symbol for market in listed_markets(session.raw)} else []
+            session.raw.keep(EVERYBODY, KLINES.name, told, {}, session.clock.now())
 
     def candles(symbol: str) -> Sequence[Told]:
-        drain = Drain(KLINES, pull.ask_as_anybody)
+        drain = Drain(KLINES, session.ask_as_anybody)
         drain.call(klines_call(symbol), (first, last - timedelta(milliseconds=1)))
         return drain.told
 
     ways = price_ways(assets, markets)
     for step in range(max(map(len, ways.values()), default=0)):
-        known, priced = _known(pull, first)
+        known, priced = _known(session, first)
         left = (of_asset for of_asset in ways.values() if len(of_asset) > step)
         open_ = [of_asset for of_asset in left if not wanted <= _priced_by(of_asset[:step], priced)]
         if not open_:
             break
         symbols = {symbol for of_asset in open_ for symbol in of_asset[step]}
-        pull.each(sorted(symbol for symbol in symbols if not wanted <= known.get(symbol, set())), ask)
+        session.each(sorted(symbol for symbol in symbols if not wanted <= known.get(symbol, set())), ask)
 
 
 def assets_of(reading: Reading, first: date) -> list[str]:
@@ -86,12 +86,12 @@ def _priced_by(ways: Iterable[Collection[str]], priced: Mapping[str, set[datetim
     return nothing.union(*(set.intersection(*(priced.get(symbol, nothing) for symbol in way)) for way in ways))
 
 
-def _known(pull: Pull, since: datetime) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
+def _known(session: Session, since: datetime) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
     """The days from `since` on whose candle was read once it had closed, by market; and those of them that tell a
     price."""
     known: dict[str, set[datetime]] = {}
     priced: dict[str, set[datetime]] = {}
-    for row in pull.raw.records([KLINES.name], since=since):
+    for row in session.raw.records([KLINES.name], since=since):
         if row.instant is not None and row.read_at >= row.instant + ONE_DAY:
             known.setdefault(row.call["symbol"], set()).add(row.instant)
             if has_price(row.content):

@@ -42,7 +42,7 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.pulling import trades_since
+from recon_pipeline.venues.binance.session import trades_since
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading

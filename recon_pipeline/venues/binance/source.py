@@ -22,11 +22,14 @@ from recon_pipeline.venues.binance.capture import Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
+from recon_pipeline.venues.binance.family import look_at_accounts
 from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.markets import look_at_markets
 from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
-from recon_pipeline.venues.binance.pulling import BY_MARKET, START_DAYS, Pull, trades_since
+from recon_pipeline.venues.binance.pulling import BY_MARKET, Pull
 from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
+from recon_pipeline.venues.binance.session import START_DAYS, Session, trades_since
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.reading import Reading
@@ -61,8 +64,8 @@ class BinanceSource:
 
     def pull(self, asked: Asked) -> None:
         """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
-        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
-            facts = pull.run()
+        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as session:
+            facts = Pull(session).run()
             search = Search(self._venue, self._api, raw)
 
             def residuals(days: Collection[date]) -> Residuals:
@@ -70,16 +73,16 @@ class BinanceSource:
 
             search.read()
             raw.reopen(search.unusable)  # before the search rests on which snapshots were read
-            trades = Trades(pull, facts, residuals, trades_since(self._venue))
+            trades = Trades(session, facts, residuals, trades_since(self._venue))
             trades.begin()
             found = residuals(trades.open_days)
             if emptied := emptied_wallets(search.read(), found):
-                read_again(pull, facts, emptied)  # before anything is searched for that only seems to be missing
+                read_again(session, facts, emptied)  # before anything is searched for that only seems to be missing
                 found = residuals(trades.open_days)
             trades.run(found)
             # a day that is open may get other rows in this run, and be worth something then
             from_ = max(min(trades.open_days), asked.days[0] - timedelta(days=START_DAYS))
-            pull_prices(pull, assets_of(search.read(), from_), from_)
+            pull_prices(session, assets_of(search.read(), from_), from_)
             raw.reopen(search.unusable)
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
@@ -88,8 +91,8 @@ class BinanceSource:
             place_flows(raw, read.open, found)
             told = [finding(problem) for problem in read.open.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
-            self._problems = tuple(pull.problems)
-            resolve_read(self._url, self._venue.name, pull.well)
+            self._problems = tuple(session.problems)
+            resolve_read(self._url, self._venue.name, session.well)
             self._read = version, read.reading
 
     def capture(self, asked: Asked) -> tuple[int, tuple[ReconError, ...]]:
@@ -97,13 +100,13 @@ class BinanceSource:
 
         Needs no lock of the venue: captures are added, never changed, and may not wait for a backfill.
         """
-        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as pull:
-            pull.look_at_accounts()
+        with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as session:
+            look_at_accounts(session)
             context = context_of(self._api, told_by(raw.records(OF_CONTEXT)), raw)
-            made = Capture(pull, context).run()
-            pull.look_at_markets()  # after what cannot wait, for this may
-            resolve_read(self._url, self._venue.name, pull.well)
-            return made, tuple(pull.problems)
+            made = Capture(session, context).run()
+            look_at_markets(session)  # after what cannot wait, for this may
+            resolve_read(self._url, self._venue.name, session.well)
+            return made, tuple(session.problems)
 
     def read(self) -> Reading:
         """Everything that was told so far."""
@@ -119,7 +122,7 @@ class BinanceSource:
             return raw.version()
 
     @contextmanager
-    def _opened(self, raw: RawStore, asked: Asked) -> Iterator[Pull]:
+    def _opened(self, raw: RawStore, asked: Asked) -> Iterator[Session]:
         clock = self.clock()
         archive = AnswerArchive(self._settings.archive / "answers", self._url)
         budgets = Budgets(self._url, clock, share=self._api.share_of_allowance)
@@ -136,7 +139,7 @@ class BinanceSource:
             run_id=asked.run_id,
         )
         try:
-            yield Pull(self._venue.name, self._url, self._api, client, clock, raw, self._keys(), asked)
+            yield Session(self._venue.name, self._url, self._api, client, clock, raw, self._keys(), asked)
         finally:
             client.close()
             budgets.close()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
-from recon_pipeline.stores.raw import DayRead, RawStore, SymbolAsked, Told, exact
+from recon_pipeline.stores.raw import DayRead, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.answers import reading, told_by
 from recon_pipeline.venues.binance.discovery import (
@@ -31,8 +31,9 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
+from recon_pipeline.venues.binance.markets import LISTED, listed_markets, purged_markets, refresh_markets
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
-from recon_pipeline.venues.binance.pulling import LISTED, START_DAYS, AccountStopped, Pull
+from recon_pipeline.venues.binance.session import START_DAYS, AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -47,7 +48,6 @@ SNAPSHOT = next(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with
 _READ = ("complete", "final")
 ROUNDS_MAX = 8
 STILL_LEAST = 3
-FIRST_LIST = timedelta(hours=1)
 LAG = timedelta(minutes=TRADES.lag_minutes)
 KEPT_AT_ONCE = 50
 """Markets that told nothing are stored many at a time; who is killed in between asks these again."""
@@ -67,7 +67,7 @@ class Trades:
     """The trades of all accounts for one run. `residuals` says what is unexplained on some days with what is known by
     now."""
 
-    pull: Pull
+    session: Session
     facts: Mapping[str, AccountFacts]
     residuals: Callable[[Collection[date]], Residuals]
     since: datetime
@@ -84,7 +84,7 @@ class Trades:
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
         accounts = self._accounts
-        ask_volumes(self.pull, self.facts, accounts)
+        ask_volumes(self.session, self.facts, accounts)
         self._allocations(accounts)
 
     @cached_property
@@ -94,7 +94,7 @@ class Trades:
         open_ = self._not_final(TRADES)
         days = {(email, day) for email in self._accounts for day in (*self._days, *open_.get(email, {}))}
         judges = (self._judge(email, day) for email, day in days)
-        return {*self.pull.asked.days, *(day for _, day in days), *(day for day in judges if day is not None)}
+        return {*self.session.asked.days, *(day for _, day in days), *(day for day in judges if day is not None)}
 
     def _judge(self, email: str, day: date) -> date | None:
         """The day whose residuals tell of a day's trades: itself, or, if no snapshot of it was read, the next that has
@@ -106,7 +106,7 @@ class Trades:
     def _stated(self) -> Mapping[str, set[date]]:
         """The days up to the run's last whose SPOT snapshot was read, by account."""
         stated: dict[str, set[date]] = defaultdict(set)
-        for row in self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[SNAPSHOT]):
+        for row in self.session.raw.ledger(last=self.session.asked.days[-1], streams=[SNAPSHOT]):
             if row.status in _READ:
                 stated[row.account].add(row.date)
         return stated
@@ -138,9 +138,9 @@ class Trades:
     @property
     def _accounts(self) -> list[str]:
         """Those of the run that can be asked."""
-        wanted = self.pull.asked.accounts
+        wanted = self.session.asked.accounts
         asked = (email for email in self.facts if wanted is None or email in wanted)
-        return [email for email in asked if self.pull.has_key(email) and email not in self._stopped]
+        return [email for email in asked if self.session.has_key(email) and email not in self._stopped]
 
     # -- rounds
 
@@ -155,8 +155,8 @@ class Trades:
             narrow = {day: between(assets, markets) for day, assets in of_account.items()}
             wanted = self._not_yet(narrow, asked)
             if is_first:
-                of_late = sticky(markets, asked, self.pull.clock.now())
-                wanted[self.pull.asked.days[-1]] += unasked(of_late, asked, self.since, self._end)
+                of_late = sticky(markets, asked, self.session.clock.now())
+                wanted[self.session.asked.days[-1]] += unasked(of_late, asked, self.since, self._end)
             if not any(self._can_ask(email, of_day) for of_day in wanted.values()) and email in wide:
                 still = {day for day in of_account if stands_still(email, day, found)}
                 touched = {
@@ -172,7 +172,7 @@ class Trades:
 
     def _can_ask(self, email: str, markets: Iterable[Market]) -> list[Market]:
         """Those that have not failed in this run; none if nothing answers where they are asked."""
-        if (email, TRADES.name) in self.pull.unreached:
+        if (email, TRADES.name) in self.session.unreached:
             return []
         return [market for market in markets if (email, market.symbol) not in self._failed]
 
@@ -186,7 +186,7 @@ class Trades:
 
     def _rotate(self, accounts: Iterable[str]) -> int:
         """Ask a week's part of the other markets; how many trades that found."""
-        known, markets, idle = self._asked(), self._markets(), idle_days(self.pull.raw)
+        known, markets, idle = self._asked(), self._markets(), idle_days(self.session.raw)
         plan = {}
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
@@ -207,22 +207,22 @@ class Trades:
                     if puzzle is not None and told and puzzle.is_solved_with(market, told):
                         return
 
-        self.pull.asked.say("asking for trades")
-        self.pull.each(list(plan.items()), ask_account)
+        self.session.asked.say("asking for trades")
+        self.session.each(list(plan.items()), ask_account)
         return sum(counts)
 
     @property
     def _days(self) -> list[date]:
         """The days whose trades the run's windows rest on: where a snapshot does not count the last second of its day,
         the window before takes that in."""
-        days = self.pull.asked.days
-        is_stamped = self.pull.api.doubts.get("snapshot_as_of") == "as_stamped"
+        days = self.session.asked.days
+        is_stamped = self.session.api.doubts.get("snapshot_as_of") == "as_stamped"
         return [days[0] - ONE_DAY, *days] if is_stamped else list(days)
 
     @property
     def _end(self) -> datetime:
         """The end of the run's last day: what a market has to be asked through."""
-        return midnight(self.pull.asked.days[-1] + ONE_DAY)
+        return midnight(self.session.asked.days[-1] + ONE_DAY)
 
     # -- one market
 
@@ -232,7 +232,7 @@ class Trades:
     ) -> Iterator[Callable[[Market], Sequence[Told]]]:
         """Ask markets of an account one by one; what each tells is stored with it. Ends where the account's key is
         refused, or nothing answers: markets that were not asked have not had their turn."""
-        ask, raw = self.pull.ask_as(email), self.pull.raw
+        ask, raw = self.session.ask_as(email), self.session.raw
         silent: dict[str, SymbolAsked] = {}
 
         def keep_silent() -> None:
@@ -242,7 +242,7 @@ class Trades:
         def note_failed(market: Market) -> None:
             if stream is TRADES:  # it has had its turn
                 self._failed.add((email, market.symbol))
-                before, now = known.get(market.symbol), self.pull.clock.now()
+                before, now = known.get(market.symbol), self.session.clock.now()
                 begin, through = (before.asked_from, before.asked_through) if before else (self.since, self.since)
                 hole = before.purged_after if before else None
                 silent[market.symbol] = SymbolAsked(market.symbol, now, begin, through, None, 0, None, hole)
@@ -262,22 +262,22 @@ class Trades:
             return told
 
         def ask_market(market: Market) -> Sequence[Told]:
-            self.pull.asked.check()
-            with self.pull.told_of(email, stream.name, stream, symbol=market.symbol):
+            self.session.asked.check()
+            with self.session.told_of(email, stream.name, stream, symbol=market.symbol):
                 try:
                     return drained(market)
                 except InvalidSymbol:
-                    self.pull.refresh_markets()
+                    refresh_markets(self.session)
                     if market.symbol in {other.symbol for other in self._markets()}:
                         return drained(market)
-            if (email, stream.name) in self.pull.unreached:
+            if (email, stream.name) in self.session.unreached:
                 raise _Unreached
             note_failed(market)
             return ()
 
         try:
             yield ask_market
-            self.pull.note_read(email, stream.name)
+            self.session.note_read(email, stream.name)
         except _Unreached:
             pass
         except AccountStopped:
@@ -291,7 +291,7 @@ class Trades:
         """Everything from where the last asking ended, or from the beginning; to the newest trade. What pages that
         overlap tell in the same words is told once."""
         by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
-        frozen_at = self.pull.clock.now()
+        frozen_at = self.session.clock.now()
         call = {"symbol": market.symbol}
         goes_on = known is not None and known.asked_from <= self.since
         begin = known.asked_through if known is not None and goes_on else self.since
@@ -323,9 +323,9 @@ class Trades:
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have or ever had them; nothing to ask where the venue never
         listed one."""
-        now, days = self.pull.clock.now(), self._days
+        now, days = self.session.clock.now(), self._days
         listed = self._markets()
-        routed = {symbol for row in self.pull.raw.versions(LISTED, "routed") for symbol in exact(row.told)}
+        routed = {symbol for row in self.session.raw.versions(LISTED, "routed") for symbol in exact(row.told)}
         markets = [market for market in listed if market.symbol in routed]
         known = self._asked(ALLOCATIONS)
 
@@ -334,20 +334,20 @@ class Trades:
                 for market in unasked(markets, known[email], self.since, self._end):
                     ask(market)
 
-        self.pull.each(list(accounts) if markets else [], ask_account)
+        self.session.each(list(accounts) if markets else [], ask_account)
         known, open_ = self._asked(ALLOCATIONS), self._not_final(ALLOCATIONS)
         for email in accounts:
             marks = {}
             for day in sorted({*days, *open_.get(email, {})}):
                 is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
                 marks[day] = DayRead(("final" if routed else "not_applicable") if is_whole else "partial")
-            self.pull.raw.mark(email, ALLOCATIONS.name, marks, now)
+            self.session.raw.mark(email, ALLOCATIONS.name, marks, now)
 
     def _note_purged(self, accounts: Iterable[str]) -> None:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
         without it."""
-        known, now, idle = self._asked(), self.pull.clock.now(), idle_days(self.pull.raw)
-        purged, listed = purged_markets(self.pull.raw), {market.symbol for market in self._markets()}
+        known, now, idle = self._asked(), self.session.clock.now(), idle_days(self.session.raw)
+        purged, listed = purged_markets(self.session.raw), {market.symbol for market in self._markets()}
         for email in accounts:
             found = []
             for symbol, gone_at in purged.items():
@@ -361,7 +361,7 @@ class Trades:
                 end = asked.purged_after if asked.symbol in listed else None
                 if end is not None and past_idle(asked.asked_through, idle[email]) >= end:
                     found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through, None, 0, None))
-            self.pull.raw.keep_symbols(email, TRADES.name, found, ())
+            self.session.raw.keep_symbols(email, TRADES.name, found, ())
 
     # -- transfers between accounts in place of self-trades
 
@@ -372,8 +372,8 @@ class Trades:
         """
         if not accounts:
             return 0
-        markets, days_of_run = self._markets(), set(self.pull.asked.days)
-        ledger = self.pull.raw.ledger(streams=[PREVENTED.name])
+        markets, days_of_run = self._markets(), set(self.session.asked.days)
+        ledger = self.session.raw.ledger(streams=[PREVENTED.name])
         before = {(row.account, row.date) for row in ledger if row.status in _READ}
         work: dict[tuple[str, Market], set[date]] = defaultdict(set)
         for (account, wallet, day), assets in found.items():
@@ -386,7 +386,7 @@ class Trades:
         work = {place: left for place, days in work.items() if (left := days - self._looked[place])}
         for place, days in work.items():
             self._looked[place] |= days
-        searches = [OrderSearch(self.pull, *place, sorted(days)) for place, days in work.items()]
+        searches = [OrderSearch(self.session, *place, sorted(days)) for place, days in work.items()]
         new = self._search([(search, None) for search in searches])
         # the order of the other side may be older than any list that was asked: its match is told by its number
         told = {(each.market.symbol, number) for each in searches for number in each.transfers}
@@ -407,15 +407,15 @@ class Trades:
         def look(item: tuple[OrderSearch, int | None]) -> None:
             search, number = item
             failed = {(search.email, day) for day in search.days}
-            if (search.email, PREVENTED.name) in self.pull.unreached:
+            if (search.email, PREVENTED.name) in self.session.unreached:
                 self._not_looked.update(failed)
                 return
-            with self.pull.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
+            with self.session.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
                 counts.append(search.run(number))
                 failed = set()
             self._not_looked.update(failed)
 
-        self.pull.each(work, look)
+        self.session.each(work, look)
         return sum(counts)
 
     def _note_looked(self, searches: Iterable[OrderSearch]) -> None:
@@ -426,14 +426,14 @@ class Trades:
                 is_failed = (search.email, day) in self._not_looked
                 marks[search.email][day] = DayRead("failed" if is_failed else "complete")
         for email, of_account in marks.items():
-            self.pull.raw.mark(email, PREVENTED.name, of_account, self.pull.clock.now())
+            self.session.raw.mark(email, PREVENTED.name, of_account, self.session.clock.now())
 
     # -- days
 
     def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
         """How the trades of each day stand now."""
-        known, markets, now = self._asked(), self._markets(), self.pull.clock.now()
-        idle, open_ = idle_days(self.pull.raw), self._not_final(TRADES)
+        known, markets, now = self._asked(), self._markets(), self.session.clock.now()
+        idle, open_ = idle_days(self.session.raw), self._not_final(TRADES)
         for email in accounts:
             marks: dict[date, DayRead] = {}
             for day in sorted({*self._days, *open_.get(email, {})}):
@@ -443,12 +443,12 @@ class Trades:
                 status = standing(assets, markets, known[email], span, idle[email])
                 is_open = judge is None and status != "final"
                 marks[day] = DayRead("partial" if is_open or (email, judge) in self._not_looked else status)
-            self.pull.raw.mark(email, TRADES.name, marks, now)
+            self.session.raw.mark(email, TRADES.name, marks, now)
 
     def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:
         """How the days up to the run's last stand that are not final, by account."""
         found: dict[str, dict[date, str]] = defaultdict(dict)
-        for row in self.pull.raw.ledger(last=self.pull.asked.days[-1], streams=[stream.name]):
+        for row in self.session.raw.ledger(last=self.session.asked.days[-1], streams=[stream.name]):
             if row.status != "final":
                 found[row.account][row.date] = row.status
         return found
@@ -457,14 +457,14 @@ class Trades:
 
     def _asked(self, stream: Stream = TRADES) -> Asked:
         known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
-        for account, symbol, begin, through, last_id, *rest in map(tuple, self.pull.raw.asked_symbols(stream.name)):
+        for account, symbol, begin, through, last_id, *rest in map(tuple, self.session.raw.asked_symbols(stream.name)):
             number = None if last_id is None else int(last_id)
             known[account][symbol] = AskedMarket(symbol, begin, through, number, *rest)
         return known
 
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
-        return listed_markets(self.pull.raw)
+        return listed_markets(self.session.raw)
 
 
 def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:
@@ -484,35 +484,6 @@ def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_
         expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
         next_step="run the day again; until then the market counts as not asked",
     )
-
-
-def listed_markets(raw: RawStore) -> list[Market]:
-    """The markets of the newest list, in order."""
-    rows = [row.content for row in raw.records([LISTED])]
-    halted = {symbol for content in rows for symbol in content.get("halted", ())}
-    return [
-        Market(symbol, base, quote, symbol not in halted)
-        for content in rows
-        for symbol, base, quote in content["markets"]
-    ]
-
-
-def purged_markets(raw: RawStore) -> dict[str, datetime]:
-    """The markets that stood in an earlier list and do not in the newest, with when the first list without came."""
-    gone: dict[str, datetime] = {}
-    before: set[str] = set()
-    for row in raw.versions(LISTED, "markets"):
-        listed = {market[0] for market in exact(row.told)}
-        gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
-        gone |= dict.fromkeys(before - listed, _read_for(row.read_at))
-        before = listed
-    return gone
-
-
-def _read_for(read_at: datetime) -> datetime:
-    """The instant for which a list stands: the one that is read as a day begins stands for its beginning."""
-    begin = midnight(read_at.date())
-    return begin if read_at - begin < FIRST_LIST else read_at
 
 
 def unexplained(found: Residuals) -> Unexplained:
