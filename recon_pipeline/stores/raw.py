@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.database import named_errors, pooled_engine
 
+Contents: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What records tell, by their key."""
 AT_ONCE = 20_000
 """Records that one query tells: more of them at a time gain nothing, and a transaction must not idle for long."""
 
@@ -151,16 +153,16 @@ class RawStore:
         *,
         covers: Sequence[str] = (),
         whole: Whole | None = None,
-        tell_changed: Callable[[Sequence[str]], None] = lambda _: None,
+        tell_changed: Callable[[Contents], None] = lambda _: None,
     ) -> Kept:
         """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
         Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
-        that misses something, for it may be the read that is wrong. `tell_changed` hears of the keys of what is told
-        in another way now, before anything is stored."""
+        that misses something, for it may be the read that is wrong. `tell_changed` hears what the records that are told
+        in another way now told before, by their key, while nothing is stored yet."""
         with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
-            if kept.changed:
-                tell_changed(kept.changed)
+            if before := self._before(opened, account, stream, kept.changed):
+                tell_changed(before)
             if whole is not None:
                 read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
                 place = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
@@ -357,22 +359,6 @@ class RawStore:
             )
             return bool(found)
 
-    def before(self, account: str, stream: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """What these records told before they changed, by their key; none that tell the same by another call."""
-        with self._transaction(f"reading what {stream} of {account} told before") as opened:
-            rows = opened.execute(
-                sa.text(
-                    "SELECT DISTINCT ON (old.record_key) old.record_key, old.content::text AS content,"
-                    " old.content = now.content AS is_same FROM recon.raw_records AS old"
-                    " JOIN recon.raw_records AS now USING (venue, account, stream, record_key)"
-                    " WHERE venue = :venue AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
-                    " AND now.superseded_at IS NULL AND old.version < now.version"
-                    " ORDER BY old.record_key, old.version DESC"
-                ),
-                {"venue": self._venue, "account": account, "stream": stream, "keys": list(keys)},
-            )
-            return {row.record_key: exact(row.content) for row in rows if not row.is_same}
-
     def versions(self, stream: str, name: str) -> list[sa.Row[Any]]:
         """One field of every version of a stream's records, as JSON, in the order in which they were read."""
         with self._transaction(f"reading {stream}") as opened:
@@ -477,6 +463,14 @@ class RawStore:
         added = opened.execute(sa.text(_INSERT), given).rowcount
         return Kept(added - len(changed), tuple(sorted(changed)))
 
+    def _before(self, opened: sa.Connection, account: str, stream: str, keys: Sequence[str]) -> Contents:
+        """What these records told before they changed, by their key; none that tell the same by another call."""
+        if not keys:
+            return {}
+        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": list(keys)}
+        rows = opened.execute(sa.text(_BEFORE), asked).all()
+        return {row.record_key: exact(row.content) for row in rows if not row.is_same}
+
     def _retire(
         self,
         opened: sa.Connection,
@@ -575,6 +569,13 @@ _CURRENT = "t.venue = :venue AND t.account = :account AND t.stream = :stream AND
 _SUPERSEDE = (
     f"UPDATE recon.raw_records AS t SET superseded_at = :read_at FROM {_GIVEN}"
     f" WHERE {_CURRENT} AND t.superseded_at IS NULL AND t.digest <> given.digest RETURNING t.record_key"
+)
+_BEFORE = (
+    "SELECT DISTINCT ON (old.record_key) old.record_key, old.content::text AS content,"
+    " old.content = now.content AS is_same FROM recon.raw_records AS old"
+    " JOIN recon.raw_records AS now USING (venue, account, stream, record_key)"
+    " WHERE venue = :venue AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
+    " AND now.superseded_at IS NULL AND old.version < now.version ORDER BY old.record_key, old.version DESC"
 )
 _NOT_TOLD = (
     "SELECT fid, record_key, content::text AS content FROM recon.raw_records AS t"

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
-from recon_pipeline.stores.raw import DayRead, Kept, RawStore, Told, Whole
+from recon_pipeline.stores.raw import Contents, DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
@@ -155,7 +155,7 @@ class Puller:
         check: Callable[[], None],
         tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
         *,
-        tell_changed: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
+        tell_changed: Callable[[str, Stream, Contents], None] = lambda *_: None,
         is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
     ) -> None:
         self._raw = raw
@@ -165,7 +165,7 @@ class Puller:
         self._tell_gone = tell_gone
         """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
         self._tell_changed = tell_changed
-        """The same of records that it tells in another way now."""
+        """The same of what records told before that it tells in another way now, by their key."""
         self._is_not_there = is_not_there
         """Whether an error says that the account does not have what the stream tells of."""
 
@@ -270,7 +270,7 @@ class Puller:
             frozen_at,
             covers=covers,
             whole=whole,
-            tell_changed=lambda keys: self._tell_changed(facts.email, stream, keys),
+            tell_changed=lambda before: self._tell_changed(facts.email, stream, before),
         )
 
     def _failed(

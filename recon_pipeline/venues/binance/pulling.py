@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead
+from recon_pipeline.stores.raw import Contents, DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
@@ -113,12 +113,11 @@ class Pull:
         if gone and stream.role == "flow":
             self.session.tell(record_gone(email, stream, gone, self.session.clock.now().date()))
 
-    def _tell_changed(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
+    def _tell_changed(self, email: str, stream: Stream, before: Contents) -> None:
         """A flow that was settled and is told in another way now: both versions are kept, the new one counts."""
-        if stream.role == "flow":
-            before = self.session.raw.before(email, stream.name, keys)
-            if changed := sorted(key for key, content in before.items() if not stream.is_pending(content)):
-                self.session.tell(record_changed(email, stream, changed, self.session.clock.now().date()))
+        changed = sorted(key for key, content in before.items() if not stream.is_pending(content))
+        if changed and stream.role == "flow":
+            self.session.tell(record_changed(email, stream, changed, self.session.clock.now().date()))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""
