@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recon_pipeline.sandbox.binance import DOUBTS, World, make_world, serve
 from recon_pipeline.sandbox.binance.accounts import FUND, MAIN, sub_email
@@ -17,7 +19,9 @@ from recon_pipeline.sandbox.binance.counts import NOT_PULLED, STREAMS, events_pe
 from recon_pipeline.sandbox.binance.life import managed
 from recon_pipeline.sandbox.binance.life.loans import VIP_ONGOING
 from recon_pipeline.sandbox.binance.life.orders import ORDERS
+from recon_pipeline.sandbox.binance.life.spot import price_step, quantity_of
 from recon_pipeline.sandbox.binance.moments import DAY_MS
+from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.world import BUSINESS
 from recon_pipeline.venues.binance.endpoints import ENDPOINTS
 from recon_pipeline.venues.binance.streams import STREAMS as PULLED
@@ -413,6 +417,27 @@ def test_a_stream_without_any_event_falls_short(world: World) -> None:
 
 
 @pytest.mark.soak
+def test_an_amount_that_the_wire_cannot_tell_is_no_amount_of_a_world() -> None:
+    assert text8(Decimal("0.1")) == "0.10000000"
+    with pytest.raises(ValueError, match="more than eight decimals"):
+        text8(Decimal("0.000000001"))
+
+
+@given(
+    price=st.integers(1, 10**7).map(lambda n: Decimal(n).scaleb(-8)) | st.integers(1, 10**9).map(Decimal),
+    steps=st.integers(-20, 20),
+    worth=st.decimals("0.01", 10_000, places=8),
+)
+def test_what_an_order_is_worth_has_eight_decimals_wherever_its_price_moves(
+    price: Decimal, steps: int, worth: Decimal
+) -> None:
+    step = price_step(price)
+    moved = max(price.quantize(step) + step * steps, step)
+    whole = quantity_of(moved, worth) * moved
+    assert text8(whole) == f"{whole:.8f}"
+    assert worth - whole < moved * Decimal(1).scaleb(-8 - int(moved.as_tuple().exponent))
+
+
 def test_over_twenty_seeds_no_stream_lacks_anything() -> None:
     found = events_per_stream(make_world(seed) for seed in range(1, 21))
     assert not any(counted.lacks(stream) for stream, counted in found.items()), table(found)

@@ -14,7 +14,10 @@ def floor8(amount: Decimal) -> Decimal:
 
 
 def text8(amount: Decimal) -> str:
-    """Always eight decimals: `8.91000000`."""
+    """Always eight decimals: `8.91000000`. An amount that has more is no amount of the venue's, and would be another
+    than the one that moved: ValueError."""
+    if amount != floor8(amount):
+        raise ValueError(f"{amount} has more than eight decimals")
     return f"{amount:.8f}"
 
 

@@ -97,7 +97,7 @@ def _plan_day_trade(scene: Scene, account: Account, dice: Dice, symbol: Symbol, 
 def round_trip(scene: Scene, account: Account, symbol: Symbol, dice: Dice) -> None:
     """Bought and sold again at the same price, free of charge: nothing is left to see in the balances."""
     price = scene.market.price(symbol, scene.now_ms)
-    quantity = _quantity(symbol, price, scene.have(account, "SPOT", symbol.quote) / 100)
+    quantity = quantity_of(price, scene.have(account, "SPOT", symbol.quote) / 100)
     if quantity:
         one = partial(fill, scene, account, symbol, dice, quantity=quantity, price=price, is_free=True)
         one(is_buyer=True)
@@ -110,7 +110,7 @@ def self_trade(scene: Scene, account: Account, symbol: Symbol, dice: Dice) -> No
     worth = min(scene.have(account, "SPOT", symbol.quote), scene.have(account, "SPOT", symbol.base) * price) / 50
     number = trade_number(scene, symbol.name, dice)
     for is_buyer in (True, False):
-        quantity = _quantity(symbol, price, worth)
+        quantity = quantity_of(price, worth)
         fill(scene, account, symbol, dice, is_buyer=is_buyer, quantity=quantity, price=price, number=number)
 
 
@@ -133,7 +133,7 @@ def order(
     worth = (quote if wants else base * price) * (share or dice.between(10, 90)) / 2000
     order_id = scene.next_id("orderId", 7_000_000_000)
     for number in range(fills or dice.pick((1, 1, 1, 2, 2, 3, 5))):
-        quantity = _quantity(symbol, price, worth / (number + 1))
+        quantity = quantity_of(price, worth / (number + 1))
         fill(scene, account, symbol, dice, is_buyer=wants, quantity=quantity, price=price, order_id=order_id)
     if dice.fork("algo").chance(_ALGO_PERCENT):
         _tell_of_algo(scene, account, symbol, order_id)
@@ -152,8 +152,9 @@ def price_step(price: Decimal) -> Decimal:
     return Decimal(1).scaleb(-price_decimals(price))
 
 
-def _quantity(symbol: Symbol, price: Decimal, worth: Decimal) -> Decimal:
-    unit = Decimal(1).scaleb(price_decimals(price) - 8)
+def quantity_of(price: Decimal, worth: Decimal) -> Decimal:
+    """How much that buys, with as many decimals as leave eight to its worth."""
+    unit = Decimal(1).scaleb(-8 - int(price.as_tuple().exponent))
     return max((worth / price).quantize(unit, rounding="ROUND_DOWN"), ZERO)
 
 
