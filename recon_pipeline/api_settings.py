@@ -101,6 +101,9 @@ def _check_user_ids(at: Value, accounts: Mapping[str, ApiAccount]) -> None:
 
 
 def _account(name: str, at: Value) -> ApiAccount:
+    if not name.isprintable():
+        found = f"the account's name holds a character that does not show: {name!a}"
+        raise at.error(found, expected="the name as the venue shows it", next_step="type it anew instead of pasting it")
     section = at.section(_ACCOUNT_KEYS)
     credentials, wallet = section.get("credentials"), section.get("default_wallet")
     text = credentials.text(expected="the name of its credentials") if credentials else None

@@ -92,3 +92,11 @@ def test_two_accounts_with_one_user_id_are_refused(tmp_path: Path) -> None:
     accounts = {f"{name}@example.com": {"credentials": f"binance_{name}", "user_id": "350000001"} for name in "ab"}
     with pytest.raises(Exception, match=r"a@example.com and b@example.com have one user_id"):
         settings_with(tmp_path, accounts=accounts)
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00a0", "\x00"])
+def test_an_account_whose_name_holds_what_does_not_show_is_refused(tmp_path: Path, hidden: str) -> None:
+    accounts = {f"main{hidden}@example.com": {"credentials": "binance_main"}}
+    with pytest.raises(Exception, match="a character that does not show") as refused:
+        settings_with(tmp_path, accounts=accounts)
+    assert "recon.yaml, line" in str(refused.value)

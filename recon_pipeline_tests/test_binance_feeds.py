@@ -24,7 +24,7 @@ from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import NetworkError, ProductNotEnabled, WindowTooLong, WindowTooOld
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import Ledger, Puller
-from recon_pipeline.venues.streams import AccountFacts
+from recon_pipeline.venues.streams import NEVER_USED, AccountFacts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
@@ -344,6 +344,26 @@ def test_a_sub_account_that_was_just_made_is_not_asked_for_days_before_it_was(da
         marks = {(row.account, row.date < date(2026, 3, 12)): row.status for row in raw.ledger()}
     told = {(account, early): "final" for account in (MAIN, "desk-1@example.com") for early in (True, False)}
     assert marks == {**told, ("desk-2@example.com", True): "not_applicable", ("desk-2@example.com", False): "final"}
+
+
+def test_days_that_a_person_said_were_never_used_are_asked_for_once_that_is_taken_back(database: str) -> None:
+    now, stream, asked = datetime(2026, 4, 1, tzinfo=UTC), BY_NAME["fiat_payments"], list[date]()
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(datetime.fromtimestamp(int(dict(params)["beginTime"]) / 1000, UTC).date())
+        return Reply({"data": [], "total": 0})
+
+    with closing(RawStore(database, "binance")) as raw:
+
+        def pull(first: date, last: date, *never_used: str) -> None:
+            facts = AccountFacts(MAIN, products=frozenset({"spot"}), extras={NEVER_USED: never_used})
+            Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(stream, facts, ask, first, last)
+
+        pull(date(2026, 2, 1), date(2026, 2, 2), stream.name)
+        assert (asked, {row.error for row in raw.ledger()}) == ([], {"NeverUsed"})
+        pull(date(2026, 3, 30), date(2026, 3, 30))
+        assert min(asked) == date(2026, 2, 1)
+        assert "not_applicable" not in {row.status for row in raw.ledger()}
 
 
 def test_days_that_wait_for_another_name_are_not_final_if_the_run_is_killed_before_it_asks(database: str) -> None:

@@ -170,12 +170,29 @@ def test_a_downloaded_file_is_read_exactly(tmp_path: Path) -> None:
         ("7,yesterday,Spot,Deposit,BTC,1,", "UTC_Time is no instant"),
         ("7,2026-03-01 12:00:00,Spot,Deposit,BTC,1.0000000000000000001,", "Coin or Change cannot be read"),
         ("7,2026-03-01 12:00:00,Spot,Deposit,,1,", "Coin or Change cannot be read"),
+        ("7,0001-01-01 00:00:00,Spot,Deposit,BTC,1,", "UTC_Time is no instant"),
+        ("7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,500.25,", "8 fields"),
+        ('7,2026-03-01 12:00:00,Spot,Deposit,BTC,"1""', "unexpected end of data"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: str, found: str) -> None:
     with pytest.raises(NotAStatement, match=found) as refused:
         read_statement(statement(tmp_path, row), {"7": MAIN})
     assert "statement.csv, line 2" in str(refused.value)
+
+
+def test_a_line_is_named_as_an_editor_counts_it(tmp_path: Path) -> None:
+    rows = ['7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,"two', 'lines"', "", "7,yesterday,Spot,Deposit,BTC,1,"]
+    with pytest.raises(NotAStatement) as refused:
+        read_statement(statement(tmp_path, *rows), {"7": MAIN})
+    assert "statement.csv, line 5" in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = statement(tmp_path, "7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,")
+    path.write_bytes(path.read_text(encoding="utf-8").encode("utf-16"))
+    with pytest.raises(NotAStatement, match=r"no text in UTF-8[^$]*statement\.csv"):
+        read_statement(path, {"7": MAIN})
 
 
 def test_another_file_is_no_statement(tmp_path: Path) -> None:

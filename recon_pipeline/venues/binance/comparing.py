@@ -16,7 +16,8 @@ from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read
 def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]:
     """What one side tells alone, over the time that each account's statements span; and how many rows they have."""
     api = venue.api
-    files = sorted(venue.folder.glob("*.csv")) if venue.folder.is_dir() else []
+    listed = sorted(venue.folder.iterdir()) if venue.folder.is_dir() else []
+    files = [path for path in listed if path.suffix.lower() == ".csv"]
     if api is None or not files:
         raise ConfigError(
             "there is no statement to compare with",

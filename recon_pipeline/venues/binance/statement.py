@@ -46,6 +46,9 @@ _WALLETS = {
     "savings": "EARN",
     "simple earn": "EARN",
 }
+_YEARS = range(2017, 2100)
+"""Since the venue is there; what is far beyond has no days around it to be compared with."""
+_ANEW = "download it anew: Orders, Transaction History, Generate All Statements"
 _AMOUNT = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,2})?")
 
 _LEGS = frozenset({"amt", "fee", "from", "to", "base", "quote", "earn", "rewards"})
@@ -96,31 +99,42 @@ def read_statements(paths: Iterable[Path], accounts: Mapping[str, str]) -> list[
 def read_statement(path: Path, accounts: Mapping[str, str]) -> list[Line]:
     """The rows of a downloaded statement; `accounts` says whose each User_ID is. NotAStatement names the row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        header = tuple(name.strip() for name in rows.fieldnames or ())
-        if header != HEADER:
-            raise NotAStatement(
-                f"its columns are {', '.join(header) or 'missing'}",
-                where=path.name,
-                expected=", ".join(HEADER),
-                next_step="download it anew: Orders, Transaction History, Generate All Statements",
-            )
-        return [_line(path, number, row, accounts) for number, row in enumerate(rows, start=2)]
+        rows = csv.reader(file, strict=True)  # a quote that is never closed would swallow the rows after it
+        try:
+            header = tuple(name.strip() for name in next(rows, ()))
+            if header != HEADER:
+                raise NotAStatement(
+                    f"its columns are {', '.join(header) or 'missing'}",
+                    where=path.name,
+                    expected=", ".join(HEADER),
+                    next_step=_ANEW,
+                )
+            return [_line(path, rows.line_num, row, accounts) for row in rows if row]
+        except csv.Error as error:
+            found, where = str(error), f"{path.name}, line {rows.line_num}"
+            raise NotAStatement(found, where=where, expected="CSV, each quote closed", next_step=_ANEW) from None
+        except UnicodeDecodeError:
+            found = "it is no text in UTF-8"
+            raise NotAStatement(found, where=path.name, expected=", ".join(HEADER), next_step=_ANEW) from None
 
 
-def _line(path: Path, number: int, row: Mapping[str, Any], accounts: Mapping[str, str]) -> Line:
+def _line(path: Path, number: int, row: Sequence[str], accounts: Mapping[str, str]) -> Line:
     def refuse(found: str, expected: str, next_step: str = "download the statement anew") -> NotAStatement:
         return NotAStatement(found, where=f"{path.name}, line {number}", expected=expected, next_step=next_step)
 
-    told = {name: (row.get(name) or "").strip() for name in HEADER}
+    if len(row) > len(HEADER):
+        raise refuse(f"{len(row)} fields", f"{len(HEADER)}, and quotes around one that holds a comma")
+    told = dict.fromkeys(HEADER, "") | {name: text.strip() for name, text in zip(HEADER, row, strict=False)}
     account = accounts.get(told["User_ID"])
     if account is None:
         known = ", ".join(sorted(accounts)) or "none is configured"
         raise refuse("a User_ID that no account has", known, "give the account its user_id in recon.yaml")
     try:
         at = datetime.strptime(told["UTC_Time"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        if at.year not in _YEARS:
+            raise ValueError
     except ValueError:
-        raise refuse("UTC_Time is no instant", "YYYY-MM-DD HH:MM:SS") from None
+        raise refuse("UTC_Time is no instant", "YYYY-MM-DD HH:MM:SS, since the venue is there") from None
     if not told["Coin"] or not _AMOUNT.fullmatch(told["Change"]):
         raise refuse("Coin or Change cannot be read", "a code, and an amount with at most 18 decimals")
     try:
