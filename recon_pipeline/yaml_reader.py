@@ -19,6 +19,8 @@ from recon_pipeline.errors import ConfigError
 
 _STANDARD_TAG = "tag:yaml.org,2002:"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAYS = date(2000, 1, 1), date(2199, 12, 31)
+"""What counts days before and after one of these must not run out of the calendar."""
 _WHOLE = re.compile(r"0|[1-9]\d{0,8}")
 _NUMBER = re.compile(r"(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 _AMOUNT_LIMIT = Decimal(10) ** 18
@@ -99,11 +101,12 @@ class Value:
         """A calendar day, YYYY-MM-DD."""
         text = self.text(expected="a day as YYYY-MM-DD")
         try:
-            if not _DATE.fullmatch(text):
+            if not _DATE.fullmatch(text) or not _DAYS[0] <= (day := date.fromisoformat(text)) <= _DAYS[1]:
                 raise ValueError
-            return date.fromisoformat(text)
         except ValueError:
-            raise self.error(f"'{text}'", expected="a day as YYYY-MM-DD, such as 2026-01-31") from None
+            expected = f"a day as YYYY-MM-DD, such as 2026-01-31, from {_DAYS[0]} to {_DAYS[1]}"
+            raise self.error(f"'{text}'", expected=expected) from None
+        return day
 
     def whole(self, most: int) -> int:
         """A whole number from 0 to `most`, inclusive."""
@@ -173,6 +176,8 @@ def read_yaml(path: Path) -> Value:
         raise refuse(f"not YAML: {fault.problem}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError as fault:
         raise refuse(f"not YAML: {str(fault).splitlines()[0]}") from None
+    except RecursionError:
+        raise refuse("too many brackets within brackets") from None
     if root is None:
         raise refuse("the file is empty", next_step="recon init writes one")
     return Value(root, path, (), root.start_mark.line + 1)

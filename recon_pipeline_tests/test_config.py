@@ -249,7 +249,15 @@ ConfigError: 'weekday'
         """\
 ConfigError: '2026-02-30'
   where:    recon.yaml, line 1: start
-  expected: a day as YYYY-MM-DD, such as 2026-01-31
+  expected: a day as YYYY-MM-DD, such as 2026-01-31, from 2000-01-01 to 2199-12-31
+  next:     correct line 1 of recon.yaml""",
+    ),
+    "a day at the end of the calendar": (
+        MINIMAL.replace("2026-01-01", "0001-01-01"),
+        """\
+ConfigError: '0001-01-01'
+  where:    recon.yaml, line 1: start
+  expected: a day as YYYY-MM-DD, such as 2026-01-31, from 2000-01-01 to 2199-12-31
   next:     correct line 1 of recon.yaml""",
     ),
     "a negative tolerance": (
@@ -355,6 +363,14 @@ ConfigError: not YAML: expected the node content, but found '<stream end>'
   where:    recon.yaml, line 7
   expected: one YAML document, in UTF-8
   next:     correct line 7 of recon.yaml""",
+    ),
+    "a file that opens and never closes": (
+        100_000 * "[",
+        """\
+ConfigError: too many brackets within brackets
+  where:    recon.yaml
+  expected: one YAML document, in UTF-8
+  next:     correct recon.yaml""",
     ),
     "an empty file": (
         "# nothing yet\n",
