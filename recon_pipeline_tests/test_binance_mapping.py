@@ -78,7 +78,8 @@ def test_a_deposit_that_is_not_credited_moves_nothing(status: int) -> None:
 
 def test_a_deposit_that_cannot_be_withdrawn_counts_unless_the_doubt_says_otherwise() -> None:
     held = record("deposits", deposit(status=6))
-    assert len(mapped(held).transfers) == 1
+    found = mapped(held)
+    assert (told(found.transfers, "txn_subtype", "amount"), found.problems) == ([("deposit", "2.5")], [])
     assert mapped(held, status_6_deposits="not_credited").transfers == []
 
 
@@ -150,6 +151,14 @@ def withdrawal(**changes: Any) -> dict[str, Any]:
         "txKey": "",
         "completeTime": "2026-11-02 11:22:41",
     } | changes
+
+
+def test_a_sub_accounts_deposit_without_a_wallet_goes_to_the_sub_accounts_own_default() -> None:
+    facts = {**FACTS, DESK: replace(FACTS[DESK], default_wallet="FUNDING")}
+    by_master = {name: value for name, value in deposit().items() if name != "walletType"}
+    found = mapped(record("sub_deposits", by_master, {"email": DESK}), context=MappingContext(facts, SYMBOLS))
+    assert told(found.transfers, "account", "wallet") == [(DESK, "FUNDING")]
+    assert [(unplaced.account, unplaced.wallet) for unplaced in found.unplaced] == [(DESK, "FUNDING")]
 
 
 def test_a_withdrawal_takes_its_amount_and_its_fee_when_it_is_applied_for() -> None:

@@ -418,6 +418,12 @@ def test_a_transfer_of_an_amount_that_is_not_stated_goes_to_quarantine() -> None
     ]
 
 
+def test_between_two_orders_of_one_account_nothing_is_transferred() -> None:
+    orders = [sample("spot_orders", orderId=number, side=side) for number, side in ((71, "SELL"), (72, "BUY"))]
+    found = mapped(sample("prevented_matches", **transferred()), *orders)
+    assert (found.transfers, found.problems) == ([], [])
+
+
 def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -> None:
     alone = mapped(sample("prevented_matches", **transferred()))
     assert (alone.transfers, kinds(alone)) == ([], ["not_stated"])

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.reading import doubted_rows
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import AccountFacts, RawRecord
-from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
+from recon_pipeline_tests.binance_records import CONTEXT, DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
+from recon_pipeline_tests.binance_samples import sample
 
 T = ms("2026-11-02T08:00:00.250")
 
@@ -333,3 +335,14 @@ def test_the_master_of_futures_is_told_by_the_ledger_and_not_by_its_history_of_t
     content = {"from": MAIN, "to": DESK, "asset": "USDT", "qty": "1", "tranId": 5, "time": T}
     found = mapped(record("sub_futures_transfers", content, {"email": DESK, "futuresType": "1"}))
     assert (found.transfers, found.problems) == ([], [])
+
+
+def test_what_is_told_in_two_ways_is_doubted_of_the_accounts_that_it_names() -> None:
+    assert BY_NAME["universal_transfers"].wallets == ("SPOT",)
+    moved = sample("universal_transfers", fromEmail=DESK, toEmail="stranger@example.com")
+    held = sample("managed_snapshots")
+    wrong = [row for doubted in (moved, held) for row in doubted_rows(doubted, CONTEXT)]
+    assert told(wrong, "frame", "account", "wallet") == [
+        *(("balances", DESK, wallet) for wallet in ("FUTURES", "MARGIN", "SPOT")),
+        ("transfers", DESK, "SPOT"),
+    ]

@@ -37,6 +37,7 @@ from recon_pipeline.venues.binance.mapping import (
     READ_BESIDE,
     Mapped,
     MappingContext,
+    accounts_of,
     assets_in_earn,
     map_records,
     places_of,
@@ -174,7 +175,7 @@ class _Rows:
             self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
         for place, flow in self._captures.races((*mapped.transfers, *mapped.trades)).items():
             self._races[place] = min(flow, self._races.get(place, flow))
-        self._refused += (row for record in told.doubted for row in _doubted_rows(record, self._context))
+        self._refused += (row for record in told.doubted for row in doubted_rows(record, self._context))
         fids = {record.digest: record.fid for record in told.records}
         for name in ("transfers", "trades", "balances", "prices", "expected"):
             if rows := getattr(mapped, name):
@@ -403,7 +404,7 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
+def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
     """What one read told in two ways, for each position that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
     if stream.role not in ("flow", "snapshot", "capture"):
@@ -415,7 +416,6 @@ def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[st
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
-        "account": record.account,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
@@ -423,6 +423,13 @@ def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[st
     # a family of several wallets, such as isolated margin, names none of them
     places = [("balances", wallet, None) for wallet in stream.wallets]
     return [
-        row | {"frame": frame, "wallet": wallet if wallet != "ISOLATED_MARGIN" else None, "asset": asset}
+        row
+        | {
+            "account": account,
+            "frame": frame,
+            "wallet": wallet if wallet != "ISOLATED_MARGIN" else None,
+            "asset": asset,
+        }
+        for account in accounts_of(record, context)
         for frame, wallet, asset in (places_of(record, context) if stream.role == "flow" else places)
     ]
