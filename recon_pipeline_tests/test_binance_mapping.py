@@ -298,6 +298,13 @@ def test_a_spot_snapshot_closes_the_day_that_its_stamp_names() -> None:
     assert told(stamped.balances, "as_of") == [utc("2026-11-03T23:59:59")]
 
 
+@pytest.mark.parametrize("stamp", ["23:59:58.999", "16:00:00", "00:00:00"])
+def test_a_snapshot_of_an_hour_at_which_no_day_ends_closes_none_and_is_told(stamp: str) -> None:
+    early = snapshot("spot", {"balances": [held("BTC", "0.10")]}) | {"updateTime": ms(f"2026-11-03T{stamp}")}
+    found = mapped(record("spot_snapshots", early))
+    assert (found.balances, kinds(found)) == ([], ["unknown_value"])
+
+
 def test_a_snapshot_that_lists_nothing_is_a_row_that_marks_it() -> None:
     found = mapped(record("spot_snapshots", snapshot("spot", {"balances": []})))
     assert told(found.balances, "asset", "raw_balance") == [("USDT", "0")]

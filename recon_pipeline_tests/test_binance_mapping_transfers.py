@@ -216,6 +216,14 @@ def test_a_move_within_a_sub_account_that_the_master_made_is_one_with_its_own_re
     assert found.problems == []
 
 
+def test_moves_of_one_number_within_two_accounts_are_two() -> None:
+    mine = wallet_transfer("MAIN_FUNDING")
+    found = mapped(mine, record("wallet_transfers", mine.content, mine.call, DESK))
+    assert told(found.transfers, "account", "wallet", "external_id") == [
+        (account, wallet, leg) for account in (DESK, MAIN) for wallet, leg in (("FUNDING", "77:in"), ("SPOT", "77:out"))
+    ]
+
+
 def test_an_account_that_is_not_ours_has_no_leg() -> None:
     found = mapped(universal(toEmail="gone@example.com"))
     assert told(found.transfers, "account", "counter_party") == [(MAIN, "gone@example.com/SPOT")]
