@@ -30,6 +30,9 @@ HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
 """Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
 
 
+_NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be captured in the hours that close a day")
+
+
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
     """No two consecutive reads of a wallet agreed."""
 
@@ -84,9 +87,14 @@ class Capture:
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
+            is_read = False
             with self.pull.told_of(_subject(group) or facts.email, group.name):
                 if self._take(facts, group, day):
                     made.append(group.name)
+                is_read = True
+            if not is_read and not _subject(group):
+                for stream, _ in group.streams:
+                    self.pull.raw.mark(facts.email, stream.name, {day: _NOT_CAPTURED}, self.pull.clock.now())
 
         self.pull.each(work, take)
         return len(made)
