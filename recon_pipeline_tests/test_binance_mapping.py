@@ -310,6 +310,11 @@ def test_a_snapshot_that_lists_nothing_is_a_row_that_marks_it() -> None:
     assert told(found.balances, "asset", "raw_balance") == [("USDT", "0")]
 
 
+def test_a_snapshot_of_which_nothing_can_be_believed_did_not_list_nothing() -> None:
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": [held("BTC", "much")]})))
+    assert (found.balances, kinds(found)) == ([], ["malformed"])
+
+
 def test_tokens_of_savings_leave_spot_by_name_and_a_coin_stays() -> None:
     balances = [held("LDUSDT", "5"), held("LDO", "7"), held("LDBAKET", "1"), held("LDXYZ", "1"), held("USDT", "2")]
     spot = record("spot_snapshots", snapshot("spot", {"balances": balances}))
