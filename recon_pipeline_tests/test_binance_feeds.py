@@ -311,7 +311,7 @@ def test_a_day_is_read_once_its_feed_tells_of_it_and_final_once_nothing_can_chan
     def stands(after: timedelta, stream: str = "deposits") -> str:
         puller = Puller(raw, Ledger(raw), lambda: over + after, lambda: None)
         puller.pull(BY_NAME[stream], facts, ask, on, on)
-        return {row.stream: row.status for row in raw.ledger(on, on)}[stream]
+        return str({row.stream: row.status for row in raw.ledger(on, on)}[stream])
 
     asked: list[dict[str, str]] = []
     lag, horizon, second = timedelta(minutes=60), timedelta(days=14), timedelta(seconds=1)
