@@ -28,6 +28,7 @@ MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
 FIRST, LAST = date(2026, 1, 3), date(2026, 1, 4)
 SPOT_ALONE = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders")
 WITH_MARGIN = ("earn", "staking", "loans", "income", "fiat", "orders", "conversion", "details", "managed")
+WITH_OPTIONS = tuple(name for name in SPOT_ALONE if name != "derivatives")
 NO_MARGIN_ACCOUNT = b'{"code":-3003,"msg":"Margin account does not exist."}'
 REFUSED = b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 TRADE = {
@@ -302,6 +303,32 @@ def test_a_product_of_which_nothing_tells_is_not_applicable_where_a_key_is_refus
         world.plants.outages.clear()
         home.run(FIRST, LAST)
         assert pulled(home, DESK, "equity_trades") == {"complete"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "wallet"),
+    [
+        (("/eapi/v1/bill", "/eapi/v1/marginAccount"), "OPTION"),
+        (("/sapi/v1/simple-earn/locked/position",), "EARN"),
+    ],
+)
+def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_account_green(
+    *, paths: tuple[str, ...], wallet: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=WITH_OPTIONS)
+    for path in paths:
+        spoil(world, MAIN, path, REFUSED, 401)
+    unread = "SELECT DISTINCT wallet, asset, date FROM recon.quarantine WHERE error = 'FeedUnread' ORDER BY 3"
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        assert {row[:3] for row in home.not_matched()} == {(day, MAIN, wallet) for day in (FIRST, LAST)}
+        assert [row for row in home.ask(unread) if row[2] <= LAST] == [(wallet, "USDT", day) for day in (FIRST, LAST)]
+        world.plants.outages.clear()
+        home.capture_days(date(2026, 1, 6), date(2026, 1, 6))
+        home.run(FIRST, date(2026, 1, 6))
+        assert home.ask(unread) == [] or wallet == "EARN"  # a night that is over is never captured any more
+        on_last = "SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = :wallet AND date = '2026-01-06'"
+        assert home.ask(on_last, wallet=wallet) == [("opening",)]
 
 
 def test_a_sub_account_without_a_key_is_captured_without_the_products_that_it_does_not_have(

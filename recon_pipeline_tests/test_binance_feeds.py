@@ -299,6 +299,35 @@ def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
         assert [row for row in home.not_matched() if row[1] == MAIN] == []
 
 
+def test_a_day_is_read_once_its_feed_tells_of_it_and_final_once_nothing_can_change(database: str) -> None:
+    on, pending, facts = date(2026, 3, 1), [False], AccountFacts(MAIN, products=frozenset({"spot"}))
+    over = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(dict(params))
+        row = {"id": "1", "status": 0 if pending[0] else 1, "insertTime": 1772323200000 + 86_399_999}
+        return Reply([row] if dict(params).get("offset") == "0" else [])
+
+    def stands(after: timedelta, stream: str = "deposits") -> str:
+        puller = Puller(raw, Ledger(raw), lambda: over + after, lambda: None)
+        puller.pull(BY_NAME[stream], facts, ask, on, on)
+        return str({row.stream: row.status for row in raw.ledger(on, on)}[stream])
+
+    asked: list[dict[str, str]] = []
+    lag, horizon, second = timedelta(minutes=60), timedelta(days=14), timedelta(seconds=1)
+    with closing(RawStore(database, "binance")) as raw:
+        assert [stands(lag - second), stands(lag), stands(horizon - second)] == ["partial", "complete", "complete"]
+        assert (asked[0]["startTime"], asked[0]["endTime"]) == ("1772323200000", "1772409599999")
+        pending[0] = True
+        assert stands(horizon) == "complete"
+        pending[0] = False
+        assert stands(horizon) == "final"
+        asked.clear()
+        assert stands(horizon) == "final"
+        assert stands(timedelta(days=180), "c2c") == "failed"
+        assert asked == []
+
+
 def test_a_name_that_is_configured_later_is_asked_for_the_days_before_too(database: str) -> None:
     now, days, asked = datetime(2026, 3, 20, tzinfo=UTC), (date(2026, 3, 1), date(2026, 3, 7)), list[str]()
 

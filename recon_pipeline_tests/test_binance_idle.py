@@ -15,12 +15,12 @@ MAIN, DESK = "main@example.com", "desk@example.com"
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
 
-def volume(day: int, **told: object) -> Told:
-    begins = datetime(2026, 3, day, tzinfo=UTC)
+def volume(day: int, hour: int = 0, **told: object) -> Told:
+    begins = datetime(2026, 3, day, hour, tzinfo=UTC)
     return Told(f"{DESK}:{begins.date()}", {"email": DESK}, {"date": int(begins.timestamp()) * 1000, **told}, begins, 1)
 
 
-def test_a_day_is_idle_if_every_volume_of_it_is_told_and_is_nothing(database: str) -> None:
+def test_a_day_is_idle_if_every_volume_of_it_from_midnight_on_is_told_and_is_nothing(database: str) -> None:
     told = [
         volume(1, btc=0, busd=0),
         volume(2, btc="0.00000001", busd=0),
@@ -28,6 +28,7 @@ def test_a_day_is_idle_if_every_volume_of_it_is_told_and_is_nothing(database: st
         volume(4, btc="nothing", busd=0),
         volume(5, btc=0, busd=0),
         volume(5, btc="3", busd=0),
+        volume(6, hour=16, btc=0, busd=0),
     ]
     with closing(RawStore(database, "binance")) as raw:
         raw.keep(MAIN, STREAM, told, {}, NOON)

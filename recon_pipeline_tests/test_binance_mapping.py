@@ -78,7 +78,8 @@ def test_a_deposit_that_is_not_credited_moves_nothing(status: int) -> None:
 
 def test_a_deposit_that_cannot_be_withdrawn_counts_unless_the_doubt_says_otherwise() -> None:
     held = record("deposits", deposit(status=6))
-    assert len(mapped(held).transfers) == 1
+    found = mapped(held)
+    assert (told(found.transfers, "txn_subtype", "amount"), found.problems) == ([("deposit", "2.5")], [])
     assert mapped(held, status_6_deposits="not_credited").transfers == []
 
 
@@ -150,6 +151,14 @@ def withdrawal(**changes: Any) -> dict[str, Any]:
         "txKey": "",
         "completeTime": "2026-11-02 11:22:41",
     } | changes
+
+
+def test_a_sub_accounts_deposit_without_a_wallet_goes_to_the_sub_accounts_own_default() -> None:
+    facts = {**FACTS, DESK: replace(FACTS[DESK], default_wallet="FUNDING")}
+    by_master = {name: value for name, value in deposit().items() if name != "walletType"}
+    found = mapped(record("sub_deposits", by_master, {"email": DESK}), context=MappingContext(facts, SYMBOLS))
+    assert told(found.transfers, "account", "wallet") == [(DESK, "FUNDING")]
+    assert [(unplaced.account, unplaced.wallet) for unplaced in found.unplaced] == [(DESK, "FUNDING")]
 
 
 def test_a_withdrawal_takes_its_amount_and_its_fee_when_it_is_applied_for() -> None:
@@ -289,9 +298,21 @@ def test_a_spot_snapshot_closes_the_day_that_its_stamp_names() -> None:
     assert told(stamped.balances, "as_of") == [utc("2026-11-03T23:59:59")]
 
 
+@pytest.mark.parametrize("stamp", ["23:59:58.999", "16:00:00", "00:00:00"])
+def test_a_snapshot_of_an_hour_at_which_no_day_ends_closes_none_and_is_told(stamp: str) -> None:
+    early = snapshot("spot", {"balances": [held("BTC", "0.10")]}) | {"updateTime": ms(f"2026-11-03T{stamp}")}
+    found = mapped(record("spot_snapshots", early))
+    assert (found.balances, kinds(found)) == ([], ["unknown_value"])
+
+
 def test_a_snapshot_that_lists_nothing_is_a_row_that_marks_it() -> None:
     found = mapped(record("spot_snapshots", snapshot("spot", {"balances": []})))
     assert told(found.balances, "asset", "raw_balance") == [("USDT", "0")]
+
+
+def test_a_snapshot_of_which_nothing_can_be_believed_did_not_list_nothing() -> None:
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": [held("BTC", "much")]})))
+    assert (found.balances, kinds(found)) == ([], ["malformed"])
 
 
 def test_tokens_of_savings_leave_spot_by_name_and_a_coin_stays() -> None:

@@ -418,10 +418,42 @@ def test_a_transfer_of_an_amount_that_is_not_stated_goes_to_quarantine() -> None
     ]
 
 
+def test_between_two_orders_of_one_account_nothing_is_transferred() -> None:
+    orders = [sample("spot_orders", orderId=number, side=side) for number, side in ((71, "SELL"), (72, "BUY"))]
+    found = mapped(sample("prevented_matches", **transferred()), *orders)
+    assert (found.transfers, found.problems) == ([], [])
+
+
 def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -> None:
     alone = mapped(sample("prevented_matches", **transferred()))
     assert (alone.transfers, kinds(alone)) == ([], ["not_stated"])
     assert mapped(sample("prevented_matches")).problems == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "changes"),
+    [
+        ("dividends", {"asset": "ETH"}),
+        ("dividends", {"divTime": T + 1_000}),
+        ("futures_income", {"incomeType": "COMMISSION"}),
+        ("futures_income", {"asset": "BNB"}),
+        ("futures_income", {"symbol": "ETHUSDT"}),
+        ("loan_income", {"type": "repayAmount"}),
+        ("loan_income", {"asset": "ETH"}),
+        ("cloud_mining", {"type": 249}),
+        ("pay", {"orderType": "PAY_REFUND"}),
+        ("margin_interest", {"interestAccuredTime": T + 1_000}),
+        ("spot_trades", {"symbol": "ETHUSDT"}),
+        ("allocations", {"symbol": "ETHUSDT"}),
+    ],
+)
+def test_records_that_share_a_number_of_the_venue_are_two(stream: str, changes: dict[str, Any]) -> None:
+    one, other = sample(stream), sample(stream, **changes)
+    assert one.key != other.key
+    alone = [mapped(each) for each in (one, other)]
+    rows = [row for found in alone for row in (*found.transfers, *found.trades)]
+    both = mapped(one, other)
+    assert len(both.transfers) + len(both.trades) == len(rows) >= 2
 
 
 def test_nothing_here_depends_on_the_account_that_asks() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from recon_pipeline.venues.binance.mapping import MappingContext, quarantine_row
+from recon_pipeline.venues.binance.reading import doubted_rows
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import AccountFacts, RawRecord
-from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
+from recon_pipeline_tests.binance_records import CONTEXT, DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
+from recon_pipeline_tests.binance_samples import sample
 
 T = ms("2026-11-02T08:00:00.250")
 
@@ -214,6 +216,14 @@ def test_a_move_within_a_sub_account_that_the_master_made_is_one_with_its_own_re
     assert found.problems == []
 
 
+def test_moves_of_one_number_within_two_accounts_are_two() -> None:
+    mine = wallet_transfer("MAIN_FUNDING")
+    found = mapped(mine, record("wallet_transfers", mine.content, mine.call, DESK))
+    assert told(found.transfers, "account", "wallet", "external_id") == [
+        (account, wallet, leg) for account in (DESK, MAIN) for wallet, leg in (("FUNDING", "77:in"), ("SPOT", "77:out"))
+    ]
+
+
 def test_an_account_that_is_not_ours_has_no_leg() -> None:
     found = mapped(universal(toEmail="gone@example.com"))
     assert told(found.transfers, "account", "counter_party") == [(MAIN, "gone@example.com/SPOT")]
@@ -333,3 +343,14 @@ def test_the_master_of_futures_is_told_by_the_ledger_and_not_by_its_history_of_t
     content = {"from": MAIN, "to": DESK, "asset": "USDT", "qty": "1", "tranId": 5, "time": T}
     found = mapped(record("sub_futures_transfers", content, {"email": DESK, "futuresType": "1"}))
     assert (found.transfers, found.problems) == ([], [])
+
+
+def test_what_is_told_in_two_ways_is_doubted_of_the_accounts_that_it_names() -> None:
+    assert BY_NAME["universal_transfers"].wallets == ("SPOT",)
+    moved = sample("universal_transfers", fromEmail=DESK, toEmail="stranger@example.com")
+    held = sample("managed_snapshots")
+    wrong = [row for doubted in (moved, held) for row in doubted_rows(doubted, CONTEXT)]
+    assert told(wrong, "frame", "account", "wallet") == [
+        *(("balances", DESK, wallet) for wallet in ("FUTURES", "MARGIN", "SPOT")),
+        ("transfers", DESK, "SPOT"),
+    ]

@@ -328,6 +328,23 @@ def test_nothing_is_nothing_and_not_an_error() -> None:
     assert BY_NAME["wallet_transfers"].rows({"total": 0}) == ()
 
 
+def test_a_span_is_asked_for_by_the_names_that_the_venue_does_not_pass_over() -> None:
+    other = {
+        stream.name: (stream.window.start, stream.window.end)
+        for stream in STREAMS
+        if stream.window is not None and (stream.window.start, stream.window.end) != ("startTime", "endTime")
+    }
+    mining = dict.fromkeys(("mining_earnings", "mining_bonuses", "mining_account_earnings"), ("startDate", "endDate"))
+    assert other == mining | {
+        "fiat_orders": ("beginTime", "endTime"),
+        "fiat_payments": ("beginTime", "endTime"),
+        "c2c": ("startTimestamp", "endTimestamp"),
+        "prediction_transfers": ("startDate", "endDate"),
+        "spot_trades": ("startTime", ""),
+        "allocations": ("startTime", ""),
+    }
+
+
 def test_pending_records_keep_a_window_open() -> None:
     assert [s for s in range(9) if BY_NAME["deposits"].is_pending({"status": s})] == [0, 6, 8]
     assert [s for s in range(9) if BY_NAME["withdrawals"].is_pending({"status": s})] == [0, 2, 4]

@@ -89,6 +89,13 @@ def test_it_stays_where_another_flow_would_explain_the_same() -> None:
     assert decisions(booked("c1", "c2"), BOTH) == []
 
 
+def test_it_stays_where_another_flow_would_explain_one_of_its_coins() -> None:
+    mapped = booked("c1")
+    mapped.unplaced.append(Unplaced(MAIN, "cloud_mining", "m1", "m1", "SPOT", False))
+    mapped.transfers.append({**mapped.trades[1], "raw_id": "m1", "external_id": "m1"})
+    assert decisions(mapped, BOTH) == []
+
+
 def test_a_decision_is_kept_while_its_wallet_is_explained_and_withdrawn_when_it_is_not() -> None:
     moved = booked("c1", wallet="FUNDING", is_decided=True)
     assert decisions(moved, {}) == []

@@ -28,6 +28,7 @@ CLOSES_UNTIL = timedelta(hours=6)
 READS_MAX = 6
 HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
 """Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
+_NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be captured in the hours that close a day")
 
 
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
@@ -84,9 +85,14 @@ class Capture:
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
+            is_read = False
             with self.session.told_of(_subject(group) or facts.email, group.name):
                 if self._take(facts, group, day):
                     made.append(group.name)
+                is_read = True
+            if not is_read and not _subject(group):
+                for stream, _ in group.streams:
+                    self.session.raw.mark(facts.email, stream.name, {day: _NOT_CAPTURED}, self.session.clock.now())
 
         self.session.each(work, take)
         return len(made)

@@ -18,6 +18,7 @@ from recon_pipeline.venues.answers import reading
 from recon_pipeline.venues.binance.endpoints import SUB_STATISTICS
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams.shapes import instant_of, under
+from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.streams import AccountFacts, Content
 
 STREAM = "sub_statistics"
@@ -56,7 +57,8 @@ def idle_days(raw: RawStore) -> Mapping[str, set[date]]:
     idle: dict[str, set[date]] = defaultdict(set)
     for row in raw.records([STREAM]):
         is_idle = not row.is_doubted and all(_is_nothing(row.content.get(name)) for name in _SPOT)
-        if is_idle and row.instant is not None:
+        # a volume that does not begin with a UTC day is not that of one
+        if is_idle and row.instant is not None and row.instant == midnight(row.instant.date()):
             idle[row.call["email"]].add(row.instant.date())
     return idle
 

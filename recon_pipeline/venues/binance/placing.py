@@ -7,8 +7,8 @@ such flow would do the same. The decision is kept with its evidence, and withdra
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -57,15 +57,22 @@ def decisions(mapped: Mapped, residuals: Residuals) -> list[Decision]:
     """What has to be decided anew: flows to be moved, and decisions whose evidence is gone."""
     moved = _moved(mapped)
     withdrawn = [_withdrawal(each) for each in moved if each.unplaced.is_decided and not _still_holds(each, residuals)]
-    claims: dict[tuple[object, ...], list[tuple[_Moved, str]]] = defaultdict(list)
+    found: list[tuple[_Moved, str]] = []
     for each in moved:
         if each.unplaced.is_decided:
             continue
         for wallet in CANDIDATES:
             if wallet != each.unplaced.wallet and _closes_both(each, wallet, residuals):
-                claims[each.unplaced.account, each.day, *sorted(each.amounts)].append((each, wallet))
-    # two records, or two wallets for one record, that would explain the same: nobody can say which it was
-    return withdrawn + [_decision(*claim[0]) for claim in claims.values() if len(claim) == 1]
+                found.append((each, wallet))
+    # two records, or two wallets for one record, that would explain the same coin: nobody can say which it was
+    claims = Counter(position for each, _ in found for position in _positions(each))
+    alone = [(each, wallet) for each, wallet in found if all(claims[position] == 1 for position in _positions(each))]
+    return withdrawn + [_decision(each, wallet) for each, wallet in alone]
+
+
+def _positions(moved: _Moved) -> Sequence[tuple[str, date, str]]:
+    """What a flow would explain: the account's coins on its day."""
+    return [(moved.unplaced.account, moved.day, asset) for asset in moved.amounts]
 
 
 def _moved(mapped: Mapped) -> list[_Moved]:

@@ -27,16 +27,18 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
     subs_of,
 )
-from recon_pipeline.venues.binance.capture import Captures
+from recon_pipeline.venues.binance.capture import HAVE_HISTORY, Captures
 from recon_pipeline.venues.binance.discovery import past_idle
 from recon_pipeline.venues.binance.idle import idle_days
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
+    MARKER_ASSET,
     OF_FLEXIBLE,
     READ_BESIDE,
     Mapped,
     MappingContext,
+    accounts_of,
     assets_in_earn,
     map_records,
     places_of,
@@ -51,6 +53,13 @@ from recon_pipeline.venues.streams import RawRecord
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
+TOLD_BY = {
+    stream.name: tuple(wallet for wallet in stream.wallets if wallet != "ISOLATED_MARGIN")
+    for stream in STREAMS
+    if stream.asked_with == "own" and stream.role in ("flow", "capture") and stream.name not in HAVE_HISTORY
+}
+"""The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
+and an account may have none."""
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
@@ -132,7 +141,7 @@ def _read(
     rows.add(told)
     for batch in raw.batches(list(raw.standing(ALONE)), at_once):
         rows.add(told_by(batch))
-    rows.cover(raw, trades_since(venue))
+    rows.cover(raw, trades_since(venue), venue.start)
     validated, quarantine = rows.validated()
     reading = Reading(
         venue=venue.name,
@@ -174,7 +183,7 @@ class _Rows:
             self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
         for place, flow in self._captures.races((*mapped.transfers, *mapped.trades)).items():
             self._races[place] = min(flow, self._races.get(place, flow))
-        self._refused += (row for record in told.doubted for row in _doubted_rows(record, self._context))
+        self._refused += (row for record in told.doubted for row in doubted_rows(record, self._context))
         fids = {record.digest: record.fid for record in told.records}
         for name in ("transfers", "trades", "balances", "prices", "expected"):
             if rows := getattr(mapped, name):
@@ -207,9 +216,22 @@ class _Rows:
                 self.open.problems.append(problem)
                 self._fields.add(field)
 
-    def cover(self, raw: RawStore, since: datetime) -> None:
-        """Take the ledger as coverage."""
-        self._tables["coverage"] = [_coverage(raw, self._context.symbols, since)]
+    def cover(self, raw: RawStore, since: datetime, start: date) -> None:
+        """Take the ledger as coverage, after all records."""
+        ledger = _ledger(raw)
+        self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
+        self._refused += hidden_holes(ledger, self._first_told(), self._context.captured, start)
+
+    def _first_told(self) -> Mapping[tuple[str, str], date]:
+        """When something was first told of each family of wallets of an account."""
+        first: dict[tuple[str, str], date] = {}
+        for name, column in (("balances", "date"), ("transfers", "datetime"), ("trades", "datetime")):
+            found = self._whole(name).group_by(["account", "wallet"]).aggregate([(column, "min")])
+            for row in found.to_pylist():
+                place, told = (row["account"], row["wallet"].partition(":")[0]), row[f"{column}_min"]
+                day = told.date() if isinstance(told, datetime) else told
+                first[place] = min(day or date.max, first.get(place, date.max))
+        return first
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
@@ -234,8 +256,11 @@ def _captured_wallet(record: RawRecord) -> str:
     return BY_NAME[record.stream].wallets[0]
 
 
-def _coverage(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> pa.Table:
-    days = [row for row in raw.ledger() if row.account != EVERYBODY]
+def _ledger(raw: RawStore) -> list[Any]:
+    return [row for row in raw.ledger() if row.account != EVERYBODY]
+
+
+def _coverage(days: Sequence[Any], raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> pa.Table:
     parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
     tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, purged_rows(raw, markets, since)) if rows]
     return _joined("coverage", tables)
@@ -293,7 +318,7 @@ class Search:
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
 
     def _covered(self, reading: Reading, context: MappingContext) -> Reading:
-        rows = _coverage(self._raw, context.symbols, trades_since(self._venue))
+        rows = _coverage(_ledger(self._raw), self._raw, context.symbols, trades_since(self._venue))
         coverage = _validated(self._venue.name, "coverage", rows)
         return replace(reading, frames={**reading.frames, "coverage": coverage.rows})
 
@@ -309,6 +334,46 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
         captured={email: families(of_account) for email, of_account in facts.items()},
         earn_assets=assets_in_earn(told.records),
     )
+
+
+def hidden_holes(
+    ledger: Sequence[Any],
+    first_told: Mapping[tuple[str, str], date],
+    captured: Mapping[str, frozenset[str]],
+    start: date,
+) -> list[Mapping[str, Any]]:
+    """Feeds and captures that failed on a day on which nothing told yet of any wallet that they tell of, as of options
+    to which a key is refused: no position would show it, and the account's day would look whole. Each such wallet is
+    doubted.
+
+    An account of which nothing could be read has no day that looks whole.
+    """
+    of_account = [row for row in ledger if row.stream in TOLD_BY and row.date >= start]
+    flows = (row for row in of_account if BY_NAME[row.stream].role == "flow")
+    read = {(row.account, row.date) for row in flows if row.status in ("complete", "final")}
+    hidden: dict[tuple[str, str, date], list[str]] = {}
+    for row in of_account:
+        if row.status == "failed" and (row.account, row.date) in read:
+            wallets = [wallet for wallet in TOLD_BY[row.stream] if wallet in captured.get(row.account, ())]
+            if all(first_told.get((row.account, wallet), date.max) > row.date for wallet in wallets):
+                for wallet in wallets:
+                    hidden.setdefault((row.account, wallet, row.date), []).append(row.stream)
+    return [
+        {
+            "frame": "balances",
+            "error": "FeedUnread",
+            "reason": f"{', '.join(streams)} could not be read, and nothing told of the wallet yet; expected a wallet"
+            " that a feed or a capture tells of; next: recon errors list says what failed",
+            "file": streams[0],
+            "account": account,
+            "wallet": wallet,
+            "asset": MARKER_ASSET,
+            "instant": None,
+            "date": day,
+            "content": "{}",
+        }
+        for (account, wallet, day), streams in sorted(hidden.items())
+    ]
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> list[Mapping[str, Any]]:
@@ -403,7 +468,7 @@ def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Seq
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 
 
-def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
+def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
     """What one read told in two ways, for each position that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
     if stream.role not in ("flow", "snapshot", "capture"):
@@ -415,7 +480,6 @@ def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[st
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
-        "account": record.account,
         "instant": instant,
         "date": instant.date() if instant else None,
         "content": "{}",
@@ -423,6 +487,13 @@ def _doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[st
     # a family of several wallets, such as isolated margin, names none of them
     places = [("balances", wallet, None) for wallet in stream.wallets]
     return [
-        row | {"frame": frame, "wallet": wallet if wallet != "ISOLATED_MARGIN" else None, "asset": asset}
+        row
+        | {
+            "account": account,
+            "frame": frame,
+            "wallet": wallet if wallet != "ISOLATED_MARGIN" else None,
+            "asset": asset,
+        }
+        for account in accounts_of(record, context)
         for frame, wallet, asset in (places_of(record, context) if stream.role == "flow" else places)
     ]

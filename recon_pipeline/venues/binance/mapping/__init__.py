@@ -30,7 +30,7 @@ from recon_pipeline.venues.binance.mapping.balances import (
     map_captures,
     map_snapshots,
 )
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, read_each
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, account_of, read_each
 from recon_pipeline.venues.binance.mapping.ld_tokens import OF_FLEXIBLE, LdTokens, assets_in_earn
 from recon_pipeline.venues.binance.mapping.model import (
     DOUBTS,
@@ -59,6 +59,7 @@ __all__ = [
     "Problem",
     "Row",
     "Unplaced",
+    "accounts_of",
     "as_table",
     "assets_in_earn",
     "capture_content",
@@ -102,6 +103,13 @@ def map_records(records: Iterable[RawRecord], context: MappingContext) -> Mapped
     for read_together in _TOGETHER:
         read_together(book, by_stream)
     return book.finish()
+
+
+def accounts_of(record: RawRecord, context: MappingContext) -> Sequence[str]:
+    """Our accounts that a record may have moved: those that a transfer names, else the one that it was told of."""
+    if record.stream in own_transfers.SOURCES:
+        return own_transfers.accounts_of(record, context)
+    return [account_of(record)]
 
 
 def places_of(record: RawRecord, context: MappingContext) -> Sequence[Place]:

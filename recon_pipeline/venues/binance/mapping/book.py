@@ -125,10 +125,11 @@ class Book:
         """The wallet of a record that states none: as decided, else the usual one of such records, else the account's
         default. It is marked. `fixed` are the external ids of its rows whose wallet is known all the same."""
         decided = self.context.decisions.get(record.digest)
-        facts = self.context.accounts.get(record.account)
+        account = account_of(record)
+        facts = self.context.accounts.get(account)
         wallet = decided or usual or (facts.default_wallet if facts else "SPOT")
         self.mapped.unplaced.append(
-            Unplaced(record.account, record.stream, record.key, record.digest, wallet, decided is not None, fixed)
+            Unplaced(account, record.stream, record.key, record.digest, wallet, decided is not None, fixed)
         )
         return wallet
 

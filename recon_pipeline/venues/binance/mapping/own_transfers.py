@@ -19,7 +19,7 @@ from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, instant_told
 from recon_pipeline.venues.binance.mapping.cells import Malformed
-from recon_pipeline.venues.binance.mapping.model import Problem
+from recon_pipeline.venues.binance.mapping.model import MappingContext, Problem
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 
@@ -94,8 +94,8 @@ def codes_of_type(told: str) -> tuple[str, str] | None:
 class _Family:
     """E-mails as we write them: the venue may write them in another case, masked, or say master."""
 
-    def __init__(self, book: Book) -> None:
-        self._accounts = book.context.accounts
+    def __init__(self, context: MappingContext) -> None:
+        self._accounts = context.accounts
         self._by_lower = {email.lower(): email for email in self._accounts}
 
     def email(self, told: str | None, asked: RawRecord, besides: Collection[str | None] = ()) -> str | None:
@@ -233,7 +233,7 @@ def _is_told_here(record: RawRecord) -> bool:
 
 def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) -> None:
     """Every own transfer once, with a row for each wallet that has no ledger of its own."""
-    family = _Family(book)
+    family = _Family(book.context)
     told: dict[tuple[str, str, str], list[Move]] = {}
     for stream, source in SOURCES.items():
         for record in records.get(stream, ()):
@@ -276,7 +276,7 @@ def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Mo
         if status in _FAILED:
             return None
         place = ("transfers", None, cells.note(content, "asset"))
-        for account in _touched(book, record, family):
+        for account in accounts_of(record, book.context):
             book.quarantine(record, str(malformed), [place], instant_told(record), account=account)
         return None
     for end in ends:
@@ -287,11 +287,12 @@ def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Mo
     return move
 
 
-def _touched(book: Book, record: RawRecord, family: _Family) -> Sequence[str]:
+def accounts_of(record: RawRecord, context: MappingContext) -> Sequence[str]:
     """Our accounts that a record which cannot be believed names; the one that asked if it names none."""
+    family = _Family(context)
     named = [record.content.get(name) for name in ("fromEmail", "toEmail", "from", "to")]
     emails = [family.email(name, record) for name in named if isinstance(name, str)]
-    ours = [email for email in emails if email in book.context.accounts]
+    ours = [email for email in emails if email in context.accounts]
     return [str(email) for email in dict.fromkeys(ours)] or [record.account]
 
 
