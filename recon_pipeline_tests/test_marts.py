@@ -155,7 +155,7 @@ class Book:
             retired_at=close(day) if retired else None,
         )
 
-    def record(self, stream: str, digest: str) -> int:
+    def record(self, stream: str, digest: str, content: str = "{}") -> int:
         """A raw record; returns its number."""
         self.insert(
             "raw_records",
@@ -165,7 +165,7 @@ class Book:
             record_key=digest,
             version=1,
             call="{}",
-            content="{}",
+            content=content,
             digest=digest,
             read_at=close(1),
         )
@@ -867,6 +867,14 @@ def test_every_stream_that_states_balances_or_moves_between_own_accounts_has_a_r
     views = ("daily_snapshot", "deposit_history", *(f"transfer_{name}" for name in OWN_TRANSFERS))
     found = [row["id"] for name in views for row in book.read(f"SELECT id FROM marts.binance_raw_{name}")]
     assert sorted(found) == sorted(told)
+
+
+def test_whether_a_market_may_be_traded_is_as_told_and_nothing_else_breaks_the_list(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    for symbol, told in (("A", "true"), ("B", "false"), ("C", '"maybe"'), ("D", "null")):
+        book.record("exchange_info", symbol, f'{{"symbol": "{symbol}", "isSpotTradingAllowed": {told}}}')
+    rows = book.read("SELECT symbol, is_spot_trading_allowed AS is_allowed FROM marts.binance_exchange_info ORDER BY 1")
+    assert [(row["symbol"], row["is_allowed"]) for row in rows] == [(s, s == "A") for s in "ABCD"]
 
 
 def test_a_market_that_was_asked_in_vain_is_asked_but_not_traded(book: Book) -> None:

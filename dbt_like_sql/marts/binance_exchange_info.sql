@@ -5,8 +5,8 @@ SELECT
     raw.content ->> 'baseAsset' AS base_asset,
     raw.content ->> 'quoteAsset' AS quote_asset,
     raw.content ->> 'status' AS status,
-    coalesce((raw.content ->> 'isSpotTradingAllowed')::boolean, FALSE) AS is_spot_trading_allowed,
-    coalesce((raw.content ->> 'isMarginTradingAllowed')::boolean, FALSE) AS is_margin_trading_allowed,
+    coalesce(raw.content -> 'isSpotTradingAllowed' = 'true'::jsonb, FALSE) AS is_spot_trading_allowed,
+    coalesce(raw.content -> 'isMarginTradingAllowed' = 'true'::jsonb, FALSE) AS is_margin_trading_allowed,
     raw.content AS raw_data,
     raw.read_at AS updated_at
 FROM recon.raw_records AS raw
