@@ -3,8 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# one process for each of two processors, whole files each: a file's tests share a server
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# one process for each of two processors; neighbours share a server and a world, and who is done takes over what is left
+PYTEST_ARGS ?= -n 2 --dist worksteal
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: setup demo test test-soak test-browser lint bench nightly down lock
