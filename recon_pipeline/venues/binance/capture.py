@@ -29,6 +29,7 @@ READS_MAX = 6
 HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
 """Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
 _NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be captured in the hours that close a day")
+_NOT_THERE = DayRead("not_applicable", message="the account does not have it")
 
 
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
@@ -85,14 +86,15 @@ class Capture:
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
-            is_read = False
+            of_group = _NOT_CAPTURED
             with self.session.told_of(_subject(group) or facts.email, group.name):
                 if self._take(facts, group, day):
                     made.append(group.name)
-                is_read = True
-            if not is_read and not _subject(group):
+                    return
+                of_group = _NOT_THERE
+            if not _subject(group):
                 for stream, _ in group.streams:
-                    self.session.raw.mark(facts.email, stream.name, {day: _NOT_CAPTURED}, self.session.clock.now())
+                    self.session.raw.mark(facts.email, stream.name, {day: of_group}, self.session.clock.now())
 
         self.session.each(work, take)
         return len(made)

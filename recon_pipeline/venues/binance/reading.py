@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -56,12 +57,14 @@ OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.aske
 TOLD_BY = {
     stream.name: tuple(wallet for wallet in stream.wallets if wallet != "ISOLATED_MARGIN")
     for stream in STREAMS
-    if stream.asked_with == "own" and stream.role in ("flow", "capture") and stream.name not in HAVE_HISTORY
+    if stream.asked_with == "own" and stream.role in ("flow", "snapshot", "capture") and stream.name not in HAVE_HISTORY
 }
 """The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
 and an account may have none."""
+CAPTURES = frozenset(name for name in TOLD_BY if BY_NAME[name].role == "capture")
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
+_READ = ("complete", "final")
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
@@ -342,28 +345,33 @@ def hidden_holes(
     captured: Mapping[str, frozenset[str]],
     start: date,
 ) -> list[Mapping[str, Any]]:
-    """Feeds and captures that failed on a day on which nothing told yet of any wallet that they tell of, as of options
-    to which a key is refused: no position would show it, and the account's day would look whole. Each such wallet is
-    doubted.
+    """Feeds that failed, and captures that failed or were never made, on a day on which nothing told yet of any wallet
+    that they tell of, as of options to which a key is refused: no position would show it, and the account's day would
+    look whole. Each such wallet is doubted.
 
     An account of which nothing could be read has no day that looks whole.
     """
-    of_account = [row for row in ledger if row.stream in TOLD_BY and row.date >= start]
-    flows = (row for row in of_account if BY_NAME[row.stream].role == "flow")
-    read = {(row.account, row.date) for row in flows if row.status in ("complete", "final")}
-    hidden: dict[tuple[str, str, date], list[str]] = {}
-    for row in of_account:
-        if row.status == "failed" and (row.account, row.date) in read:
-            wallets = [wallet for wallet in TOLD_BY[row.stream] if wallet in captured.get(row.account, ())]
-            if all(first_told.get((row.account, wallet), date.max) > row.date for wallet in wallets):
+    marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
+    for row in ledger:
+        if row.stream in TOLD_BY and row.date >= start:
+            marks[row.account, row.date][row.stream] = row.status
+    hidden: dict[tuple[str, str, date], list[str]] = defaultdict(list)
+    for (account, day), of_day in marks.items():
+        if not any(status in _READ and BY_NAME[stream].role == "flow" for stream, status in of_day.items()):
+            continue
+        failed = {stream for stream, status in of_day.items() if status == "failed"}
+        for stream in sorted(failed | (CAPTURES - of_day.keys())):
+            wallets = [wallet for wallet in TOLD_BY[stream] if wallet in captured.get(account, ())]
+            if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
                 for wallet in wallets:
-                    hidden.setdefault((row.account, wallet, row.date), []).append(row.stream)
+                    hidden[account, wallet, day].append(stream)
     return [
         {
             "frame": "balances",
             "error": "FeedUnread",
-            "reason": f"{', '.join(streams)} could not be read, and nothing told of the wallet yet; expected a wallet"
-            " that a feed or a capture tells of; next: recon errors list says what failed",
+            "reason": f"{', '.join(streams)} was not read, and nothing told of the wallet yet; expected a wallet that a"
+            " feed or a capture tells of; next: recon errors list says what failed, recon capture reads what has no"
+            " history",
             "file": streams[0],
             "account": account,
             "wallet": wallet,
