@@ -3,11 +3,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# one process for each of two processors; neighbours share a server and a world, and who is done takes over what is left
-PYTEST_ARGS ?= -n 2 --dist worksteal
+# one process for each of two processors, whole files each: a file's tests share their worlds
+PYTEST_ARGS ?= -n 2 --dist loadfile
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo test test-soak test-browser lint bench nightly down lock
+.PHONY: setup demo test test-long test-soak test-browser lint bench nightly down lock
 
 setup: $(STAMP)
 
@@ -25,6 +25,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# what make test leaves out, because a shorter test tells the same story
+test-long: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
 
 # a part of the tests: kills, and the properties that take minutes
 test-soak: setup

@@ -93,7 +93,7 @@ def test_an_account_info_that_is_none_stops_its_account_alone(
 @pytest.mark.parametrize(
     "body",
     [
-        b"{}",
+        pytest.param(b"{}", marks=pytest.mark.long),
         b'{"isMarginEnabled":"true","isFutureEnabled":"true","isOptionsEnabled":"false",'
         b'"isPortfolioMarginRetailEnabled":"false"}',
     ],
@@ -125,7 +125,9 @@ def test_an_account_that_is_said_not_to_be_there_though_it_is_opened_has_a_hole_
         assert statuses(home, MAIN, "MARGIN") == {"incomplete"}
 
 
-@pytest.mark.parametrize("body", [b'{"subAccounts":null}', b'{"subAccounts":[{"subUserId":1}]}'])
+@pytest.mark.parametrize(
+    "body", [b'{"subAccounts":null}', pytest.param(b'{"subAccounts":[{"subUserId":1}]}', marks=pytest.mark.long)]
+)
 def test_a_list_of_sub_accounts_that_is_none_leaves_no_family_and_no_green_day_of_its_account(
     *, body: bytes, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +172,7 @@ def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
 
 
-@pytest.mark.parametrize("is_once", [True, False], ids=["once", "twice"])
+@pytest.mark.parametrize("is_once", [pytest.param(True, marks=pytest.mark.long), False], ids=["once", "twice"])
 def test_sub_accounts_that_were_known_are_asked_for_when_the_list_names_them_no_more(
     *, is_once: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

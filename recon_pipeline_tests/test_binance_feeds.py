@@ -256,8 +256,8 @@ def many_orders_since_and_it_rests_on(world: World) -> None:
     ("change", "accounts"),
     [
         (as_it_is, (MAIN, "desk-1_virtual@example.com")),
-        (as_it_is, (MAIN,)),
-        (many_orders_since, (MAIN, "desk-1_virtual@example.com")),
+        pytest.param(as_it_is, (MAIN,), marks=pytest.mark.long),
+        pytest.param(many_orders_since, (MAIN, "desk-1_virtual@example.com"), marks=pytest.mark.long),
         (many_orders_since_and_it_rests_on, (MAIN,)),
     ],
     ids=["both", "main alone", "by the number of the match", "among the orders that rest"],

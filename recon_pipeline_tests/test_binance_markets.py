@@ -127,6 +127,7 @@ def test_a_list_of_markets_that_is_empty_once_or_told_in_two_ways_leaves_the_las
         assert home.ask("SELECT count(*) FROM recon.raw_records WHERE stream = 'listed'") == [(1,)]
 
 
+@pytest.mark.long
 def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,7 @@ def test_a_key_that_was_refused_for_weeks_leaves_no_hole_once_it_is_not(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
+@pytest.mark.long
 def test_a_round_trip_over_three_markets_is_never_a_variance(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +234,12 @@ def of_no_day(snapshot: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "held"), [(of_another_wallet, "partial"), (of_the_afternoon, "partial"), (of_no_day, "failed")]
+    ("spoil", "held"),
+    [
+        pytest.param(of_another_wallet, "partial", marks=pytest.mark.long),
+        (of_the_afternoon, "partial"),
+        pytest.param(of_no_day, "failed", marks=pytest.mark.long),
+    ],
 )
 def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon(
     *,

@@ -185,6 +185,7 @@ def test_a_record_told_in_another_way_that_moves_nothing_leaves_its_rows_their_r
         assert home.not_matched() == []
 
 
+@pytest.mark.long
 def test_days_run_one_by_one_in_any_order_end_in_the_same_rows(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

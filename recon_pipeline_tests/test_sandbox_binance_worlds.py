@@ -416,7 +416,6 @@ def test_a_stream_without_any_event_falls_short(world: World) -> None:
     assert table(found).count("LACKS events") == len(STREAMS)
 
 
-@pytest.mark.soak
 def test_an_amount_that_the_wire_cannot_tell_is_no_amount_of_a_world() -> None:
     assert text8(Decimal("0.1")) == "0.10000000"
     with pytest.raises(ValueError, match="more than eight decimals"):
@@ -438,6 +437,7 @@ def test_what_an_order_is_worth_has_eight_decimals_wherever_its_price_moves(
     assert worth - whole < moved * Decimal(1).scaleb(-8 - int(moved.as_tuple().exponent))
 
 
+@pytest.mark.long
 def test_over_twenty_seeds_no_stream_lacks_anything() -> None:
     found = events_per_stream(make_world(seed) for seed in range(1, 21))
     assert not any(counted.lacks(stream) for stream, counted in found.items()), table(found)
