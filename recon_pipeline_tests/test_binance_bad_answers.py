@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 import yaml
 
@@ -17,11 +19,15 @@ from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.sandbox.binance.plants import Outage
+from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.stores.raw import Told as RecordTold
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import VenueUnreachable
+from recon_pipeline.venues.binance.mapping import capture_content
+from recon_pipeline.venues.binance.reading import read_mapped
 from recon_pipeline.venues.binance.session import ACCOUNTS_AT_ONCE
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
@@ -357,6 +363,23 @@ def test_a_wallet_that_the_account_does_not_have_makes_no_day_incomplete(
         again.read()
         assert not again.faults()  # a missing snapshot is no row that was refused
         again.close()
+
+
+def test_a_wallet_of_whose_first_capture_nothing_can_be_believed_leaves_its_day_open(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_of = datetime(2026, 1, 4, 0, 5, tzinfo=UTC)
+    unread = pc.field("error") == "FeedUnread"
+    with binance_home(a_world(), tmp_path, database, monkeypatch, start=FIRST) as home:
+        venue = home.settings.venues["binance"]
+        assert venue.api is not None
+        with closing(RawStore(database, "binance")) as raw:
+            for number, rows in enumerate(("none", [])):
+                at = as_of + timedelta(days=number)
+                content = {**capture_content(at, FIRST + timedelta(days=number), ()), "rows": rows}
+                raw.keep(MAIN, "funding_assets", [RecordTold(at.isoformat(), {}, content, at, None)], {}, at)
+            found = read_mapped(venue, venue.api, raw).reading.quarantine.filter(unread).to_pylist()
+        assert [(row["account"], row["wallet"], row["date"]) for row in found] == [(MAIN, "FUNDING", FIRST)]
 
 
 def test_a_wallet_that_a_person_says_the_account_never_had_is_not_captured(

@@ -229,7 +229,16 @@ class _Rows:
         """Take the ledger as coverage, after all records."""
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
-        self._refused += hidden_holes(ledger, self._first_told(), self._context, start)
+        self._refused += hidden_holes(ledger, self._first_told(), self._context, start, self._refused_whole())
+
+    def _refused_whole(self) -> set[tuple[str, str, date]]:
+        """Account, wallet and day of snapshots and captures of which nothing can be believed."""
+        of_mapping = (quarantine_row(problem) for problem in self.open.problems if problem.kind not in _CAN_WAIT)
+        return {
+            (row["account"], row["wallet"], row["date"])
+            for row in (*of_mapping, *self._refused)
+            if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
+        }
 
     def _first_told(self) -> Mapping[tuple[str, str], date]:
         """When something was first told of each family of wallets of an account."""
@@ -350,10 +359,11 @@ def hidden_holes(
     first_told: Mapping[tuple[str, str], date],
     context: MappingContext,
     start: date,
+    refused: Iterable[tuple[str, str, date]] = (),
 ) -> list[Mapping[str, Any]]:
-    """Feeds that failed, and captures that failed or were never made, on a day on which nothing told yet of any wallet
-    that they tell of, as of options to which a key is refused: no position would show it, and the account's day would
-    look whole. Each such wallet is doubted.
+    """Feeds that failed, captures that failed or were never made, and balances that were `refused`, on a day on which
+    nothing told yet of any wallet that they tell of, as of options to which a key is refused: no position would show
+    it, and the account's day would look whole. Each such wallet is doubted.
 
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
@@ -382,13 +392,16 @@ def hidden_holes(
             if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
                 for wallet in wallets:
                     hidden[account, wallet, day].append(stream)
+    for account, wallet, day in refused:
+        if first_told.get((account, wallet.partition(":")[0]), date.max) > day >= start:
+            hidden[account, wallet, day].append("its balance")
     return [
         {
             "frame": "balances",
             "error": UNREAD,
-            "reason": f"{', '.join(streams)} was not read, and nothing told of the wallet yet; expected a wallet that a"
-            " feed or a capture tells of; next: recon errors list says what failed, recon capture reads what has no"
-            " history",
+            "reason": f"{', '.join(streams)} could not be read, and nothing told of the wallet yet; expected a wallet"
+            " that a feed or a capture tells of; next: recon errors list says what failed, recon capture reads what has"
+            " no history",
             "file": streams[0],
             "account": account,
             "wallet": wallet,
