@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
+import yaml
 
+from recon_pipeline.reconcile.pipeline import Request, VenueRun
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
+from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.sandbox.binance.plants import Outage
+from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.stores.raw import Told as RecordTold
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import VenueUnreachable
+from recon_pipeline.venues.binance.mapping import capture_content
+from recon_pipeline.venues.binance.reading import read_mapped
 from recon_pipeline.venues.binance.session import ACCOUNTS_AT_ONCE
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
@@ -331,6 +340,66 @@ def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_accou
         assert home.ask(unread) == [] or wallet == "EARN"  # a night that is over is never captured any more
         on_last = "SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = :wallet AND date = '2026-01-06'"
         assert home.ask(on_last, wallet=wallet) == [("opening",)]
+
+
+def test_a_wallet_that_the_account_does_not_have_makes_no_day_incomplete(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Futures margined in coins are refused, and portfolio margin is opened on the last day; the first one was never
+    captured."""
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    first, second, third = (date(2026, 1, number) for number in (2, 3, 4))
+    for path in ("/dapi/v1/income", "/dapi/v1/balance"):
+        spoil(world, MAIN, path, REFUSED, 401)
+    with binance_home(world, tmp_path, database, monkeypatch, start=first) as home:
+        home.capture_days(second, second)
+        account = world.accounts[MAIN]
+        object.__setattr__(account, "products", account.products | {"portfolio_margin"})
+        home.capture_days(third, date(2026, 1, 5))
+        home.run(first, third)
+        unread = "SELECT DISTINCT wallet, date FROM recon.quarantine WHERE error = 'FeedUnread' ORDER BY 1"
+        assert home.ask(unread) == [("EARN", first)]  # of FUNDING a flow has told
+        verdicts = home.ask("SELECT verdict FROM marts.account_day_verdict ORDER BY date")
+        assert [verdict for (verdict,) in verdicts] == ["incomplete", "green", "green"]
+        again = VenueRun(home.settings, Request("binance", third, third, home.now.date()), "again", home.url)
+        again.read()
+        assert not again.faults()  # a missing snapshot is no row that was refused
+        again.close()
+
+
+def test_a_wallet_of_whose_first_capture_nothing_can_be_believed_leaves_its_day_open(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_of = datetime(2026, 1, 4, 0, 5, tzinfo=UTC)
+    unread = pc.field("error") == "FeedUnread"
+    with binance_home(a_world(), tmp_path, database, monkeypatch, start=FIRST) as home:
+        venue = home.settings.venues["binance"]
+        assert venue.api is not None
+        with closing(RawStore(database, "binance")) as raw:
+            for number, rows in enumerate(("none", [])):
+                at = as_of + timedelta(days=number)
+                content = {**capture_content(at, FIRST + timedelta(days=number), ()), "rows": rows}
+                raw.keep(MAIN, "funding_assets", [RecordTold(at.isoformat(), {}, content, at, None)], {}, at)
+            found = read_mapped(venue, venue.api, raw).reading.quarantine.filter(unread).to_pylist()
+        assert [(row["account"], row["wallet"], row["date"]) for row in found] == [(MAIN, "FUNDING", FIRST)]
+
+
+def test_a_wallet_that_a_person_says_the_account_never_had_is_not_captured(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    for path in ("/eapi/v1/marginAccount", "/sapi/v1/onchain-yields/locked/position"):
+        spoil(world, MAIN, path, REFUSED, 401)
+    accounts = yaml.safe_load(recon_yaml(world, ""))["venues"]["binance"]["accounts"]
+    accounts[MAIN]["never_used"] = ["option_account", "option_bills", "onchain_positions"]
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
+        live_through(home)
+        assert home.not_matched() == []
+        assert problems(home) == set()
+        assert pulled(home, MAIN, "option_account") == {"not_applicable"}
+        wallets = {wallet for (wallet,) in home.ask("SELECT DISTINCT wallet FROM recon.reconciliation")}
+        assert "EARN" in wallets
+        assert "OPTION" not in wallets
 
 
 def test_a_sub_account_without_a_key_is_captured_without_the_products_that_it_does_not_have(

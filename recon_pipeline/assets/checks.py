@@ -17,15 +17,16 @@ from recon_pipeline.assets.resource import Reconciler
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.reconcile.findings import Findings
 from recon_pipeline.reconcile.pipeline import VenueRun
+from recon_pipeline.venues.reading import UNREAD
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 Metadata = Mapping[str, Any]
 
 
 def refused_rows(run: VenueRun, frame: str | None) -> list[dict[str, Any]]:
-    """The quarantine of a frame, or all of it."""
+    """The quarantine of a frame, or all of it; not what stands for a wallet that nobody read."""
     rows: list[dict[str, Any]] = run.reading.quarantine.to_pylist()
-    return [row for row in rows if frame in (None, row["frame"])]
+    return [row for row in rows if frame in (None, row["frame"]) and row["error"] != UNREAD]
 
 
 def contract(asset: dg.AssetKey, run: VenueRun, frame: str | None) -> dg.AssetCheckResult:

@@ -43,7 +43,7 @@ from recon_pipeline.stores.lake import Lake, LakeWrite
 from recon_pipeline.stores.marts import mart_models, refresh_if_changed
 from recon_pipeline.stores.parquet import Partition
 from recon_pipeline.stores.publish import publish
-from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.reading import UNREAD, Reading
 from recon_pipeline.venues.sources import Asked, Source, source_of
 from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoFiles
 
@@ -268,8 +268,9 @@ class VenueRun:
             for fault in reading.faults
             if isinstance(fault, _OF_NO_FILE)
         )
-        # what stands for a whole file is told of with the file
-        refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in _FAULTS_OF_FILES]
+        # what stands for a whole file is told of with the file, and a wallet that nobody read is a missing snapshot
+        besides = {*_FAULTS_OF_FILES, UNREAD}
+        refused = [row for row in reading.quarantine.to_pylist() if row["error"] not in besides]
         rows = tuple(f"{_place(row)}: {row['error']}: {row['reason']}" for row in refused[:_ROWS_TOLD])
         unread = Counter(
             (problem.where, f"{type(problem).__name__}: {problem.found}", f"next: {problem.next_step}")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from recon_pipeline.stores.database import connection
+from recon_pipeline.venues.reading import UNREAD
 
 _STANDING = sa.text("""
     WITH latest AS (
@@ -26,7 +27,7 @@ _STANDING = sa.text("""
         (SELECT count(*) FROM marts.open_variances WHERE venue = :venue) AS open_variances,
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'faulty') AS faulty_files,
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'unread') AS unread_files,
-        (SELECT count(*) FROM recon.quarantine WHERE venue = :venue) AS refused_rows
+        (SELECT count(*) FROM recon.quarantine WHERE venue = :venue AND error <> :unread) AS refused_rows
 """)
 _LAST_RUN = sa.text(
     "SELECT run_id, first_day, last_day, outcome, started_at, finished_at FROM recon.runs"
@@ -74,7 +75,7 @@ def standings(url: str, venues: Sequence[str]) -> list[Standing]:
     found = []
     with connection(url, "reading how the venues stand") as database:
         for venue in venues:
-            figures = database.execute(_STANDING, {"venue": venue}).one()._asdict()
+            figures = database.execute(_STANDING, {"venue": venue, "unread": UNREAD}).one()._asdict()
             last = database.execute(_LAST_RUN, {"venue": venue}).one_or_none()
             found.append(Standing(venue=venue, **figures, last_run=last._asdict() if last else None))
     return found

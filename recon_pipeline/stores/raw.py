@@ -153,7 +153,7 @@ class RawStore:
         *,
         covers: Sequence[str] = (),
         whole: Whole | None = None,
-        tell_changed: Callable[[Contents], None] = lambda _: None,
+        tell_changed: Callable[[Contents], None] | None = None,
     ) -> Kept:
         """Store what a drained span told, and mark its days as read: for the account, or for those that it `covers`.
         Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
@@ -161,7 +161,7 @@ class RawStore:
         in another way now told before, by their key, while nothing is stored yet."""
         with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, told, read_at)
-            if before := self._before(opened, account, stream, kept.changed):
+            if tell_changed is not None and (before := self._before(opened, account, stream, kept.changed)):
                 tell_changed(before)
             if whole is not None:
                 read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]

@@ -100,7 +100,7 @@ class Ledger:
         self._calls: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         for row in raw.ledger():
             # what the user said is good for as long as it is said
-            status = "partial" if row.error == _SAID.error else row.status
+            status = "partial" if row.error == SAID.error else row.status
             self._status[row.account, row.stream][row.date] = status
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
@@ -182,7 +182,7 @@ class Puller:
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         covers = covered(stream, facts)
         if not calls:
-            self._not_applicable(stream, covers, days, _SAID if is_said else _NOT_APPLICABLE, now)
+            self._not_applicable(stream, covers, days, SAID if is_said else _NOT_APPLICABLE, now)
             return 0
         told_of = self._within_retention(stream, covers, days, now)
         # before anything is asked: who is killed on the way leaves no day final that was not read
@@ -405,7 +405,8 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
 _OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
 _NOT_MADE = DayRead("not_applicable", message="the account was made later")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
-_SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
+SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
+"""What the user says of a day, good for as long as it is said."""
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 
 

@@ -10,6 +10,10 @@ import pyarrow as pa
 
 from recon_pipeline.errors import ReconError, SourceFileError
 
+UNREAD = "FeedUnread"
+"""The error of a row of quarantine that stands for a wallet of which nothing was read: no row was refused, a snapshot
+is missing."""
+
 
 @dataclass(frozen=True)
 class SourceFile:

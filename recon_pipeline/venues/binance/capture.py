@@ -8,7 +8,7 @@ kept as it was and never made anew: another day's balance is not this one's.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,19 +16,22 @@ from typing import Any
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import Ask, Drain
-from recon_pipeline.venues.pull import ONE_DAY, midnight
-from recon_pipeline.venues.streams import AccountFacts, Call, Content, RawRecord, Stream
+from recon_pipeline.venues.pull import ONE_DAY, SAID, midnight
+from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Call, Content, RawRecord, Stream
 
 CLOSES_UNTIL = timedelta(hours=6)
 """Only what was captured between midnight and this hour closes the day before."""
 READS_MAX = 6
 HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
 """Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
+CAPTURED = tuple(stream for stream in STREAMS if stream.role == "capture" and stream.name not in HAVE_HISTORY)
 _NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be captured in the hours that close a day")
+_NOT_THERE = DayRead("not_applicable", message="the account does not have it")
 
 
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
@@ -75,27 +78,45 @@ class Capture:
             return 0
         done = self._done(day)
         made: list[str] = []
+        accounts = [facts for facts in self.context.accounts.values() if self.session.has_key(facts.email)]
+        never_had = {facts.email: self._never_had(facts) for facts in accounts}
         work = [
             (facts, group)
-            for facts in self.context.accounts.values()
-            if self.session.has_key(facts.email)
+            for facts in accounts
             for group in groups(facts)
             if (facts.email, _subject(group), group.name) not in done
         ]
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
-            is_read = False
+            of_group = _NOT_CAPTURED
             with self.session.told_of(_subject(group) or facts.email, group.name):
-                if self._take(facts, group, day):
+                if self._take(facts, group, day, never_had[facts.email]):
                     made.append(group.name)
-                is_read = True
-            if not is_read and not _subject(group):
+                    return
+                is_said = all(stream.name in never_had[facts.email] for stream, _ in group.streams)
+                of_group = SAID if is_said else _NOT_THERE
+            if not _subject(group):
                 for stream, _ in group.streams:
-                    self.session.raw.mark(facts.email, stream.name, {day: _NOT_CAPTURED}, self.session.clock.now())
+                    self.session.raw.mark(facts.email, stream.name, {day: of_group}, self.session.clock.now())
 
         self.session.each(work, take)
+        for facts in accounts:  # after what cannot wait
+            self._note_not_opened(facts, day)
         return len(made)
+
+    def _never_had(self, facts: AccountFacts) -> Collection[str]:
+        """The captures that recon.yaml says the account never had; not those that ever told of anything."""
+        said = facts.extras.get(NEVER_USED, ())
+        return {name for name in said if not self.session.raw.has_told(facts.email, name)}
+
+    def _note_not_opened(self, facts: AccountFacts, day: date) -> None:
+        """Mark the wallets that the account has not opened, if the venue said so in this run: there is nothing to
+        capture, and a product that is opened later had nothing on this day."""
+        if (facts.email, ACCOUNT_INFO) in self.session.well:
+            for stream in CAPTURED:
+                if stream.asked_with == "own" and not stream.calls(facts):
+                    self.session.raw.mark(facts.email, stream.name, {day: _NOT_THERE}, self.session.clock.now())
 
     def _done(self, day: date) -> set[tuple[str, str, str]]:
         """(account, sub-account or nothing, name of the group) of what was captured for the day."""
@@ -110,14 +131,14 @@ class Capture:
             for (account, subject, _), streams in parts.items()
         }
 
-    def _take(self, facts: AccountFacts, group: Group, day: date) -> bool:
+    def _take(self, facts: AccountFacts, group: Group, day: date, never_had: Collection[str]) -> bool:
         """One capture; false if the account does not have the product."""
         email = facts.email
         ask = self.session.ask_live(email)
         before, started, ended = None, self.session.clock.now(), self.session.clock.now()
         for _ in range(READS_MAX):
             begun = self.session.clock.now()
-            told = self._read(group, ask, facts)
+            told = self._read(group, ask, facts, never_had)
             if told is None:
                 return False
             now = self.session.clock.now()
@@ -134,17 +155,20 @@ class Capture:
             next_step="the day has no close of this wallet; the next day's window reaches over it",
         )
 
-    def _read(self, group: Group, ask: Ask, facts: AccountFacts) -> list[Read] | None:
+    def _read(self, group: Group, ask: Ask, facts: AccountFacts, never_had: Collection[str]) -> list[Read] | None:
         """Every stream of the group, to its last page; None if the account has none of its products.
 
-        A product that the account does not have has no rows. One that it has, and that is refused all the same, may
-        have some: the refusal is raised.
+        A product that the account does not have has no rows; one that it never had, as recon.yaml says, is not asked
+        for. One that it has, and that is refused all the same, may have some: the refusal is raised.
         """
         reads, absent = [], 0
         for stream, call in group.streams:
             drain = Drain(stream, ask)
             try:
-                drain.call(call, None)
+                if stream.name in never_had:
+                    absent += 1
+                else:
+                    drain.call(call, None)
             except (AccountNotThere, ProductNotEnabled) as error:
                 if not self.session.is_not_there(error, stream, facts, call.get("email")):
                     raise
@@ -184,9 +208,7 @@ def groups(facts: AccountFacts) -> list[Group]:
     """What is captured with the key of an account: its own wallets without history, and those of its keyless subs."""
     found: dict[str, list[tuple[Stream, Call]]] = {}
     together = {name: wallet for wallet, names in CAPTURED_TOGETHER.items() for name in names}
-    for stream in STREAMS:
-        if stream.role != "capture" or stream.name in HAVE_HISTORY:
-            continue
+    for stream in CAPTURED:
         if stream.asked_with == "master" and facts.master is not None:
             continue
         for call in stream.calls(facts):

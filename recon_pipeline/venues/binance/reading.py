@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -46,22 +47,30 @@ from recon_pipeline.venues.binance.mapping import (
 )
 from recon_pipeline.venues.binance.session import trades_since
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.pull import coverage_rows
-from recon_pipeline.venues.reading import Reading
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.pull import SAID, coverage_rows
+from recon_pipeline.venues.reading import UNREAD, Reading
+from recon_pipeline.venues.streams import NEVER_USED, RawRecord
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
+FLOWS = frozenset(stream.name for stream in STREAMS if stream.role == "flow")
 OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
 TOLD_BY = {
     stream.name: tuple(wallet for wallet in stream.wallets if wallet != "ISOLATED_MARGIN")
     for stream in STREAMS
-    if stream.asked_with == "own" and stream.role in ("flow", "capture") and stream.name not in HAVE_HISTORY
+    if stream.asked_with == "own" and stream.role in ("flow", "snapshot", "capture") and stream.name not in HAVE_HISTORY
 }
 """The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
 and an account may have none."""
+CAPTURES = frozenset(name for name in TOLD_BY if BY_NAME[name].role == "capture")
+FLOWS_OF = {
+    name: tuple(flow for flow in TOLD_BY if flow in FLOWS and BY_NAME[flow].product == BY_NAME[name].product)
+    for name in CAPTURES
+}
+"""The flows of the product of which a capture states the wallet."""
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
+_READ = ("complete", "final")
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
@@ -220,7 +229,16 @@ class _Rows:
         """Take the ledger as coverage, after all records."""
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
-        self._refused += hidden_holes(ledger, self._first_told(), self._context.captured, start)
+        self._refused += hidden_holes(ledger, self._first_told(), self._context, start, self._refused_whole())
+
+    def _refused_whole(self) -> set[tuple[str, str, date]]:
+        """Account, wallet and day of snapshots and captures of which nothing can be believed."""
+        of_mapping = (quarantine_row(problem) for problem in self.open.problems if problem.kind not in _CAN_WAIT)
+        return {
+            (row["account"], row["wallet"], row["date"])
+            for row in (*of_mapping, *self._refused)
+            if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
+        }
 
     def _first_told(self) -> Mapping[tuple[str, str], date]:
         """When something was first told of each family of wallets of an account."""
@@ -339,31 +357,51 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
 def hidden_holes(
     ledger: Sequence[Any],
     first_told: Mapping[tuple[str, str], date],
-    captured: Mapping[str, frozenset[str]],
+    context: MappingContext,
     start: date,
+    refused: Iterable[tuple[str, str, date]] = (),
 ) -> list[Mapping[str, Any]]:
-    """Feeds and captures that failed on a day on which nothing told yet of any wallet that they tell of, as of options
-    to which a key is refused: no position would show it, and the account's day would look whole. Each such wallet is
-    doubted.
+    """Feeds that failed, captures that failed or were never made, and balances that were `refused`, on a day on which
+    nothing told yet of any wallet that they tell of, as of options to which a key is refused: no position would show
+    it, and the account's day would look whole. Each such wallet is doubted.
 
-    An account of which nothing could be read has no day that looks whole.
+    An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
+    no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
+    on which it says so of the wallet. Nor does one that it never had, as recon.yaml says.
     """
-    of_account = [row for row in ledger if row.stream in TOLD_BY and row.date >= start]
-    flows = (row for row in of_account if BY_NAME[row.stream].role == "flow")
-    read = {(row.account, row.date) for row in flows if row.status in ("complete", "final")}
-    hidden: dict[tuple[str, str, date], list[str]] = {}
-    for row in of_account:
-        if row.status == "failed" and (row.account, row.date) in read:
-            wallets = [wallet for wallet in TOLD_BY[row.stream] if wallet in captured.get(row.account, ())]
-            if all(first_told.get((row.account, wallet), date.max) > row.date for wallet in wallets):
+    marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
+    none_until: dict[tuple[str, str], date] = {}
+    for row in ledger:
+        if row.stream not in TOLD_BY or row.error == SAID.error:
+            continue
+        if row.date >= start:
+            marks[row.account, row.date][row.stream] = row.status
+        if row.stream in CAPTURES and row.status == "not_applicable":
+            none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
+    hidden: dict[tuple[str, str, date], list[str]] = defaultdict(list)
+    for (account, day), of_day in marks.items():
+        if not any(status in _READ and stream in FLOWS for stream, status in of_day.items()):
+            continue
+        failed = {stream for stream, status in of_day.items() if status == "failed"}
+        said = context.accounts[account].extras.get(NEVER_USED, ()) if account in context.accounts else ()
+        for stream in sorted((failed | (CAPTURES - of_day.keys())).difference(said)):
+            is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
+            if is_unused or none_until.get((account, stream), date.min) >= day:
+                continue
+            wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
+            if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
                 for wallet in wallets:
-                    hidden.setdefault((row.account, wallet, row.date), []).append(row.stream)
+                    hidden[account, wallet, day].append(stream)
+    for account, wallet, day in refused:
+        if first_told.get((account, wallet.partition(":")[0]), date.max) > day >= start:
+            hidden[account, wallet, day].append("its balance")
     return [
         {
             "frame": "balances",
-            "error": "FeedUnread",
+            "error": UNREAD,
             "reason": f"{', '.join(streams)} could not be read, and nothing told of the wallet yet; expected a wallet"
-            " that a feed or a capture tells of; next: recon errors list says what failed",
+            " that a feed or a capture tells of; next: recon errors list says what failed, recon capture reads what has"
+            " no history",
             "file": streams[0],
             "account": account,
             "wallet": wallet,

@@ -18,7 +18,7 @@ from recon_pipeline.transport.client import Client
 from recon_pipeline.transport.clock import Clock, LiveClock, SharedClock, clock_of
 from recon_pipeline.transport.credentials import Credentials, find_credentials
 from recon_pipeline.transport.secrets_file import SecretsFile
-from recon_pipeline.venues.binance.capture import Capture
+from recon_pipeline.venues.binance.capture import CAPTURED, Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
@@ -166,13 +166,15 @@ class BinanceSource:
 
 
 def _check_never_used(api: ApiSettings) -> None:
-    """What an account may have never used is a flow that is asked for by day: a misspelt one would silence nothing."""
+    """What an account may have never used is a flow that is asked for by day, or a capture: a misspelt one would
+    silence nothing."""
     known = {stream.name for stream in STREAMS if stream.role == "flow" and stream.name not in BY_MARKET}
+    known |= {stream.name for stream in CAPTURED}
     for account in api.accounts.values():
         if unknown := sorted({*account.extras.get(NEVER_USED, ())} - known):
             raise ConfigError(
                 f"never_used names {', '.join(unknown)}",
                 where=f"recon.yaml, account {account.name}",
-                expected="streams of flows as recon venues lists them, but for spot_trades and allocations",
+                expected="flows and captures as recon venues lists them, but for spot_trades and allocations",
                 next_step="correct the name",
             )
