@@ -24,7 +24,8 @@ COUNT = pa.int64()
 FrameName = Literal["transfers", "trades", "balances", "prices", "coverage", "expected", "reconciliation"]
 
 COVERAGE_STATUSES = ("complete", "final", "partial", "failed", "not_applicable")
-COVERAGE_THAT_COUNTS = ("complete", "final", "not_applicable")
+COVERAGE_READ = ("complete", "final")
+COVERAGE_THAT_COUNTS = (*COVERAGE_READ, "not_applicable")
 TRANSFER_TYPES = ("transfer_in", "transfer_out", "txn_fee")
 TRADE_TYPES = ("trade",)
 MEASURES = ("balance", "loan", "interest")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
+from recon_pipeline.frames.schema import COVERAGE_READ
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.database import named_errors, pooled_engine
 
@@ -164,7 +165,7 @@ class RawStore:
             if tell_changed is not None and (before := self._before(opened, account, stream, kept.changed)):
                 tell_changed(before)
             if whole is not None:
-                read = [day for day, of_day in days.items() if of_day.status in ("complete", "final")]
+                read = [day for day, of_day in days.items() if of_day.status in COVERAGE_READ]
                 place = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
                 kept = replace(kept, gone=self._retire(opened, place, whole, read, {each.key for each in told}))
             if whole is not None and kept.gone:

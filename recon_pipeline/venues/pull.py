@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from recon_pipeline.errors import ReconError
+from recon_pipeline.frames.schema import COVERAGE_READ
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import Contents, DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
@@ -423,7 +424,7 @@ def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:
             "window_start": midnight(row.date) - micro,
             "window_end": midnight(row.date + ONE_DAY) - micro,
             "status": row.status,
-            "rows": row.records if row.status in ("complete", "final") else None,
+            "rows": row.records if row.status in COVERAGE_READ else None,
             "error": row.error,
         }
         for row in ledger

@@ -22,7 +22,7 @@ from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, SAID, midnight
-from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Call, Content, RawRecord, Stream
+from recon_pipeline.venues.streams import AccountFacts, Call, Content, RawRecord, Stream
 
 CLOSES_UNTIL = timedelta(hours=6)
 """Only what was captured between midnight and this hour closes the day before."""
@@ -79,7 +79,7 @@ class Capture:
         done = self._done(day)
         made: list[str] = []
         accounts = [facts for facts in self.context.accounts.values() if self.session.has_key(facts.email)]
-        never_had = {facts.email: self._never_had(facts) for facts in accounts}
+        never_used = {facts.email: self.session.never_used(facts) for facts in accounts}
         work = [
             (facts, group)
             for facts in accounts
@@ -91,10 +91,10 @@ class Capture:
             facts, group = item
             of_group = _NOT_CAPTURED
             with self.session.told_of(_subject(group) or facts.email, group.name):
-                if self._take(facts, group, day, never_had[facts.email]):
+                if self._take(facts, group, day, never_used[facts.email]):
                     made.append(group.name)
                     return
-                is_said = all(stream.name in never_had[facts.email] for stream, _ in group.streams)
+                is_said = all(stream.name in never_used[facts.email] for stream, _ in group.streams)
                 of_group = SAID if is_said else _NOT_THERE
             if not _subject(group):
                 for stream, _ in group.streams:
@@ -104,11 +104,6 @@ class Capture:
         for facts in accounts:  # after what cannot wait
             self._note_not_opened(facts, day)
         return len(made)
-
-    def _never_had(self, facts: AccountFacts) -> Collection[str]:
-        """The captures that recon.yaml says the account never had; not those that ever told of anything."""
-        said = facts.extras.get(NEVER_USED, ())
-        return {name for name in said if not self.session.raw.has_told(facts.email, name)}
 
     def _note_not_opened(self, facts: AccountFacts, day: date) -> None:
         """Mark the wallets that the account has not opened, if the venue said so in this run: there is nothing to
@@ -131,14 +126,14 @@ class Capture:
             for (account, subject, _), streams in parts.items()
         }
 
-    def _take(self, facts: AccountFacts, group: Group, day: date, never_had: Collection[str]) -> bool:
+    def _take(self, facts: AccountFacts, group: Group, day: date, never_used: Collection[str]) -> bool:
         """One capture; false if the account does not have the product."""
         email = facts.email
         ask = self.session.ask_live(email)
         before, started, ended = None, self.session.clock.now(), self.session.clock.now()
         for _ in range(READS_MAX):
             begun = self.session.clock.now()
-            told = self._read(group, ask, facts, never_had)
+            told = self._read(group, ask, facts, never_used)
             if told is None:
                 return False
             now = self.session.clock.now()
@@ -155,7 +150,7 @@ class Capture:
             next_step="the day has no close of this wallet; the next day's window reaches over it",
         )
 
-    def _read(self, group: Group, ask: Ask, facts: AccountFacts, never_had: Collection[str]) -> list[Read] | None:
+    def _read(self, group: Group, ask: Ask, facts: AccountFacts, never_used: Collection[str]) -> list[Read] | None:
         """Every stream of the group, to its last page; None if the account has none of its products.
 
         A product that the account does not have has no rows; one that it never had, as recon.yaml says, is not asked
@@ -165,7 +160,7 @@ class Capture:
         for stream, call in group.streams:
             drain = Drain(stream, ask)
             try:
-                if stream.name in never_had:
+                if stream.name in never_used:
                     absent += 1
                 else:
                     drain.call(call, None)

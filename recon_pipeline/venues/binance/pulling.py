@@ -86,9 +86,8 @@ class Pull:
 
     def _without_what_was_used(self, facts: AccountFacts) -> AccountFacts:
         """The account, with `never_used` believed only of what the venue never told of."""
-        said = facts.extras.get(NEVER_USED, ())
-        told = [stream for stream in said if self.session.raw.has_told(facts.email, stream)]
-        for stream in told:
+        unused = self.session.never_used(facts)
+        for stream in sorted({*facts.extras.get(NEVER_USED, ())} - unused):
             wrong = UsedAfterAll(
                 "recon.yaml says that the account never used it, and the venue has told of it",
                 where=f"account {facts.email}, {stream}",
@@ -96,8 +95,7 @@ class Pull:
                 next_step="take it out of never_used; it is asked for as if it were not there",
             )
             self.session.record(wrong, facts.email, stream)
-        rest = tuple(stream for stream in said if stream not in told)
-        return replace(facts, extras={**facts.extras, NEVER_USED: rest})
+        return replace(facts, extras={**facts.extras, NEVER_USED: sorted(unused)})
 
     def _waits_for_family(self, stream: Stream, facts: AccountFacts) -> bool:
         """Whether a stream would be asked of an account in a family, and nobody knows whether this one is in one."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
-from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
+from recon_pipeline.frames.schema import COUNT, COVERAGE_READ, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import AT_ONCE, RawStore, Stored
@@ -70,7 +70,6 @@ FLOWS_OF = {
 """The flows of the product of which a capture states the wallet."""
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
 _KNOWN = frozenset(stream.name for stream in STREAMS)
-_READ = ("complete", "final")
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
 """What the search for trades adds to."""
@@ -231,11 +230,12 @@ class _Rows:
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
         self._refused += hidden_holes(ledger, self._first_told(), self._context, start, self._refused_whole())
 
-    def _refused_whole(self) -> set[tuple[str, str, date]]:
-        """Account, wallet and day of snapshots and captures of which nothing can be believed."""
-        of_mapping = (quarantine_row(problem) for problem in self.open.problems if problem.kind not in _CAN_WAIT)
+    def _refused_whole(self) -> set[tuple[str, str, date, str]]:
+        """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
+        problems = (problem for problem in self.open.problems if problem.kind not in _CAN_WAIT)
+        of_mapping = (quarantine_row(problem) | {"file": problem.stream} for problem in problems)
         return {
-            (row["account"], row["wallet"], row["date"])
+            (row["account"], row["wallet"], row["date"], row["file"])
             for row in (*of_mapping, *self._refused)
             if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
         }
@@ -359,7 +359,7 @@ def hidden_holes(
     first_told: Mapping[tuple[str, str], date],
     context: MappingContext,
     start: date,
-    refused: Iterable[tuple[str, str, date]] = (),
+    refused: Iterable[tuple[str, str, date, str]] = (),
 ) -> list[Mapping[str, Any]]:
     """Feeds that failed, captures that failed or were never made, and balances that were `refused`, on a day on which
     nothing told yet of any wallet that they tell of, as of options to which a key is refused: no position would show
@@ -378,31 +378,31 @@ def hidden_holes(
             marks[row.account, row.date][row.stream] = row.status
         if row.stream in CAPTURES and row.status == "not_applicable":
             none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
-    hidden: dict[tuple[str, str, date], list[str]] = defaultdict(list)
+    hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
-        if not any(status in _READ and stream in FLOWS for stream, status in of_day.items()):
+        if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
             continue
         failed = {stream for stream, status in of_day.items() if status == "failed"}
         said = context.accounts[account].extras.get(NEVER_USED, ()) if account in context.accounts else ()
-        for stream in sorted((failed | (CAPTURES - of_day.keys())).difference(said)):
+        for stream in (failed | (CAPTURES - of_day.keys())).difference(said):
             is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
             if is_unused or none_until.get((account, stream), date.min) >= day:
                 continue
             wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
             if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
                 for wallet in wallets:
-                    hidden[account, wallet, day].append(stream)
-    for account, wallet, day in refused:
+                    hidden[account, wallet, day].add(stream)
+    for account, wallet, day, stream in refused:
         if first_told.get((account, wallet.partition(":")[0]), date.max) > day >= start:
-            hidden[account, wallet, day].append("its balance")
+            hidden[account, wallet, day].add(stream)
     return [
         {
             "frame": "balances",
             "error": UNREAD,
-            "reason": f"{', '.join(streams)} could not be read, and nothing told of the wallet yet; expected a wallet"
-            " that a feed or a capture tells of; next: recon errors list says what failed, recon capture reads what has"
-            " no history",
-            "file": streams[0],
+            "reason": f"{', '.join(sorted(streams))} was not read, and nothing told of the wallet yet; expected a"
+            " wallet that a feed or a capture tells of; next: recon errors list says what failed, recon capture reads"
+            " what has no history",
+            "file": min(streams),
             "account": account,
             "wallet": wallet,
             "asset": MARKER_ASSET,

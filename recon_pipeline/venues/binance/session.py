@@ -25,7 +25,7 @@ from recon_pipeline.venues.binance.problems import problem_of, unforeseen
 from recon_pipeline.venues.drain import Ask
 from recon_pipeline.venues.pull import ONE_DAY, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
-from recon_pipeline.venues.streams import AccountFacts, Stream
+from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
@@ -99,6 +99,11 @@ class Session:
     def is_wanted(self, email: str) -> bool:
         """Whether the run is about an account."""
         return self.asked.accounts is None or email in self.asked.accounts
+
+    def never_used(self, facts: AccountFacts) -> set[str]:
+        """The streams that recon.yaml says the account never used, but for those that ever told of anything."""
+        said = facts.extras.get(NEVER_USED, ())
+        return {stream for stream in said if not self.raw.has_told(facts.email, stream)}
 
     def each(self, things: list[Any], work: Callable[[Any], None]) -> None:
         """Several accounts at once: they wait for budgets of their own, and for each other's answers."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from recon_pipeline.frames.schema import COVERAGE_READ
 from recon_pipeline.stores.raw import DayRead, SymbolAsked, Told, exact
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.answers import reading, told_by
@@ -45,7 +46,6 @@ ALLOCATIONS = BY_NAME["allocations"]
 _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 SNAPSHOT = next(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own" and WALLET in s.wallets)
-_READ = ("complete", "final")
 ROUNDS_MAX = 8
 STILL_LEAST = 3
 LAG = timedelta(minutes=TRADES.lag_minutes)
@@ -107,7 +107,7 @@ class Trades:
         """The days up to the run's last whose SPOT snapshot was read, by account."""
         stated: dict[str, set[date]] = defaultdict(set)
         for row in self.session.raw.ledger(last=self.session.asked.days[-1], streams=[SNAPSHOT]):
-            if row.status in _READ:
+            if row.status in COVERAGE_READ:
                 stated[row.account].add(row.date)
         return stated
 
@@ -374,7 +374,7 @@ class Trades:
             return 0
         markets, days_of_run = self._markets(), set(self.session.asked.days)
         ledger = self.session.raw.ledger(streams=[PREVENTED.name])
-        before = {(row.account, row.date) for row in ledger if row.status in _READ}
+        before = {(row.account, row.date) for row in ledger if row.status in COVERAGE_READ}
         work: dict[tuple[str, Market], set[date]] = defaultdict(set)
         for (account, wallet, day), assets in found.items():
             is_new = day in days_of_run or (account, day) not in before
