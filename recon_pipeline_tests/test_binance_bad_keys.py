@@ -15,7 +15,7 @@ from recon_pipeline.config import load_settings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.manifest import manifest
-from recon_pipeline.sandbox.binance.plants import Outage
+from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
 from recon_pipeline.stores.reviews import list_problems, resolve_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -187,6 +187,37 @@ def test_what_an_account_never_had_is_no_hole_once_a_person_says_so(
         assert spot_when_never_used() == {"incomplete"}
         with pytest.raises(ConfigError, match="fiat_paymens"):
             spot_when_never_used("fiat_paymens")
+
+
+def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_says_that_it_was_never_used(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(
+        21, days=7, subs=0, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "transfers", "conversion")
+    )
+    assert "margin" in world.accounts[MAIN].products
+    for number in range(-30, 4):
+        world.plants.snapshots[MAIN, "MARGIN", FIRST + timedelta(days=number)] = SnapshotFault(is_hidden=True)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+
+        def not_green() -> dict[date, str]:
+            rows = home.ask("SELECT date, verdict FROM marts.account_day_verdict WHERE verdict <> 'green'")
+            assert {row[2] for row in home.not_matched()} <= {"MARGIN"}
+            return dict(rows)
+
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"][MAIN]
+        home.capture_days(FIRST - timedelta(days=1), LAST)
+        home.run(FIRST, LAST)
+        assert not_green() == {FIRST: "incomplete", LAST: "incomplete"}
+        ((reason,),) = home.ask("SELECT DISTINCT reason FROM recon.quarantine WHERE error = 'FeedUnread'")
+        assert "margin_snapshots was not read" in reason
+        configure(home, tmp_path, {MAIN: {**written, "never_used": ["margin_snapshots"]}})
+        home.run(FIRST, LAST)
+        assert not_green() == {}
+        del world.plants.snapshots[MAIN, "MARGIN", LAST]
+        configure(home, tmp_path, {MAIN: written})
+        home.run(FIRST, LAST)
+        assert not_green() == {FIRST: "incomplete"}  # the wallet's first balance closes LAST
 
 
 def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]]) -> None:

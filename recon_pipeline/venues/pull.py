@@ -322,7 +322,7 @@ class Puller:
             return DayRead("failed", pages, len(of_day), BeyondRetention.__name__, message)
         pending = [each for each in of_day if stream.is_pending(each.content)]
         if stream.role == "snapshot" and len(pending) == len(of_day):
-            return DayRead("partial", pages, len(of_day), "NotTold", "the venue has no snapshot of the day's end yet")
+            return replace(NOT_TOLD, pages=pages, records=len(of_day))
         # beside the one that closes the day, a snapshot of an hour within it waits for nothing
         is_settled = stream.role == "snapshot" or not pending
         is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
@@ -409,6 +409,7 @@ _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it
 SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
 """What the user says of a day, good for as long as it is said."""
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
+NOT_TOLD = DayRead("partial", error="NotTold", message="the venue has no snapshot of the day's end yet")
 
 
 def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:

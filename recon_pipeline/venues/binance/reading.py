@@ -47,7 +47,7 @@ from recon_pipeline.venues.binance.mapping import (
 )
 from recon_pipeline.venues.binance.session import trades_since
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.pull import SAID, coverage_rows
+from recon_pipeline.venues.pull import NOT_TOLD, SAID, coverage_rows
 from recon_pipeline.venues.reading import UNREAD, Reading
 from recon_pipeline.venues.streams import NEVER_USED, RawRecord
 
@@ -361,9 +361,9 @@ def hidden_holes(
     start: date,
     refused: Iterable[tuple[str, str, date, str]] = (),
 ) -> list[Mapping[str, Any]]:
-    """Feeds that failed, captures that failed or were never made, and balances that were `refused`, on a day on which
-    nothing told yet of any wallet that they tell of, as of options to which a key is refused: no position would show
-    it, and the account's day would look whole. Each such wallet is doubted.
+    """Feeds that failed, captures that failed or were never made, snapshots that the venue has not told, and balances
+    that were `refused`, on a day on which nothing told yet of any wallet that they tell of, as of options to which a
+    key is refused: no position would show it, and the account's day would look whole. Each such wallet is doubted.
 
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
@@ -375,7 +375,7 @@ def hidden_holes(
         if row.stream not in TOLD_BY or row.error == SAID.error:
             continue
         if row.date >= start:
-            marks[row.account, row.date][row.stream] = row.status
+            marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
         if row.stream in CAPTURES and row.status == "not_applicable":
             none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
@@ -400,8 +400,8 @@ def hidden_holes(
             "frame": "balances",
             "error": UNREAD,
             "reason": f"{', '.join(sorted(streams))} was not read, and nothing told of the wallet yet; expected a"
-            " wallet that a feed or a capture tells of; next: recon errors list says what failed, recon capture reads"
-            " what has no history",
+            " wallet that a feed, a snapshot or a capture tells of; next: recon errors list says what failed, recon"
+            " capture reads what has no history, and never_used of the account in recon.yaml names what it never had",
             "file": min(streams),
             "account": account,
             "wallet": wallet,

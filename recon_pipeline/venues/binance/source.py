@@ -28,7 +28,15 @@ from recon_pipeline.venues.binance.markets import look_at_markets
 from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import BY_MARKET, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
+from recon_pipeline.venues.binance.reading import (
+    FAMILIES,
+    OF_CONTEXT,
+    OWN_SNAPSHOTS,
+    Search,
+    context_of,
+    read_mapped,
+    told_by,
+)
 from recon_pipeline.venues.binance.session import START_DAYS, Session, trades_since
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.trades import Trades
@@ -166,15 +174,15 @@ class BinanceSource:
 
 
 def _check_never_used(api: ApiSettings) -> None:
-    """What an account may have never used is a flow that is asked for by day, or a capture: a misspelt one would
-    silence nothing."""
+    """What an account may have never used is a flow that is asked for by day, or what states a wallet: a misspelt one
+    would silence nothing."""
     known = {stream.name for stream in STREAMS if stream.role == "flow" and stream.name not in BY_MARKET}
-    known |= {stream.name for stream in CAPTURED}
+    known |= {*OWN_SNAPSHOTS, *(stream.name for stream in CAPTURED)}
     for account in api.accounts.values():
         if unknown := sorted({*account.extras.get(NEVER_USED, ())} - known):
             raise ConfigError(
                 f"never_used names {', '.join(unknown)}",
                 where=f"recon.yaml, account {account.name}",
-                expected="flows and captures as recon venues lists them, but for spot_trades and allocations",
+                expected="flows, snapshots and captures of recon venues, but for spot_trades and allocations",
                 next_step="correct the name",
             )
