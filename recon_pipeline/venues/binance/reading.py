@@ -55,13 +55,14 @@ INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FLOWS = frozenset(stream.name for stream in STREAMS if stream.role == "flow")
 OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
+ISOLATED = "ISOLATED_MARGIN"
 TOLD_BY = {
-    stream.name: tuple(wallet for wallet in stream.wallets if wallet != "ISOLATED_MARGIN")
+    stream.name: tuple(wallet for wallet in stream.wallets if wallet != ISOLATED or stream.role == "capture")
     for stream in STREAMS
     if stream.asked_with == "own" and stream.role in ("flow", "snapshot", "capture") and stream.name not in HAVE_HISTORY
 }
 """The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
-and an account may have none."""
+and an account may have none: only its capture says so."""
 CAPTURES = frozenset(name for name in TOLD_BY if BY_NAME[name].role == "capture")
 FLOWS_OF = {
     name: tuple(flow for flow in TOLD_BY if flow in FLOWS and BY_NAME[flow].product == BY_NAME[name].product)
@@ -367,7 +368,8 @@ def hidden_holes(
 
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
-    on which it says so of the wallet. Nor does one that it never had, as recon.yaml says.
+    on which it says so of the wallet, as a capture of isolated margin does that tells of none. Nor does one that it
+    never had, as recon.yaml says.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     none_until: dict[tuple[str, str], date] = {}
@@ -376,7 +378,8 @@ def hidden_holes(
             continue
         if row.date >= start:
             marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
-        if row.stream in CAPTURES and row.status == "not_applicable":
+        is_none_left = ISOLATED in TOLD_BY[row.stream] and row.status in COVERAGE_READ
+        if row.stream in CAPTURES and (is_none_left or row.status == "not_applicable"):
             none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
@@ -529,7 +532,7 @@ def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str
         | {
             "account": account,
             "frame": frame,
-            "wallet": wallet if wallet != "ISOLATED_MARGIN" else None,
+            "wallet": wallet if wallet != ISOLATED else None,
             "asset": asset,
         }
         for account in accounts_of(record, context)
