@@ -161,7 +161,7 @@ def live(home: BinanceHome, night: Night, *, is_backfill: bool = False) -> Verdi
 
     with discovery.metered(log):
         if is_backfill:
-            home.capture_days(first - ONE_DAY, last)
+            home.capture_days(first - ONE_DAY, last + ONE_DAY)  # the flows of a day more are read
             home.run(first, last)
             judge.look(home, home.now.date())
         else:
