@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
@@ -70,6 +71,9 @@ FLOWS_OF = {
 }
 """The flows of the product of which a capture states the wallet."""
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
+_UNTOLD = "untold"
+_NOT_ZERO = "^-?[0.]*[1-9]"
+"""Of an amount that is still text, as in 0.10 but not in 0E-8."""
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
@@ -241,15 +245,24 @@ class _Rows:
             if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
         }
 
-    def _first_told(self) -> Mapping[tuple[str, str], date]:
+    def _first_told(self) -> Mapping[tuple[str, str], FirstTold]:
         """When something was first told of each family of wallets of an account."""
-        first: dict[tuple[str, str], date] = {}
-        for name, column in (("balances", "date"), ("transfers", "datetime"), ("trades", "datetime")):
-            found = self._whole(name).group_by(["account", "wallet"]).aggregate([(column, "min")])
+        balances = self._whole("balances")
+        owns, owes = (pc.match_substring_regex(balances[name], _NOT_ZERO) for name in ("raw_balance", "raw_loan"))
+        tables = (
+            (balances, "date", "stated"),
+            (balances.filter(pc.or_kleene(owns, owes)), "date", "held"),
+            (self._whole("transfers"), "datetime", "moved"),
+            (self._whole("trades"), "datetime", "moved"),
+        )
+        first: dict[tuple[str, str], FirstTold] = {}
+        for table, column, of_what in tables:
+            found = table.group_by(["account", "wallet"]).aggregate([(column, "min")])
             for row in found.to_pylist():
                 place, told = (row["account"], row["wallet"].partition(":")[0]), row[f"{column}_min"]
-                day = told.date() if isinstance(told, datetime) else told
-                first[place] = min(day or date.max, first.get(place, date.max))
+                day = (told.date() if isinstance(told, datetime) else told) or date.max
+                before = first.get(place, _NEVER)
+                first[place] = replace(before, **{of_what: min(day, getattr(before, of_what))})
         return first
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
@@ -355,9 +368,31 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
     )
 
 
+@dataclass(frozen=True)
+class FirstTold:
+    """The first days on which a wallet was stated, was stated to hold or owe anything, and was moved in."""
+
+    stated: date = date.max
+    held: date = date.max
+    moved: date = date.max
+
+    @property
+    def anything(self) -> date:
+        """From when on it has positions."""
+        return min(self.stated, self.moved)
+
+    @property
+    def is_from_nothing(self) -> bool:
+        """Whether it was told of, and what it held first had come into it: before that it was empty, or not opened."""
+        return self.anything < date.max and self.moved <= self.held
+
+
+_NEVER = FirstTold()
+
+
 def hidden_holes(
     ledger: Sequence[Any],
-    first_told: Mapping[tuple[str, str], date],
+    first_told: Mapping[tuple[str, str], FirstTold],
     context: MappingContext,
     start: date,
     refused: Iterable[tuple[str, str, date, str]] = (),
@@ -369,7 +404,7 @@ def hidden_holes(
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
     on which it says so of the wallet, as a capture of isolated margin does that tells of none. Nor does one that it
-    never had, as recon.yaml says.
+    never had, as recon.yaml says, nor one of whose snapshots the venue told none before the account opened it.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     none_until: dict[tuple[str, str], date] = {}
@@ -377,7 +412,7 @@ def hidden_holes(
         if row.stream not in TOLD_BY or row.error == SAID.error:
             continue
         if row.date >= start:
-            marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
+            marks[row.account, row.date][row.stream] = _UNTOLD if row.error == NOT_TOLD.error else row.status
         is_none_left = ISOLATED in TOLD_BY[row.stream] and row.status in COVERAGE_READ
         if row.stream in CAPTURES and (is_none_left or row.status == "not_applicable"):
             none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
@@ -385,18 +420,20 @@ def hidden_holes(
     for (account, day), of_day in marks.items():
         if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
             continue
-        failed = {stream for stream, status in of_day.items() if status == "failed"}
+        failed = {stream for stream, status in of_day.items() if status in ("failed", _UNTOLD)}
         said = context.accounts[account].extras.get(NEVER_USED, ()) if account in context.accounts else ()
         for stream in (failed | (CAPTURES - of_day.keys())).difference(said):
             is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
             if is_unused or none_until.get((account, stream), date.min) >= day:
                 continue
             wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
-            if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
+            told = [first_told.get((account, wallet), _NEVER) for wallet in wallets]
+            is_opened_later = of_day.get(stream) == _UNTOLD and any(each.is_from_nothing for each in told)
+            if not is_opened_later and all(each.anything > day for each in told):
                 for wallet in wallets:
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
-        if first_told.get((account, wallet.partition(":")[0]), date.max) > day >= start:
+        if first_told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:
             hidden[account, wallet, day].add(stream)
     return [
         {
