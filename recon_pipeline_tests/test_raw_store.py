@@ -292,7 +292,12 @@ def test_a_span_of_very_many_records_is_stored_in_parts_that_postgresql_takes_an
     assert time.monotonic() - begun < 60
     assert max(largest) == AT_ONCE and sum(largest) >= len(many)
     changed = [many[0], *(told(each.key, "2") for each in many[1:])]
-    kept = raw.keep(MAIN, "deposits", changed, complete(len(many)), NOON + timedelta(hours=1))
+    heard: list[Contents] = []
+    given = ("deposits", changed, complete(len(many)), NOON + timedelta(hours=1))
+    begun = time.monotonic()
+    kept = raw.keep(MAIN, *given, tell_changed=heard.append)
+    assert time.monotonic() - begun < 60
     assert (kept.new, len(kept.changed)) == (0, AT_ONCE + 1)
+    assert heard[0].keys() == set(kept.changed) and heard[0]["1"]["amount"] == "1.5"
     assert list(kept.changed) == sorted(kept.changed)
     assert sum(row.content["amount"] == "2" for row in raw.records()) == AT_ONCE + 1

@@ -587,11 +587,11 @@ _SUPERSEDE = (
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
 )
 _BEFORE = (
-    "SELECT DISTINCT ON (old.record_key) old.record_key, old.content::text AS content,"
-    " old.content = now.content AS is_same FROM recon.raw_records AS old"
-    " JOIN recon.raw_records AS now USING (venue, account, stream, record_key)"
-    " WHERE venue = :venue AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
-    " AND now.superseded_at IS NULL AND old.version < now.version ORDER BY old.record_key, old.version DESC"
+    "SELECT record_key, before AS content, is_same FROM (SELECT record_key, superseded_at, lag(content::text) OVER w AS"
+    " before, lag(content) OVER w = content AS is_same FROM recon.raw_records WHERE venue = :venue"
+    " AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
+    " WINDOW w AS (PARTITION BY record_key ORDER BY version)) AS versions"
+    " WHERE superseded_at IS NULL AND before IS NOT NULL ORDER BY record_key"
 )
 _NOT_TOLD = (
     "SELECT fid, record_key, content::text AS content FROM recon.raw_records AS t"
