@@ -486,6 +486,19 @@ def test_a_host_that_nothing_answers_is_one_entry_for_each_account_and_closes_on
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
 
 
+def test_a_country_in_which_the_venue_answers_nobody_is_one_entry_and_no_market_is_asked_after_the_first(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        spoil(world, MAIN, "/api/v3/myTrades", b"<html>Unavailable For Legal Reasons</html>", 451)
+        home.run(FIRST, LAST)
+        assert sum(call["path"] == "/api/v3/myTrades" for call in home.sandbox.log) == 1
+        assert problems(home) == {(MAIN, "CountryRefused", None)}
+        assert pulled(home, MAIN, "spot_trades") == {"partial"}
+        assert home.ask("SELECT count(*) FROM recon.asked_symbols WHERE stream = 'spot_trades'") == [(0,)]
+
+
 def test_an_archive_that_takes_no_more_ends_the_run_at_once_and_leaves_nothing_to_resolve(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 
 from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.database import DatabaseError, connection
-from recon_pipeline.stores.raw import Contents, DayRead, Part, RawStore, Told, Whole
+from recon_pipeline.stores.raw import AT_ONCE, Contents, DayRead, Part, RawStore, SymbolAsked, Told, Whole
 from recon_pipeline.venues.pull import Ledger
 
 pytestmark = pytest.mark.postgres
@@ -241,3 +243,61 @@ def test_the_version_moves_with_whatever_a_reading_rests_on(raw: RawStore) -> No
     assert len(set(versions)) == 4
     raw.keep(MAIN, "deposits", [told("a", status=1)], complete(), NOON + timedelta(days=1))
     assert raw.version() == versions[-1]
+
+
+@dataclass(frozen=True)
+class Slow(Told):
+    """A record whose digest takes its time, as those of a span with very many records do together."""
+
+    store: RawStore | None = None
+    busy: list[int] = field(default_factory=list)
+
+    @cached_property
+    def digest(self) -> str:
+        """Notes how many connections of the store are in use meanwhile: such a one idles within a transaction."""
+        assert self.store is not None
+        pool = self.store._engine.pool
+        assert isinstance(pool, sa.pool.QueuePool)
+        self.busy.append(pool.checkedout())
+        return super().digest
+
+
+@pytest.mark.parametrize("way", ["span", "together", "market"])
+def test_no_transaction_waits_while_records_are_digested_for_postgresql_ends_one_that_idles(
+    raw: RawStore, way: str
+) -> None:
+    slow = Slow("a", {"type": "MAIN_FUNDING"}, {"id": "a", "amount": "1.5"}, NOON, None, store=raw)
+    if way == "span":
+        raw.keep(MAIN, "deposits", [slow], complete(), NOON)
+    elif way == "together":
+        raw.keep_together(MAIN, [Part("deposits", [slow], complete())], NOON)
+    else:
+        raw.keep_symbols(MAIN, "deposits", [SymbolAsked("BTCUSDT", NOON, NOON, NOON, None, 1, NOON)], [slow])
+    assert slow.busy and not any(slow.busy)
+    assert contents(raw) == {"a": {"id": "a", "amount": "1.5"}}
+
+
+def test_a_span_of_very_many_records_is_stored_in_parts_that_postgresql_takes_and_still_as_one(raw: RawStore) -> None:
+    many = [told(str(number)) for number in range(AT_ONCE + 2)]
+    largest: list[int] = []
+
+    def note(_connection: Any, _cursor: Any, _statement: str, given: Any, *_: Any) -> None:
+        if isinstance(given, dict) and "rows" in given:
+            largest.append(given["rows"].count('"record_key"'))
+
+    sa.event.listen(raw._engine, "before_cursor_execute", note)
+    begun = time.monotonic()
+    assert raw.keep(MAIN, "deposits", many, complete(len(many)), NOON).new == len(many)
+    # seconds; minutes if every record were looked up by itself, for PostgreSQL has not counted the table yet
+    assert time.monotonic() - begun < 60
+    assert max(largest) == AT_ONCE and sum(largest) >= len(many)
+    changed = [many[0], *(told(each.key, "2") for each in many[1:])]
+    heard: list[Contents] = []
+    given = ("deposits", changed, complete(len(many)), NOON + timedelta(hours=1))
+    begun = time.monotonic()
+    kept = raw.keep(MAIN, *given, tell_changed=heard.append)
+    assert time.monotonic() - begun < 60
+    assert (kept.new, len(kept.changed)) == (0, AT_ONCE + 1)
+    assert heard[0].keys() == set(kept.changed) and heard[0]["1"]["amount"] == "1.5"
+    assert list(kept.changed) == sorted(kept.changed)
+    assert sum(row.content["amount"] == "2" for row in raw.records()) == AT_ONCE + 1

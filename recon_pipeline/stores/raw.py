@@ -25,7 +25,8 @@ from recon_pipeline.stores.database import named_errors, pooled_engine
 Contents: TypeAlias = Mapping[str, Mapping[str, Any]]
 """What records tell, by their key."""
 AT_ONCE = 20_000
-"""Records that one query tells: more of them at a time gain nothing, and a transaction must not idle for long."""
+"""Records that one query tells or stores: more of them at a time gain nothing, a transaction must not idle for long,
+and PostgreSQL takes no JSON of more than 256 MiB."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,9 @@ class RawStore:
         Where it was `whole`, what was told before and is not any more counts no longer; no day becomes final by a read
         that misses something, for it may be the read that is wrong. `tell_changed` hears what the records that are told
         in another way now told before, by their key, while nothing is stored yet."""
+        versions = _one_version_each(account, stream, told)
         with self._alone(account, [stream]) as opened:
-            kept = self._keep_records(opened, account, stream, told, read_at)
+            kept = self._keep_records(opened, account, stream, versions, read_at)
             if tell_changed is not None and (before := self._before(opened, account, stream, kept.changed)):
                 tell_changed(before)
             if whole is not None:
@@ -193,9 +195,10 @@ class RawStore:
 
     def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
         """Store what several streams told at one moment, all of it or nothing."""
+        versions = [_one_version_each(account, part.stream, part.told) for part in parts]
         with self._alone(account, [part.stream for part in parts]) as opened:
-            for part in parts:
-                self._keep_records(opened, account, part.stream, part.told, read_at)
+            for part, of_part in zip(parts, versions, strict=True):
+                self._keep_records(opened, account, part.stream, of_part, read_at)
                 self._mark(opened, account, part.stream, part.days, read_at)
 
     def keep_symbols(self, account: str, stream: str, symbols: Sequence[SymbolAsked], told: Sequence[Told]) -> Kept:
@@ -203,8 +206,9 @@ class RawStore:
         among them twice."""
         if not symbols:
             return Kept(0, ())
+        versions = _one_version_each(account, stream, told)
         with self._alone(account, [stream]) as opened:
-            kept = self._keep_records(opened, account, stream, told, max(symbol.asked_at for symbol in symbols))
+            kept = self._keep_records(opened, account, stream, versions, max(symbol.asked_at for symbol in symbols))
             rows = json.dumps([vars(symbol) for symbol in symbols], default=datetime.isoformat)
             opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
             return kept
@@ -450,18 +454,23 @@ class RawStore:
             yield opened
 
     def _keep_records(
-        self, opened: sa.Connection, account: str, stream: str, told: Sequence[Told], read_at: datetime
+        self, opened: sa.Connection, account: str, stream: str, versions: Versions, read_at: datetime
     ) -> Kept:
-        versions = _one_version_each(account, stream, told)
         place = {"venue": self._venue, "account": account, "stream": stream}
-        asked = {**place, "keys": list(versions)}
-        stand = {row.record_key: row.digest for row in opened.execute(sa.text(_STANDING), asked)} if versions else {}
-        new = {key: version for key, version in versions.items() if stand.get(key) != version.digest}
-        if not new:
-            return Kept(0, ())
-        given = {**place, "read_at": read_at, "rows": "[" + ",".join(version.row for version in new.values()) + "]"}
-        changed = {row.record_key for row in opened.execute(sa.text(_SUPERSEDE), given)}
-        added = opened.execute(sa.text(_INSERT), given).rowcount
+        changed: set[str] = set()
+        added, keys = 0, list(versions)
+        for begin in range(0, len(keys), AT_ONCE):
+            some = keys[begin : begin + AT_ONCE]
+            latest = {row.record_key: row for row in opened.execute(sa.text(_LATEST), {**place, "keys": some})}
+            stand = {key: row.digest for key, row in latest.items() if row.digest is not None}
+            new = [key for key in some if stand.get(key) != versions[key].digest]
+            if other := [key for key in new if key in stand]:
+                opened.execute(sa.text(_SUPERSEDE), {**place, "read_at": read_at, "keys": other})
+                changed.update(other)
+            if new:
+                rows = ",".join(versions[key].row(1 + (latest[key].version if key in latest else 0)) for key in new)
+                opened.execute(sa.text(_INSERT), {**place, "read_at": read_at, "rows": f"[{rows}]"})
+                added += len(new)
         return Kept(added - len(changed), tuple(sorted(changed)))
 
     def _before(self, opened: sa.Connection, account: str, stream: str, keys: Sequence[str]) -> Contents:
@@ -522,12 +531,12 @@ class _Version:
     digest: str
     is_doubted: bool
 
-    @property
-    def row(self) -> str:
+    def row(self, version: int) -> str:
         """As JSON; the parts that are JSON already are not encoded twice."""
         record = self.record
         rest = {
             "record_key": record.key,
+            "version": version,
             "digest": self.digest,
             "instant": record.instant.isoformat() if record.instant else None,
             "response_id": record.response_id,
@@ -537,8 +546,12 @@ class _Version:
         return f'{{"call":{record.call_json},"content":{record.content_json},{canonical_json(rest)[1:]}'
 
 
-def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> dict[str, _Version]:
-    """What is told of each record, by its key. Told twice in one read with different content, it is doubted; told by
+Versions: TypeAlias = Mapping[str, _Version]
+
+
+def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> Versions:
+    """What is told of each record, by its key; to be made before a transaction begins, for of very many records it
+    takes longer than PostgreSQL lets one idle. Told twice in one read with different content, it is doubted; told by
     two calls with the same content, it is told once. The digest names the record too: what two accounts are told in
     the same words are two records."""
     by_key: dict[str, dict[str, Told]] = {}
@@ -562,21 +575,23 @@ _STANDING = (
     "SELECT record_key, digest FROM recon.raw_records WHERE venue = :venue AND account = :account"
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
 )
-_GIVEN = (
-    "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(record_key text, call jsonb, content jsonb, digest text,"
-    " instant timestamptz, response_id bigint, response_ids bigint[], is_doubted boolean)"
+# No statement looks records up one by one: a table that has just been made, or has grown much since PostgreSQL last
+# counted it, is thought to be small, and each look-up would read all of it.
+_LATEST = (
+    "SELECT record_key, max(version) AS version, max(digest) FILTER (WHERE superseded_at IS NULL) AS digest"
+    " FROM recon.raw_records WHERE venue = :venue AND account = :account AND stream = :stream"
+    " AND record_key = ANY(:keys) GROUP BY record_key"
 )
-_CURRENT = "t.venue = :venue AND t.account = :account AND t.stream = :stream AND t.record_key = given.record_key"
 _SUPERSEDE = (
-    f"UPDATE recon.raw_records AS t SET superseded_at = :read_at FROM {_GIVEN}"
-    f" WHERE {_CURRENT} AND t.superseded_at IS NULL AND t.digest <> given.digest RETURNING t.record_key"
+    "UPDATE recon.raw_records SET superseded_at = :read_at WHERE venue = :venue AND account = :account"
+    " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
 )
 _BEFORE = (
-    "SELECT DISTINCT ON (old.record_key) old.record_key, old.content::text AS content,"
-    " old.content = now.content AS is_same FROM recon.raw_records AS old"
-    " JOIN recon.raw_records AS now USING (venue, account, stream, record_key)"
-    " WHERE venue = :venue AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
-    " AND now.superseded_at IS NULL AND old.version < now.version ORDER BY old.record_key, old.version DESC"
+    "SELECT record_key, before AS content, is_same FROM (SELECT record_key, superseded_at, lag(content::text) OVER w AS"
+    " before, lag(content) OVER w = content AS is_same FROM recon.raw_records WHERE venue = :venue"
+    " AND account = :account AND stream = :stream AND record_key = ANY(:keys)"
+    " WINDOW w AS (PARTITION BY record_key ORDER BY version)) AS versions"
+    " WHERE superseded_at IS NULL AND before IS NOT NULL ORDER BY record_key"
 )
 _NOT_TOLD = (
     "SELECT fid, record_key, content::text AS content FROM recon.raw_records AS t"
@@ -591,10 +606,9 @@ _NOT_TOLD = (
 _INSERT = (
     "INSERT INTO recon.raw_records (venue, account, stream, record_key, version, call, content, digest, instant,"
     " response_id, response_ids, is_doubted, read_at)"
-    " SELECT :venue, :account, :stream, given.record_key, 1 + coalesce(last.version, 0), given.call, given.content,"
-    f" given.digest, given.instant, given.response_id, given.response_ids, given.is_doubted, :read_at FROM {_GIVEN}"
-    f" LEFT JOIN LATERAL (SELECT max(t.version) AS version, bool_or(t.superseded_at IS NULL) AS stands"
-    f" FROM recon.raw_records AS t WHERE {_CURRENT}) AS last ON true WHERE last.stands IS NOT TRUE"
+    " SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given("
+    "record_key text, version integer, call jsonb, content jsonb, digest text, instant timestamptz, response_id bigint,"
+    " response_ids bigint[], is_doubted boolean)"
 )
 # What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final:
 # unless other calls would have to be made for it now.

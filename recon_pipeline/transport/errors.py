@@ -189,6 +189,7 @@ class EndpointUnreachable(NetworkError):
 class ClockServerGone(NetworkError):
     """The clock that is shared with a simulated venue does not answer any more."""
 
+    concerns: ClassVar[Concerns] = "host"
     default_next_step = "start the sandbox again, then run again"
 
 
@@ -207,6 +208,13 @@ class UnknownVenueError(VenueError):
         "look at it with recon errors list, then resolve it with a note; if the account never had the product, name the"
         " stream under never_used of the account in recon.yaml"
     )
+
+
+class CountryRefused(UnknownVenueError):
+    """The venue answers nobody in the country from which this machine reaches it, whatever is asked."""
+
+    concerns: ClassVar[Concerns] = "host"
+    default_next_step = "see from which address this machine reaches the venue, then run again: what was read stays"
 
 
 class AccountNotThere(UnknownVenueError):

@@ -18,6 +18,7 @@ from recon_pipeline.transport.errors import (
     AccountNotThere,
     ApiKeyInvalid,
     ClockRefused,
+    CountryRefused,
     HostBanned,
     InsufficientBalance,
     InvalidSymbol,
@@ -231,7 +232,7 @@ def _of_status(status: int) -> _Meaning:
     if status == 403:
         return _Meaning(UnknownVenueError, "the venue's firewall refuses the request", next_step=_ASK_VENUE)
     if status == 451:
-        return _Meaning(UnknownVenueError, "the venue does not answer from this country", next_step=_ASK_VENUE)
+        return _Meaning(CountryRefused, "the venue does not answer from this country")
     return _UNKNOWN
 
 
