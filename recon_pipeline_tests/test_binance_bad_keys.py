@@ -218,6 +218,10 @@ def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_s
         configure(home, tmp_path, {MAIN: written})
         home.run(FIRST, LAST)
         assert not_green() == {FIRST: "incomplete"}  # the wallet's first balance closes LAST
+        configure(home, tmp_path, {MAIN: {**written, "never_used": ["margin_snapshots"]}})
+        home.run(FIRST, LAST)  # it was used after all: nobody can say that it was not on FIRST
+        assert (MAIN, "UsedAfterAll") in told(home)
+        assert not_green() == {FIRST: "incomplete"}
 
 
 def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]]) -> None:

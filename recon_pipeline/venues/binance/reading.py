@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
@@ -45,11 +45,11 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.session import trades_since
+from recon_pipeline.venues.binance.session import trades_since, unused
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import NOT_TOLD, SAID, coverage_rows
 from recon_pipeline.venues.reading import UNREAD, Reading
-from recon_pipeline.venues.streams import NEVER_USED, RawRecord
+from recon_pipeline.venues.streams import RawRecord
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
@@ -64,6 +64,8 @@ TOLD_BY = {
 """The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
 and an account may have none: only its capture says so."""
 CAPTURES = frozenset(name for name in TOLD_BY if BY_NAME[name].role == "capture")
+STATING = CAPTURES | frozenset(OWN_SNAPSHOTS)
+"""What states a wallet of an account, or says that the account does not have it."""
 FLOWS_OF = {
     name: tuple(flow for flow in TOLD_BY if flow in FLOWS and BY_NAME[flow].product == BY_NAME[name].product)
     for name in CAPTURES
@@ -229,7 +231,9 @@ class _Rows:
         """Take the ledger as coverage, after all records."""
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
-        self._refused += hidden_holes(ledger, self._first_told(), self._context, start, self._refused_whole())
+        never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
+        told, refused = self._first_told(), self._refused_whole()
+        self._refused += hidden_holes(ledger, told, self._context, start, never_used=never_used, refused=refused)
 
     def _refused_whole(self) -> set[tuple[str, str, date, str]]:
         """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
@@ -360,40 +364,37 @@ def hidden_holes(
     first_told: Mapping[tuple[str, str], date],
     context: MappingContext,
     start: date,
-    refused: Iterable[tuple[str, str, date, str]] = (),
+    *,
+    never_used: Mapping[str, Collection[str]],
+    refused: Collection[tuple[str, str, date, str]] = (),
 ) -> list[Mapping[str, Any]]:
     """Feeds that failed, captures that failed or were never made, snapshots that the venue has not told, and balances
     that were `refused`, on a day on which nothing told yet of any wallet that they tell of, as of options to which a
     key is refused: no position would show it, and the account's day would look whole. Each such wallet is doubted.
 
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
-    no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
-    on which it says so of the wallet, as a capture of isolated margin does that tells of none. Nor does one that it
-    never had, as recon.yaml says.
+    no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a day
+    of which it says so of the wallet and by which nothing was told of it, as a capture of isolated margin does that
+    tells of none. Nor does one that it never had, as recon.yaml says.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
-    none_until: dict[tuple[str, str], date] = {}
     for row in ledger:
-        if row.stream not in TOLD_BY or row.error == SAID.error:
-            continue
-        if row.date >= start:
+        if row.stream in TOLD_BY and row.error != SAID.error and row.date >= start:
             marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
-        is_none_left = ISOLATED in TOLD_BY[row.stream] and row.status in COVERAGE_READ
-        if row.stream in CAPTURES and (is_none_left or row.status == "not_applicable"):
-            none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
+    without = _days_without(ledger, refused)
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
         if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
             continue
         failed = {stream for stream, status in of_day.items() if status == "failed"}
-        said = context.accounts[account].extras.get(NEVER_USED, ()) if account in context.accounts else ()
-        for stream in (failed | (CAPTURES - of_day.keys())).difference(said):
-            is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
-            if is_unused or none_until.get((account, stream), date.min) >= day:
-                continue
+        for stream in (failed | (CAPTURES - of_day.keys())).difference(never_used.get(account, ())):
             wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
-            if all(first_told.get((account, wallet), date.max) > day for wallet in wallets):
-                for wallet in wallets:
+            first = {wallet: first_told.get((account, wallet), date.max) for wallet in wallets}
+            is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
+            if is_unused or min(first.values(), default=day) <= day:
+                continue
+            for wallet in wallets:
+                if not any(day <= on < first[wallet] for on in without[account, wallet]):
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
         if first_told.get((account, wallet.partition(":")[0]), date.max) > day >= start:
@@ -415,6 +416,22 @@ def hidden_holes(
         }
         for (account, wallet, day), streams in sorted(hidden.items())
     ]
+
+
+def _days_without(
+    ledger: Sequence[Any], refused: Collection[tuple[str, str, date, str]]
+) -> Mapping[tuple[str, str], set[date]]:
+    """The days on which, by what the venue says, an account may have had no such wallet. A capture of isolated margin
+    that was read may have told of none; where it told of one, the wallet was told of by that day."""
+    without: dict[tuple[str, str], set[date]] = defaultdict(set)
+    for row in ledger:
+        if row.stream in STATING and row.error != SAID.error:
+            (wallet,) = TOLD_BY[row.stream]
+            if row.status == "not_applicable" or (wallet == ISOLATED and row.status in COVERAGE_READ):
+                without[row.account, wallet].add(row.date)
+    for account, wallet, day, _ in refused:
+        without[account, wallet].discard(day)
+    return without
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> list[Mapping[str, Any]]:
