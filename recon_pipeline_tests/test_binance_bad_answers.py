@@ -322,8 +322,6 @@ def test_a_product_of_which_nothing_tells_is_not_applicable_where_a_key_is_refus
         (("/eapi/v1/bill", "/eapi/v1/marginAccount"), "OPTION", {FIRST, LAST}, [("opening",)]),
         # no night that is over is captured any more
         (("/sapi/v1/simple-earn/locked/position",), "EARN", set(), [("opening",)]),
-        # what has none tonight, and nothing moved since, had none
-        (("/sapi/v1/margin/isolated/account",), "ISOLATED_MARGIN", {FIRST, LAST}, []),
     ],
 )
 def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_account_green(
@@ -351,6 +349,39 @@ def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_accou
         assert [row for row in home.ask(unread) if row[2] <= LAST] == left
         on_last = "SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = :wallet AND date = '2026-01-06'"
         assert home.ask(on_last, wallet=wallet) == opened
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        (b'{"assets":[]}', set()),  # what has none tonight, and nothing moved since, had none
+        (None, {FIRST, LAST}),  # what holds money tonight may have held any then
+    ],
+    ids=["none", "two pairs"],
+)
+def test_nights_of_isolated_margin_that_were_not_captured_are_whole_only_if_there_is_none_later(
+    answer: bytes | None, left: set[date], tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated, sixth = "/sapi/v1/margin/isolated/account", date(2026, 1, 6)
+    world = make_world(
+        21, days=7, subs=0, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "transfers", "conversion")
+    )
+    spoil(world, MAIN, isolated, REFUSED, 401)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        live_through(home)
+        world.plants.outages.clear()
+        if answer is not None:
+            spoil(world, MAIN, isolated, answer)
+        home.capture_days(sixth, sixth)
+        home.run(FIRST, sixth)
+        verdicts = home.ask(
+            "SELECT date FROM marts.account_day_verdict WHERE verdict <> 'green' AND date <= :on", on=LAST
+        )
+        assert {on for (on,) in verdicts} == left
+        opened = home.ask(
+            "SELECT count(*) FROM recon.reconciliation WHERE wallet LIKE 'ISOLATED%' AND status = 'opening'"
+        )
+        assert opened == ([(0,)] if answer else [(4,)])
 
 
 def test_a_wallet_that_the_account_does_not_have_makes_no_day_incomplete(

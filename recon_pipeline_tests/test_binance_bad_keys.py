@@ -219,6 +219,10 @@ def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_s
         home.run(FIRST, LAST)
         assert home.ask("SELECT * FROM recon.reconciliation WHERE wallet = 'MARGIN' AND actual_balance > 0")
         assert not_green() == {FIRST: "incomplete"}  # nothing came into it: what it holds on LAST was there before
+        configure(home, tmp_path, {MAIN: {**written, "never_used": ["margin_snapshots"]}})
+        home.run(FIRST, LAST)  # it was used after all: nobody can say that it was not on FIRST
+        assert (MAIN, "UsedAfterAll") in told(home)
+        assert not_green() == {FIRST: "incomplete"}
 
 
 def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]]) -> None:

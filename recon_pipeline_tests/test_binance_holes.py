@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from recon_pipeline.venues.binance.holes import FirstTold, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
-from recon_pipeline.venues.binance.reading import FirstTold, hidden_holes
 from recon_pipeline.venues.streams import AccountFacts
 
 MAIN = "main@example.com"
@@ -53,5 +53,5 @@ def holes(ledger: list[Any], told: FirstTold | None) -> set[date]:
     first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST, held=FIRST)}
     if told is not None:
         first_told[MAIN, "FUTURES"] = told
-    rows = hidden_holes(ledger, first_told, context, FIRST)
+    rows = hidden_holes(ledger, first_told, context, FIRST, never_used={})
     return {row["date"] for row in rows if row["wallet"] == "FUTURES"}

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
 from recon_pipeline.stores import raw as store
 from recon_pipeline.stores.reviews import list_problems
-from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
 
 pytestmark = pytest.mark.postgres
 FIRST = date(2026, 1, 1)
@@ -107,6 +108,36 @@ def test_a_snapshot_that_comes_after_the_run_of_its_day_leaves_nothing_unexplain
             home.run(day(number), day(number))
             assert spot_of(home, "variance") == set()
             assert spot_of(home, "incomplete") == ({day(5)} if number == 5 else set())
+
+
+def test_a_wallet_that_is_opened_later_leaves_no_day_before_it_open(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Margin and futures are opened on the sixth, and the venue has no snapshot of the days before to tell."""
+    world = make_world(21, days=9, subs=0, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "transfers"))
+    account = world.accounts[MAIN]
+    opened, later = account.products, {"margin", "isolated", "futures", "futures_coin"}
+    for number, wallet in product(range(-30, 6), ("MARGIN", "FUTURES")):
+        world.plants.snapshots[MAIN, wallet, day(number)] = SnapshotFault(is_hidden=True)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        object.__setattr__(account, "products", opened - later)
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        home.capture_days(day(5), day(5))
+        object.__setattr__(account, "products", opened)
+        for number in (4, 5, 6):
+            home.capture_days(day(number + 1), day(number + 1))
+            home.run(day(number), day(number))
+        # asked again when the venue keeps no snapshot of that time any more
+        home.run(day(3), day(5), when=midnight(day(50)))
+        verdicts = home.ask(
+            "SELECT date, verdict FROM marts.account_day_verdict WHERE date <= :on ORDER BY 1", on=day(6)
+        )
+        assert verdicts == [(day(number), "green") for number in (3, 4, 5, 6)]
+        openings = home.ask(
+            "SELECT DISTINCT wallet FROM recon.reconciliation WHERE status = 'opening' AND date = :on", on=day(6)
+        )
+        assert {"MARGIN", "FUTURES"} <= {wallet for (wallet,) in openings}
 
 
 def test_a_market_that_fails_once_is_asked_again_by_the_next_run(

@@ -185,7 +185,7 @@ class Puller:
         if not calls:
             self._not_applicable(stream, covers, days, SAID if is_said else _NOT_APPLICABLE, now)
             return 0
-        told_of = self._within_retention(stream, covers, days, now)
+        told_of = self._within_retention(stream, facts, days, now)
         # before anything is asked: who is killed on the way leaves no day final that was not read
         reopened = {day: replace(_OTHER_CALLS, calls=of_calls(day)) for day in told_of if day in again}
         for each in covers:
@@ -267,7 +267,7 @@ class Puller:
             facts.email,
             stream.name,
             told,
-            days,
+            self._opened(stream, facts, days),
             frozen_at,
             covers=covers,
             whole=whole,
@@ -279,9 +279,21 @@ class Puller:
     ) -> None:
         of_calls = _digest_of_calls(stream, facts)
         failed = DayRead("failed", pages, 0, type(error).__name__, error.found)
-        days = {day: replace(failed, calls=of_calls(day)) for day in span.days}
+        days = self._opened(stream, facts, {day: replace(failed, calls=of_calls(day)) for day in span.days})
         for each in covered(stream, facts):
             self._raw.mark(each, stream.name, days, at)
+
+    def _opened(self, stream: Stream, facts: AccountFacts, days: Mapping[date, DayRead]) -> Mapping[date, DayRead]:
+        """The days without those on which the account had not opened the wallet that a snapshot is of, unless the venue
+        tells of them: it has none to tell, and that it is asked since the wallet was opened makes them no hole."""
+        if stream.role != "snapshot":
+            return days
+        status = self._ledger.status
+        return {
+            day: read
+            for day, read in days.items()
+            if read.status in COVERAGE_READ or status(facts.email, stream.name, day) != "not_applicable"
+        }
 
     def _not_applicable(
         self, stream: Stream, accounts: Iterable[str], days: Iterable[date], told: DayRead, at: datetime
@@ -328,15 +340,15 @@ class Puller:
         is_final = is_settled and frozen_at >= end + timedelta(days=stream.horizon_days)
         return DayRead("final" if is_final else "complete", pages, len(of_day))
 
-    def _within_retention(self, stream: Stream, covers: Sequence[str], days: list[date], now: datetime) -> list[date]:
+    def _within_retention(self, stream: Stream, facts: AccountFacts, days: list[date], now: datetime) -> list[date]:
         """The days of which the venue still tells; the others are marked as failed."""
         if stream.window is None or stream.window.retention is None:
             return days
         oldest = (now - stream.window.retention + ONE_DAY).date()
         lost = DayRead("failed", 0, 0, BeyondRetention.__name__, f"the venue tells no more of days before {oldest}")
-        gone = [day for day in days if day < oldest]
-        for account in covers:
-            self._raw.mark(account, stream.name, dict.fromkeys(gone, lost), now)
+        gone = self._opened(stream, facts, dict.fromkeys((day for day in days if day < oldest), lost))
+        for account in covered(stream, facts):
+            self._raw.mark(account, stream.name, gone, now)
         return [day for day in days if day >= oldest]
 
 

@@ -111,7 +111,8 @@ def needed_of(settings: Settings, venue: str) -> Needed:
     of_venue = settings.venues[venue]
     if of_venue.api is None:
         return Needed(of_venue.start, (), ())
-    from recon_pipeline.venues.binance.reading import FLOW_STREAMS, OWN_SNAPSHOTS
+    from recon_pipeline.venues.binance.holes import OWN_SNAPSHOTS
+    from recon_pipeline.venues.binance.reading import FLOW_STREAMS
 
     return Needed(of_venue.start, tuple(of_venue.api.accounts), (*FLOW_STREAMS, *OWN_SNAPSHOTS))
 

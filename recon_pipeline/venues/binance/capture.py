@@ -20,6 +20,7 @@ from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
+from recon_pipeline.venues.binance.streams.balances import SNAPSHOTS
 from recon_pipeline.venues.drain import Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, SAID, midnight
 from recon_pipeline.venues.streams import AccountFacts, Call, Content, RawRecord, Stream
@@ -107,9 +108,9 @@ class Capture:
 
     def _note_not_opened(self, facts: AccountFacts, day: date) -> None:
         """Mark the wallets that the account has not opened, if the venue said so in this run: there is nothing to
-        capture, and a product that is opened later had nothing on this day."""
+        capture and no snapshot, and a product that is opened later had nothing on this day."""
         if (facts.email, ACCOUNT_INFO) in self.session.well:
-            for stream in CAPTURED:
+            for stream in (*CAPTURED, *SNAPSHOTS):
                 if stream.asked_with == "own" and not stream.calls(facts):
                     self.session.raw.mark(facts.email, stream.name, {day: _NOT_THERE}, self.session.clock.now())
 

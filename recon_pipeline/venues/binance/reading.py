@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
-from recon_pipeline.frames.schema import COUNT, COVERAGE_READ, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
+from recon_pipeline.frames.schema import COUNT, DAY, FRAMES, INSTANT, QUARANTINE, TEXT, Frame
 from recon_pipeline.frames.validate import FILE, LINE, Validated, validate
 from recon_pipeline.stores.canonical import digest_of_json
 from recon_pipeline.stores.raw import AT_ONCE, RawStore, Stored
@@ -29,13 +27,13 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
     subs_of,
 )
-from recon_pipeline.venues.binance.capture import HAVE_HISTORY, Captures
+from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.discovery import past_idle
+from recon_pipeline.venues.binance.holes import ISOLATED, first_told, hidden_holes
 from recon_pipeline.venues.binance.idle import idle_days
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
-    MARKER_ASSET,
     OF_FLEXIBLE,
     READ_BESIDE,
     Mapped,
@@ -46,34 +44,15 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.session import trades_since
+from recon_pipeline.venues.binance.session import trades_since, unused
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.pull import NOT_TOLD, SAID, coverage_rows
-from recon_pipeline.venues.reading import UNREAD, Reading
-from recon_pipeline.venues.streams import NEVER_USED, RawRecord
+from recon_pipeline.venues.pull import coverage_rows
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.streams import RawRecord
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
-FLOWS = frozenset(stream.name for stream in STREAMS if stream.role == "flow")
-OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
-ISOLATED = "ISOLATED_MARGIN"
-TOLD_BY = {
-    stream.name: tuple(wallet for wallet in stream.wallets if wallet != ISOLATED or stream.role == "capture")
-    for stream in STREAMS
-    if stream.asked_with == "own" and stream.role in ("flow", "snapshot", "capture") and stream.name not in HAVE_HISTORY
-}
-"""The wallets of an account that its own key tells of, by stream. Those of isolated margin have names of their own,
-and an account may have none: only its capture says so."""
-CAPTURES = frozenset(name for name in TOLD_BY if BY_NAME[name].role == "capture")
-FLOWS_OF = {
-    name: tuple(flow for flow in TOLD_BY if flow in FLOWS and BY_NAME[flow].product == BY_NAME[name].product)
-    for name in CAPTURES
-}
-"""The flows of the product of which a capture states the wallet."""
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
-_UNTOLD = "untold"
-_NOT_ZERO = "^-?[0.]*[1-9]"
-"""Of an amount that is still text, as in 0.10 but not in 0E-8."""
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
@@ -233,7 +212,10 @@ class _Rows:
         """Take the ledger as coverage, after all records."""
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
-        self._refused += hidden_holes(ledger, self._first_told(), self._context, start, self._refused_whole())
+        never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
+        told = first_told(*(self._whole(name) for name in ("balances", "transfers", "trades")))
+        refused = self._refused_whole()
+        self._refused += hidden_holes(ledger, told, self._context, start, never_used=never_used, refused=refused)
 
     def _refused_whole(self) -> set[tuple[str, str, date, str]]:
         """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
@@ -244,26 +226,6 @@ class _Rows:
             for row in (*of_mapping, *self._refused)
             if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
         }
-
-    def _first_told(self) -> Mapping[tuple[str, str], FirstTold]:
-        """When something was first told of each family of wallets of an account."""
-        balances = self._whole("balances")
-        owns, owes = (pc.match_substring_regex(balances[name], _NOT_ZERO) for name in ("raw_balance", "raw_loan"))
-        tables = (
-            (balances, "date", "stated"),
-            (balances.filter(pc.or_kleene(owns, owes)), "date", "held"),
-            (self._whole("transfers"), "datetime", "moved"),
-            (self._whole("trades"), "datetime", "moved"),
-        )
-        first: dict[tuple[str, str], FirstTold] = {}
-        for table, column, of_what in tables:
-            found = table.group_by(["account", "wallet"]).aggregate([(column, "min")])
-            for row in found.to_pylist():
-                place, told = (row["account"], row["wallet"].partition(":")[0]), row[f"{column}_min"]
-                day = (told.date() if isinstance(told, datetime) else told) or date.max
-                before = first.get(place, _NEVER)
-                first[place] = replace(before, **{of_what: min(day, getattr(before, of_what))})
-        return first
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
@@ -366,92 +328,6 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
         captured={email: families(of_account) for email, of_account in facts.items()},
         earn_assets=assets_in_earn(told.records),
     )
-
-
-@dataclass(frozen=True)
-class FirstTold:
-    """The first days on which a wallet was stated, was stated to hold or owe anything, and was moved in."""
-
-    stated: date = date.max
-    held: date = date.max
-    moved: date = date.max
-
-    @property
-    def anything(self) -> date:
-        """From when on it has positions."""
-        return min(self.stated, self.moved)
-
-    @property
-    def is_from_nothing(self) -> bool:
-        """Whether it was told of, and what it held first had come into it: before that it was empty, or not opened."""
-        return self.anything < date.max and self.moved <= self.held
-
-
-_NEVER = FirstTold()
-
-
-def hidden_holes(
-    ledger: Sequence[Any],
-    first_told: Mapping[tuple[str, str], FirstTold],
-    context: MappingContext,
-    start: date,
-    refused: Iterable[tuple[str, str, date, str]] = (),
-) -> list[Mapping[str, Any]]:
-    """Feeds that failed, captures that failed or were never made, snapshots that the venue has not told, and balances
-    that were `refused`, on a day on which nothing told yet of any wallet that they tell of, as of options to which a
-    key is refused: no position would show it, and the account's day would look whole. Each such wallet is doubted.
-
-    An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
-    no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a night
-    on which it says so of the wallet, as a capture of isolated margin does that tells of none. Nor does one that it
-    never had, as recon.yaml says, nor one of whose snapshots the venue told none before the account opened it.
-    """
-    marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
-    none_until: dict[tuple[str, str], date] = {}
-    for row in ledger:
-        if row.stream not in TOLD_BY or row.error == SAID.error:
-            continue
-        if row.date >= start:
-            marks[row.account, row.date][row.stream] = _UNTOLD if row.error == NOT_TOLD.error else row.status
-        is_none_left = ISOLATED in TOLD_BY[row.stream] and row.status in COVERAGE_READ
-        if row.stream in CAPTURES and (is_none_left or row.status == "not_applicable"):
-            none_until[row.account, row.stream] = max(row.date, none_until.get((row.account, row.stream), row.date))
-    hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
-    for (account, day), of_day in marks.items():
-        if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
-            continue
-        failed = {stream for stream, status in of_day.items() if status in ("failed", _UNTOLD)}
-        said = context.accounts[account].extras.get(NEVER_USED, ()) if account in context.accounts else ()
-        for stream in (failed | (CAPTURES - of_day.keys())).difference(said):
-            is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
-            if is_unused or none_until.get((account, stream), date.min) >= day:
-                continue
-            wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
-            told = [first_told.get((account, wallet), _NEVER) for wallet in wallets]
-            is_opened_later = of_day.get(stream) == _UNTOLD and any(each.is_from_nothing for each in told)
-            if not is_opened_later and all(each.anything > day for each in told):
-                for wallet in wallets:
-                    hidden[account, wallet, day].add(stream)
-    for account, wallet, day, stream in refused:
-        if first_told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:
-            hidden[account, wallet, day].add(stream)
-    return [
-        {
-            "frame": "balances",
-            "error": UNREAD,
-            "reason": f"{', '.join(sorted(streams))} was not read, and nothing told of the wallet yet; expected a"
-            " wallet that a feed, a snapshot or a capture tells of; next: recon errors list says what failed, recon"
-            " capture reads what has no history, and never_used of the account in recon.yaml names what it never had",
-            "file": min(streams),
-            "account": account,
-            "wallet": wallet,
-            "asset": MARKER_ASSET,
-            "instant": None,
-            "date": day,
-            "content": "{}",
-        }
-        for (account, wallet, day), streams in sorted(hidden.items())
-    ]
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> list[Mapping[str, Any]]:

@@ -102,8 +102,7 @@ class Session:
 
     def never_used(self, facts: AccountFacts) -> set[str]:
         """The streams that recon.yaml says the account never used, but for those that ever told of anything."""
-        said = facts.extras.get(NEVER_USED, ())
-        return {stream for stream in said if not self.raw.has_told(facts.email, stream)}
+        return unused(self.raw, facts)
 
     def each(self, things: list[Any], work: Callable[[Any], None]) -> None:
         """Several accounts at once: they wait for budgets of their own, and for each other's answers."""
@@ -204,6 +203,12 @@ class Session:
             is_certain = False  # who has opened margin has no isolated account until he makes one
         is_refused = isinstance(error, ProductNotEnabled | AccountNotThere) and not is_certain
         return is_refused and not self.raw.has_told(facts.email, stream.name, subject)
+
+
+def unused(raw: RawStore, facts: AccountFacts) -> set[str]:
+    """The streams that recon.yaml says the account never used, as far as that may be believed: none that ever told of
+    anything."""
+    return {stream for stream in facts.extras.get(NEVER_USED, ()) if not raw.has_told(facts.email, stream)}
 
 
 def trades_since(venue: VenueSettings) -> datetime:

@@ -24,19 +24,12 @@ from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.family import look_at_accounts
 from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.holes import OWN_SNAPSHOTS
 from recon_pipeline.venues.binance.markets import look_at_markets
 from recon_pipeline.venues.binance.placing import decided_days, place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import BY_MARKET, Pull
-from recon_pipeline.venues.binance.reading import (
-    FAMILIES,
-    OF_CONTEXT,
-    OWN_SNAPSHOTS,
-    Search,
-    context_of,
-    read_mapped,
-    told_by,
-)
+from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
 from recon_pipeline.venues.binance.session import START_DAYS, Session, trades_since
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.trades import Trades
