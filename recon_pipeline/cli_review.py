@@ -87,7 +87,7 @@ def coverage(
     needed = {name: needed_of(settings, name) for name in names}
     url = _database(settings)
     read = known_accounts(url, names)
-    known = read.union(*(of_venue.accounts for of_venue in needed.values()))
+    known = read.union(*(of_venue.streams for of_venue in needed.values()))
     if account is not None and account not in known:
         expected = ", ".join(sorted(known - {""})) or "an account of a venue that is asked over HTTP"
         raise ConfigError(f"there is no account {account!r}", where="--account", expected=expected)
@@ -120,7 +120,7 @@ def capture(venue: str | None, is_json: bool) -> int:
     url = _database(settings)
     made, problems = 0, []
     for name in names:
-        of_venue, found = capture_now(settings, name, url, lambda _: None)
+        of_venue, found = capture_now(settings, name, url, lambda text: click.echo(text, err=True))
         made += of_venue
         problems += [{"venue": name, "name": type(error).__name__, "text": str(error)} for error in found]
     if is_json:

@@ -17,7 +17,7 @@ from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.reviews import Problem, record_problem
-from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
 
 pytestmark = pytest.mark.postgres
 MAIN, DESK = "main@example.com", "desk-1_virtual@example.com"
@@ -67,12 +67,27 @@ def test_a_day_that_nobody_has_read_is_a_hole(home: BinanceHome) -> None:
         3, [(DESK, "withdrawals", "unread")],
     )  # fmt: skip
     assert told(coverage, "--holes", "--account", MAIN) == (0, "no hole\n")
+    with connection(home.url, "a night on which nobody captured") as opened:
+        opened.exec_driver_sql(f"DELETE FROM recon.pulls WHERE stream = 'funding_assets' AND date = '{LAST}'")
+    code, out = told(coverage, "--holes", "--account", MAIN, "--json")
+    assert (code, [(row["stream"], row["status"], row["from"]) for row in json.loads(out)]) == (
+        3, [("funding_assets", "unread", str(LAST))],
+    )  # fmt: skip
     with connection(home.url, "an account that is named later") as opened:
         opened.exec_driver_sql(f"DELETE FROM recon.pulls WHERE account = '{DESK}' AND date <= '{FIRST}'")
     code, out = told(coverage, "--holes", "--json")
-    assert {(row["stream"], row["from"]) for row in json.loads(out)} == {("withdrawals", str(LAST))}
+    assert {(row["stream"], row["from"]) for row in json.loads(out)} == {
+        ("funding_assets", str(LAST)), ("withdrawals", str(LAST)),
+    }  # fmt: skip
     code, out = told(coverage, "--holes", "--json", "--from", str(FIRST), "--to", str(FIRST))
     assert [(row["stream"], row["status"], row["from"]) for row in json.loads(out)] == [("*", "unread", str(FIRST))]
+
+
+def test_a_capture_that_comes_too_late_says_so(home: BinanceHome) -> None:
+    home.advance(midnight(LAST) + timedelta(hours=7))
+    result = CliRunner().invoke(capture, standalone_mode=False)
+    assert (result.return_value, result.stdout) == (0, "0 captures\n")
+    assert result.stderr.startswith(f"too late to close {FIRST}: that is done until 6:00:00 after midnight UTC")
 
 
 def test_a_name_that_nobody_knows_is_wrong_use_and_not_a_clean_bill(home: BinanceHome) -> None:

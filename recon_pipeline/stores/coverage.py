@@ -19,11 +19,10 @@ HOLES = ("partial", "failed", UNREAD)
 
 @dataclass(frozen=True)
 class Needed:
-    """What of a venue every day must have been read of: of these accounts, from its start on, these streams."""
+    """What of a venue must have been read of every day from its start on: these streams of each account."""
 
     start: date
-    accounts: Collection[str]
-    streams: Collection[str]
+    streams: Mapping[str, Collection[str]]
 
 
 def known_accounts(url: str, venues: Collection[str]) -> set[str]:
@@ -52,10 +51,15 @@ def coverage_spans(
     accounts = [
         {"venue": venue, "account": each, "start": str(of_venue.start)}
         for venue, of_venue in needed.items()
-        for each in of_venue.accounts
+        for each in of_venue.streams
         if account in (None, each)
     ]
-    streams = [{"venue": venue, "stream": each} for venue, of_venue in needed.items() for each in of_venue.streams]
+    streams = [
+        {"venue": venue, "account": each, "stream": stream}
+        for venue, of_venue in needed.items()
+        for each, of_account in of_venue.streams.items()
+        for stream in of_account
+    ]
     given = {
         "venues": list(needed),
         "account": account,
@@ -80,8 +84,8 @@ WITH told AS (
 ),
 
 needed AS (
-    SELECT venue, stream, count(*) OVER (PARTITION BY venue) AS streams
-    FROM jsonb_to_recordset(CAST(:streams AS jsonb)) AS given(venue text, stream text)
+    SELECT venue, account, stream, count(*) OVER (PARTITION BY venue, account) AS streams
+    FROM jsonb_to_recordset(CAST(:streams AS jsonb)) AS given(venue text, account text, stream text)
 ),
 
 begun AS (SELECT venue, account, min(date) AS first FROM told GROUP BY venue, account),
@@ -103,7 +107,7 @@ missing AS (
         count(*) OVER (PARTITION BY asked.venue, asked.account, day) AS lacking
     FROM asked
     CROSS JOIN LATERAL generate_series(asked.first, asked.last, interval '1 day') AS day
-    JOIN needed ON needed.venue = asked.venue
+    JOIN needed ON needed.venue = asked.venue AND needed.account = asked.account
     WHERE NOT EXISTS (
         SELECT 1
         FROM told

@@ -107,14 +107,16 @@ def capture_now(
 
 def needed_of(settings: Settings, venue: str) -> Needed:
     """The accounts of a venue that is asked over HTTP, and the streams of which each has its mark on every day that a
-    run has come to."""
+    run has come to: with its own key, the captures of its nights too."""
     of_venue = settings.venues[venue]
     if of_venue.api is None:
-        return Needed(of_venue.start, (), ())
-    from recon_pipeline.venues.binance.holes import OWN_SNAPSHOTS
+        return Needed(of_venue.start, {})
+    from recon_pipeline.venues.binance.holes import CAPTURES, OWN_SNAPSHOTS
     from recon_pipeline.venues.binance.reading import FLOW_STREAMS
 
-    return Needed(of_venue.start, tuple(of_venue.api.accounts), (*FLOW_STREAMS, *OWN_SNAPSHOTS))
+    of_any, captured = (*FLOW_STREAMS, *OWN_SNAPSHOTS), sorted(CAPTURES)
+    accounts = of_venue.api.accounts.items()
+    return Needed(of_venue.start, {name: (*of_any, *(captured if of.credentials else ())) for name, of in accounts})
 
 
 def readings(settings: Settings) -> Path:

@@ -76,6 +76,7 @@ class Capture:
         now = self.session.clock.now()
         day = now.date() - ONE_DAY
         if now - midnight(now.date()) >= CLOSES_UNTIL:
+            self.session.asked.say(f"too late to close {day}: that is done until {CLOSES_UNTIL} after midnight UTC")
             return 0
         done = self._done(day)
         made: list[str] = []
