@@ -2,38 +2,89 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from recon_pipeline.venues.binance.holes import FirstTold, hidden_holes
+from recon_pipeline.frames.schema import FRAMES
+from recon_pipeline.venues.binance.holes import FirstTold, first_told, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline.venues.binance.reading import table_of
 from recon_pipeline.venues.streams import AccountFacts
 
 MAIN = "main@example.com"
 FIRST, SECOND, THIRD = (date(2026, 1, number) for number in (3, 4, 5))
 FACTS = AccountFacts(MAIN, products=frozenset({"spot", "futures"}))
+FEED, SNAPSHOTS = "futures_income", "futures_snapshots"
 
 
+@pytest.mark.parametrize("error", ["NotTold", "BeyondRetention"])
 @pytest.mark.parametrize(
     ("told", "open_days"),
     [
         pytest.param(None, {FIRST, SECOND}, id="nothing was ever told of it"),
-        pytest.param(FirstTold(stated=THIRD), set(), id="it was stated to be empty: it was before"),
-        pytest.param(FirstTold(stated=THIRD, held=THIRD, moved=THIRD), set(), id="what it holds came into it"),
-        pytest.param(FirstTold(moved=THIRD), set(), id="something came into it, and its snapshot is still to come"),
-        pytest.param(FirstTold(stated=THIRD, held=THIRD), {FIRST, SECOND}, id="what it holds was there before"),
-        pytest.param(FirstTold(stated=SECOND, held=SECOND), {FIRST}, id="its first balance closes a day"),
+        pytest.param(FirstTold(stated=THIRD, is_from_nothing=True), set(), id="what it holds came into it"),
+        pytest.param(FirstTold(moved=THIRD), {FIRST, SECOND}, id="something moved, and its snapshot is still to come"),
+        pytest.param(FirstTold(stated=THIRD), {FIRST, SECOND}, id="what it holds was there before"),
+        pytest.param(FirstTold(stated=SECOND), {FIRST}, id="its first balance closes a day"),
     ],
 )
-def test_a_snapshot_that_was_not_told_hides_what_the_wallet_may_have_held(
-    told: FirstTold | None, open_days: set[date]
+def test_a_snapshot_that_lacks_hides_what_the_wallet_may_have_held(
+    told: FirstTold | None, open_days: set[date], error: str
 ) -> None:
-    ledger = [marked("futures_snapshots", day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
-    ledger += [marked("futures_income", day, status="complete") for day in (FIRST, SECOND)]
+    status = "partial" if error == "NotTold" else "failed"
+    ledger = [marked(SNAPSHOTS, day, status=status, error=error) for day in (FIRST, SECOND)]
+    ledger += [marked(FEED, day, status="complete") for day in (FIRST, SECOND, THIRD)]
     assert holes(ledger, told) == open_days
+
+
+@pytest.mark.parametrize(("unread", "open_days"), [(THIRD, {FIRST, SECOND}), (SECOND, {FIRST}), (FIRST, set())])
+def test_what_was_not_read_since_may_have_emptied_the_wallet(unread: date, open_days: set[date]) -> None:
+    """Of the days before the one on which its flows were not read nobody knows what it held."""
+    ledger = [marked(SNAPSHOTS, day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
+    for day in (FIRST, SECOND, THIRD):
+        ledger.append(marked("deposits", day, status="complete"))
+        ledger.append(marked(FEED, day, status="partial" if day == unread else "final"))
+    assert holes(ledger, FirstTold(stated=THIRD, is_from_nothing=True)) == open_days
+
+
+@pytest.mark.parametrize(
+    ("stated", "flows", "is_from_nothing"),
+    [
+        pytest.param({"USDT": "0"}, [], True, id="empty, and nothing moved"),
+        pytest.param({"USDT": "12.50"}, [("USDT", "12.5")], True, id="all of it came in"),
+        pytest.param({"USDT": "110"}, [("USDT", "10")], False, id="some of it was there"),
+        pytest.param({"USDT": "90"}, [("USDT", "-10")], False, id="more of it was there"),
+        pytest.param({"USDT": "0"}, [("USDT", "-100")], False, id="it was emptied since"),
+        pytest.param({"USDT": "5", "BTC": "1"}, [("USDT", "5")], False, id="another asset was there"),
+        pytest.param({"USDT": "5"}, [("USDT", "5"), ("BTC", "-1")], False, id="another asset left"),
+        pytest.param({"USDT": "5"}, [("USDT", "7"), ("USDT", "-2")], True, id="it came and partly left"),
+        pytest.param({"USDT": "x"}, [("USDT", "5")], False, id="no amount"),
+    ],
+)
+def test_a_wallet_came_from_nothing_if_all_that_it_holds_was_seen_to_come(
+    stated: dict[str, str], flows: list[tuple[str, str]], is_from_nothing: bool
+) -> None:
+    place = {"account": MAIN, "wallet": "FUTURES"}
+    as_of = datetime(2026, 1, 5, 23, 59, 59, 999_999, tzinfo=UTC)
+    balances = [
+        {**place, "asset": asset, "as_of": at, "date": at.date(), "raw_balance": held, "raw_loan": None}
+        for asset, held in stated.items()
+        for at in (as_of, as_of + timedelta(days=1))
+    ]
+    transfers = [
+        {**place, "asset": asset, "measure": measure, "amount": amount, "datetime": at}
+        for asset, amount in flows
+        for measure, at in (
+            ("balance", as_of - timedelta(hours=1)), ("balance", as_of + timedelta(hours=1)), ("interest", as_of)
+        )
+    ]  # fmt: skip
+    tables = (table_of(FRAMES["balances"], balances, {}), table_of(FRAMES["transfers"], transfers, {}))
+    told = first_told(*tables, table_of(FRAMES["trades"], [], {}))
+    moved = as_of.date() if flows else date.max
+    assert told == {(MAIN, "FUTURES"): FirstTold(as_of.date(), moved, is_from_nothing)}
 
 
 def test_a_feed_that_failed_hides_what_came_before_the_first_balance() -> None:
@@ -50,7 +101,7 @@ def marked(stream: str, day: date, *, status: str, error: str | None = None) -> 
 def holes(ledger: list[Any], told: FirstTold | None) -> set[date]:
     """The days on which the wallet of futures is doubted."""
     context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"SPOT", "FUTURES"})})
-    first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST, held=FIRST)}
+    first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST)}
     if told is not None:
         first_told[MAIN, "FUTURES"] = told
     rows = hidden_holes(ledger, first_told, context, FIRST, never_used={})

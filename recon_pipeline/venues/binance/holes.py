@@ -6,16 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon_pipeline.frames.schema import COVERAGE_READ
+from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.venues.binance.capture import HAVE_HISTORY
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, MappingContext
+from recon_pipeline.venues.binance.mapping.cells import EXACT
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.pull import NOT_TOLD, SAID
+from recon_pipeline.venues.pull import NOT_TOLD, ONE_DAY, SAID
 from recon_pipeline.venues.reading import UNREAD
 
 ISOLATED = "ISOLATED_MARGIN"
@@ -33,28 +36,30 @@ STATING = CAPTURES.union(OWN_SNAPSHOTS)
 """What states a wallet of an account, or says that the account does not have it."""
 FLOWS_OF = {name: tuple(flow for flow in FLOWS if BY_NAME[flow].product == BY_NAME[name].product) for name in CAPTURES}
 """The flows of the product of which a capture states the wallet."""
+MOVED_BY = {
+    wallet: tuple(flow for flow in sorted(FLOWS) if wallet in TOLD_BY[flow])
+    for name in OWN_SNAPSHOTS
+    for wallet in TOLD_BY[name]
+}
+"""The flows that move a wallet of which the venue keeps snapshots."""
 _UNTOLD = "untold"
-_NOT_ZERO = "^-?[0.]*[1-9]"
-"""Of an amount that is still text, as in 0.10 but not in 0E-8."""
+_PLACE = ["account", "wallet"]
 
 
 @dataclass(frozen=True)
 class FirstTold:
-    """The first days on which a wallet was stated, was stated to hold or owe anything, and was moved in."""
+    """The first days on which a wallet was stated and was moved in."""
 
     stated: date = date.max
-    held: date = date.max
     moved: date = date.max
+    is_from_nothing: bool = False
+    """Whether what was stated first is to the last digit what the flows told by then add up to: if all of them were
+    told, it was empty before, or not opened."""
 
     @property
     def anything(self) -> date:
         """From when on it has positions."""
         return min(self.stated, self.moved)
-
-    @property
-    def is_from_nothing(self) -> bool:
-        """Whether it was told of, and what it held first had come into it: before that it was empty, or not opened."""
-        return self.anything < date.max and self.moved <= self.held
 
 
 _NEVER = FirstTold()
@@ -62,21 +67,56 @@ _NEVER = FirstTold()
 
 def first_told(balances: pa.Table, transfers: pa.Table, trades: pa.Table) -> Mapping[tuple[str, str], FirstTold]:
     """When something was first told of each family of wallets of an account, by frames whose amounts are text."""
-    owns, owes = (pc.match_substring_regex(balances[name], _NOT_ZERO) for name in ("raw_balance", "raw_loan"))
-    tables = (
+    first: dict[tuple[str, str], FirstTold] = {}
+    for table, column, of_what in (
         (balances, "date", "stated"),
-        (balances.filter(pc.or_kleene(owns, owes)), "date", "held"),
         (transfers, "datetime", "moved"),
         (trades, "datetime", "moved"),
-    )
-    first: dict[tuple[str, str], FirstTold] = {}
-    for table, column, of_what in tables:
-        for row in table.group_by(["account", "wallet"]).aggregate([(column, "min")]).to_pylist():
+    ):
+        for row in table.group_by(_PLACE).aggregate([(column, "min")]).to_pylist():
             place, told = (row["account"], row["wallet"].partition(":")[0]), row[f"{column}_min"]
             day = (told.date() if isinstance(told, datetime) else told) or date.max
             before = first.get(place, _NEVER)
             first[place] = replace(before, **{of_what: min(day, getattr(before, of_what))})
+    for place in _from_nothing(balances, transfers, trades):
+        first[place] = replace(first[place], is_from_nothing=True)
     return first
+
+
+def _from_nothing(balances: pa.Table, transfers: pa.Table, trades: pa.Table) -> set[tuple[str, str]]:
+    """The wallets with snapshots of which the flows told until the first one add up to all that it states as held and
+    owed, and to nothing besides. Interest is left out: it grows by itself, on what is owed."""
+    stated = balances.filter(pc.is_in(balances["wallet"], pa.array(MOVED_BY, pa.string())))
+    cuts = stated.group_by(_PLACE).aggregate([("as_of", "min")]).filter(pc.field("as_of_min").is_valid())
+    if not cuts.num_rows:
+        return set()
+    left: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+
+    def until_first(table: pa.Table, at: str, *columns: str) -> list[dict[str, Any]]:
+        joined = table.select([*_PLACE, "asset", at, *columns]).join(cuts, _PLACE, join_type="inner")
+        rows: list[dict[str, Any]] = joined.filter(pc.field(at) <= pc.field("as_of_min")).to_pylist()
+        return rows
+
+    def add(row: Mapping[str, Any], measure: str, amount: Decimal) -> None:
+        of_wallet = left[row["account"], row["wallet"]]
+        of_wallet[row["asset"], measure] = EXACT.add(of_wallet[row["asset"], measure], amount)
+
+    for row in until_first(stated, "as_of", "raw_balance", "raw_loan"):
+        add(row, "balance", _amount(row["raw_balance"]))
+        add(row, "loan", _amount(row["raw_loan"] or "0"))
+    for flows in (transfers, trades):
+        for row in until_first(flows, "datetime", "measure", "amount") if flows.num_rows else ():
+            if row["measure"] != "interest":
+                add(row, row["measure"], _amount(row["amount"]).copy_negate())
+    return {place for place, of_wallet in left.items() if not any(of_wallet.values())}
+
+
+def _amount(text: str | None) -> Decimal:
+    """Not a number where validation will say that it is none: no sum with it is nothing."""
+    try:
+        return Decimal(text or "NaN")
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def hidden_holes(
@@ -96,14 +136,23 @@ def hidden_holes(
     An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a day
     of which it says so of the wallet and by which nothing was told of it, as a capture of isolated margin does that
-    tells of none. Nor does one that it never had, as recon.yaml says, nor one of whose snapshots the venue told none
-    before something came into it.
+    tells of none. Nor does one that it never had, as recon.yaml says, nor one whose snapshots lack, for whatever
+    reason, if its first one states no more than what was seen to come in since.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     for row in ledger:
         if row.stream in TOLD_BY and row.error != SAID.error and row.date >= start:
             marks[row.account, row.date][row.stream] = _UNTOLD if row.error == NOT_TOLD.error else row.status
     without = _days_without(ledger, refused)
+
+    @cache
+    def empty_from(account: str, wallet: str) -> date:
+        """At the end of which day a wallet that came from nothing was empty: all that moved it since was read."""
+        day, flows = told[account, wallet].stated, set(MOVED_BY[wallet]).difference(never_used.get(account, ()))
+        while day > start and all(marks.get((account, day), {}).get(flow) in COVERAGE_THAT_COUNTS for flow in flows):
+            day -= ONE_DAY
+        return day
+
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
         if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
@@ -117,8 +166,8 @@ def hidden_holes(
                 continue
             for wallet, of_wallet in first.items():
                 is_not_there = any(day <= on < of_wallet.anything for on in without[account, wallet])
-                is_opened_later = of_day.get(stream) == _UNTOLD and of_wallet.is_from_nothing
-                if not is_not_there and not is_opened_later:
+                was_empty = stream in OWN_SNAPSHOTS and of_wallet.is_from_nothing and day >= empty_from(account, wallet)
+                if not is_not_there and not was_empty:
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
         if told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:
