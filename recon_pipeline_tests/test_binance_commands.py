@@ -83,6 +83,27 @@ def test_a_day_that_nobody_has_read_is_a_hole(home: BinanceHome) -> None:
     assert [(row["stream"], row["status"], row["from"]) for row in json.loads(out)] == [("*", "unread", str(FIRST))]
 
 
+def test_a_wallet_that_the_account_does_not_have_lacks_no_night_before(home: BinanceHome) -> None:
+    """One on which the account info was not told has no mark of it, and no later run could make one."""
+    account = home.sandbox.world.accounts[MAIN]
+    object.__setattr__(account, "products", account.products - {"option", "portfolio_margin"})
+    home.capture_days(FIRST - timedelta(days=1), LAST)
+    home.run(FIRST, LAST)
+    with connection(home.url, "a night on which the account info was not told") as opened:
+        gone = "DELETE FROM recon.pulls WHERE stream IN ('option_account', 'portfolio_margin_balance')"
+        assert opened.exec_driver_sql(f"{gone} AND account = '{MAIN}' AND date <= '{FIRST}'").rowcount == 4
+    assert told(coverage, "--holes", "--account", MAIN) == (0, "no hole\n")
+    assert told(coverage, "--holes", "--account", MAIN, "--from", str(FIRST), "--to", str(FIRST)) == (0, "no hole\n")
+    marks = "UPDATE recon.pulls SET {} WHERE account = '" + MAIN + "' AND stream = 'option_account'"
+    for change in ("error = 'NeverUsed'", "status = 'final', error = NULL"):  # said, not told; and not told to be away
+        with connection(home.url, "what says nothing of the night before") as opened:
+            opened.exec_driver_sql(marks.format(change))
+        code, out = told(coverage, "--holes", "--account", MAIN, "--json")
+        assert (code, [(row["stream"], row["status"], row["from"]) for row in json.loads(out)]) == (
+            3, [("option_account", "unread", str(FIRST))],
+        )  # fmt: skip
+
+
 def test_a_capture_that_comes_too_late_says_so(home: BinanceHome) -> None:
     home.advance(midnight(LAST) + timedelta(hours=7))
     result = CliRunner().invoke(capture, standalone_mode=False)

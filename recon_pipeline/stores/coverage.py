@@ -23,6 +23,8 @@ class Needed:
 
     start: date
     streams: Mapping[str, Collection[str]]
+    stating: Collection[str] = ()
+    """Those that say of a wallet that there is none: until one first told of it, there was none before either."""
 
 
 def known_accounts(url: str, venues: Collection[str]) -> set[str]:
@@ -67,6 +69,7 @@ def coverage_spans(
         "last": last,
         "accounts": canonical_json(accounts),
         "streams": canonical_json(streams),
+        "stating": sorted({stream for of_venue in needed.values() for stream in of_venue.stating}),
         "statuses": list(HOLES) if only_holes else None,
     }
     with connection(url, "reading the coverage ledger") as opened:
@@ -90,6 +93,19 @@ needed AS (
 
 begun AS (SELECT venue, account, min(date) AS first FROM told GROUP BY venue, account),
 
+absent AS (
+    SELECT venue, account, stream, max(date) AS until
+    FROM (
+        SELECT
+            venue, account, stream, date, status,
+            min(date) FILTER (WHERE status IN ('complete', 'final')) OVER (PARTITION BY venue, account, stream) AS read
+        FROM recon.pulls
+        WHERE venue = ANY(:venues) AND stream = ANY(:stating) AND error IS DISTINCT FROM 'NeverUsed'
+    ) AS stated
+    WHERE status = 'not_applicable' AND date < coalesce(read, 'infinity'::date)
+    GROUP BY venue, account, stream
+),
+
 asked AS (
     SELECT
         given.venue, given.account, coalesce(:last, max(runs.last_day)) AS last,
@@ -104,10 +120,13 @@ asked AS (
 missing AS (
     SELECT
         asked.venue, asked.account, needed.stream, needed.streams, day::date AS date,
-        count(*) OVER (PARTITION BY asked.venue, asked.account, day) AS lacking
+        count(*) OVER (PARTITION BY asked.venue, asked.account, day) AS lacking,
+        coalesce(absent.until >= day::date, false) AS is_absent
     FROM asked
     CROSS JOIN LATERAL generate_series(asked.first, asked.last, interval '1 day') AS day
     JOIN needed ON needed.venue = asked.venue AND needed.account = asked.account
+    LEFT JOIN absent
+        ON absent.venue = asked.venue AND absent.account = asked.account AND absent.stream = needed.stream
     WHERE NOT EXISTS (
         SELECT 1
         FROM told
@@ -124,6 +143,7 @@ every AS (
     SELECT DISTINCT
         venue, account, CASE WHEN lacking = streams THEN '*' ELSE stream END, date, 'unread', 0::bigint, NULL
     FROM missing
+    WHERE lacking = streams OR NOT is_absent
 ),
 
 placed AS (

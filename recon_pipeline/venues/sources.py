@@ -116,7 +116,8 @@ def needed_of(settings: Settings, venue: str) -> Needed:
 
     of_any, captured = (*FLOW_STREAMS, *OWN_SNAPSHOTS), sorted(CAPTURES)
     accounts = of_venue.api.accounts.items()
-    return Needed(of_venue.start, {name: (*of_any, *(captured if of.credentials else ())) for name, of in accounts})
+    streams = {name: (*of_any, *(captured if of.credentials else ())) for name, of in accounts}
+    return Needed(of_venue.start, streams, captured)
 
 
 def readings(settings: Settings) -> Path:
