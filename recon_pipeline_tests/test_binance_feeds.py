@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
 ONE_DAY = timedelta(days=1)
+SPOT_ONLY = AccountFacts(MAIN, products=frozenset({"spot"}))
 QUIET = ("earn", "staking", "loans", "margin", "derivatives", "income", "fiat", "orders", "conversion")
 
 
@@ -507,3 +508,27 @@ def test_a_day_on_which_a_product_may_still_be_opened_is_asked_for_once_it_is(da
         assert [row.status for row in raw.ledger()] == ["not_applicable", "partial"]
         pull(today + 20 * ONE_DAY, today + 15 * ONE_DAY, "spot", "margin")
         assert min(asked) == today
+
+
+@pytest.mark.parametrize(
+    ("stream", "later", "marks"),
+    [
+        # nobody had named the sub-account: the venue may have had something to tell of it all the time
+        ("managed_snapshots", replace(SPOT_ONLY, extras={"managed_without_key": ("managed@example.com",)}), "failed"),
+        ("margin_snapshots", replace(SPOT_ONLY, products=frozenset({"spot", "margin"})), "not_applicable"),
+    ],
+)
+def test_a_snapshot_that_fails_is_no_hole_only_where_the_account_had_not_opened_the_wallet(
+    stream: str, later: AccountFacts, marks: str, database: str
+) -> None:
+    now, on = datetime(2026, 3, 20, tzinfo=UTC), date(2026, 3, 18)
+
+    def ask(*_: object) -> Reply:
+        raise NetworkError("it fails", venue="binance", endpoint="/list")
+
+    with closing(RawStore(database, "binance")) as raw:
+        Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(BY_NAME[stream], SPOT_ONLY, ask, on, on)
+        assert [row.status for row in raw.ledger()] == ["not_applicable"]
+        with pytest.raises(NetworkError):
+            Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(BY_NAME[stream], later, ask, on, on)
+        assert [row.status for row in raw.ledger()] == [marks]

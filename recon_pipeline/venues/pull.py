@@ -285,8 +285,9 @@ class Puller:
 
     def _opened(self, stream: Stream, facts: AccountFacts, days: Mapping[date, DayRead]) -> Mapping[date, DayRead]:
         """The days without those on which the account had not opened the wallet that a snapshot is of, unless the venue
-        tells of them: it has none to tell, and that it is asked since the wallet was opened makes them no hole."""
-        if stream.role != "snapshot":
+        tells of them: it has none to tell, and that it is asked since the wallet was opened makes them no hole. What a
+        main account's key tells of others applied to none only because nobody had named them."""
+        if stream.role != "snapshot" or stream.asked_with == "master":
             return days
         status = self._ledger.status
         return {
