@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +49,14 @@ def test_what_was_not_read_since_may_have_emptied_the_wallet(unread: date, open_
         ledger.append(marked("deposits", day, status="complete"))
         ledger.append(marked(FEED, day, status="partial" if day == unread else "final"))
     assert holes(ledger, FirstTold(stated=THIRD, is_from_nothing=True)) == open_days
+
+
+def test_a_flow_that_nobody_could_read_may_have_emptied_the_wallet() -> None:
+    ledger = [marked(SNAPSHOTS, day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
+    ledger += [marked(FEED, day, status="complete") for day in (FIRST, SECOND, THIRD)]
+    came = FirstTold(stated=THIRD, is_from_nothing=True)
+    assert holes(ledger, came, unusable=[(MAIN, FEED, SECOND)]) == {FIRST}
+    assert holes(ledger, came, unusable=[(MAIN, "deposits", SECOND)]) == set()
 
 
 @pytest.mark.parametrize(
@@ -98,11 +107,11 @@ def marked(stream: str, day: date, *, status: str, error: str | None = None) -> 
     return SimpleNamespace(account=MAIN, stream=stream, date=day, status=status, error=error)
 
 
-def holes(ledger: list[Any], told: FirstTold | None) -> set[date]:
+def holes(ledger: list[Any], told: FirstTold | None, unusable: Collection[tuple[str, str, date]] = ()) -> set[date]:
     """The days on which the wallet of futures is doubted."""
     context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"SPOT", "FUTURES"})})
     first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST)}
     if told is not None:
         first_told[MAIN, "FUTURES"] = told
-    rows = hidden_holes(ledger, first_told, context, FIRST, never_used={})
+    rows = hidden_holes(ledger, first_told, context, FIRST, never_used={}, unusable=unusable)
     return {row["date"] for row in rows if row["wallet"] == "FUTURES"}

@@ -42,7 +42,6 @@ MOVED_BY = {
     for wallet in TOLD_BY[name]
 }
 """The flows that move a wallet of which the venue keeps snapshots."""
-_UNTOLD = "untold"
 _PLACE = ["account", "wallet"]
 
 
@@ -127,6 +126,7 @@ def hidden_holes(
     *,
     never_used: Mapping[str, Collection[str]],
     refused: Collection[tuple[str, str, date, str]] = (),
+    unusable: Collection[tuple[str, str, date]] = (),
 ) -> list[Mapping[str, Any]]:
     """Feeds that failed, captures that failed or were never made, snapshots that the venue has not told, and balances
     that were `refused`, on a day on which nothing was `told` yet of any wallet that they tell of, as of options to
@@ -137,27 +137,32 @@ def hidden_holes(
     no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a day
     of which it says so of the wallet and by which nothing was told of it, as a capture of isolated margin does that
     tells of none. Nor does one that it never had, as recon.yaml says, nor one whose snapshots lack, for whatever
-    reason, if its first one states no more than what was seen to come in since.
+    reason, if its first one states no more than what was seen to come in since, and of no account, stream and day
+    since anything was `unusable`.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     for row in ledger:
         if row.stream in TOLD_BY and row.error != SAID.error and row.date >= start:
-            marks[row.account, row.date][row.stream] = _UNTOLD if row.error == NOT_TOLD.error else row.status
+            marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
     without = _days_without(ledger, refused)
 
     @cache
     def empty_from(account: str, wallet: str) -> date:
         """At the end of which day a wallet that came from nothing was empty: all that moved it since was read."""
         day, flows = told[account, wallet].stated, set(MOVED_BY[wallet]).difference(never_used.get(account, ()))
-        while day > start and all(marks.get((account, day), {}).get(flow) in COVERAGE_THAT_COUNTS for flow in flows):
+        while day > start and all(is_whole(account, flow, day) for flow in flows):
             day -= ONE_DAY
         return day
+
+    def is_whole(account: str, flow: str, day: date) -> bool:
+        is_read = marks.get((account, day), {}).get(flow) in COVERAGE_THAT_COUNTS
+        return is_read and (account, flow, day) not in unusable
 
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
         if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
             continue
-        failed = {stream for stream, status in of_day.items() if status in ("failed", _UNTOLD)}
+        failed = {stream for stream, status in of_day.items() if status == "failed"}
         for stream in (failed | (CAPTURES - of_day.keys())).difference(never_used.get(account, ())):
             wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
             first = {wallet: told.get((account, wallet), _NEVER) for wallet in wallets}

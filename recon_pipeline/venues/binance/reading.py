@@ -214,8 +214,15 @@ class _Rows:
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
         never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
         told = first_told(*(self._whole(name) for name in ("balances", "transfers", "trades")))
-        refused = self._refused_whole()
-        self._refused += hidden_holes(ledger, told, self._context, start, never_used=never_used, refused=refused)
+        self._refused += hidden_holes(
+            ledger,
+            told,
+            self._context,
+            start,
+            never_used=never_used,
+            refused=self._refused_whole(),
+            unusable=self.unusable.keys(),
+        )
 
     def _refused_whole(self) -> set[tuple[str, str, date, str]]:
         """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
