@@ -158,6 +158,26 @@ def test_an_endpoint_that_is_down_answers_one_account_with_a_page(faulty: World)
             assert (answer.status_code, answer.text.startswith("<html>")) == (200, is_html)
 
 
+def test_where_an_endpoint_is_down_only_rows_of_what_was_held_have_to_be_open() -> None:
+    world = make_world(5, days=14, subs=1, symbols_max=250, faults=["endpoint_down", "endpoint_garbled"])
+    days = {(e.account, e.date) for e in world.plants.effects if e.kind == "review"}
+    came_and_went = 0
+    for effect in world.plants.effects:
+        if effect.kind == "row" and (effect.account, effect.date) in days:
+            ends_us = (day_ms(effect.date) * 1000 - 1, (day_ms(effect.date) + DAY_MS) * 1000 - 1)
+            is_held = any(world.ledger.at(at_us, effect.account, "SPOT").get(effect.asset) for at_us in ends_us)
+            assert effect.is_required == is_held, effect
+            came_and_went += not is_held
+    assert came_and_went
+
+
+@pytest.mark.parametrize("fault", ["snapshot_stale", "snapshot_missing", "snapshot_of_wrong_day"])
+def test_a_snapshot_is_spoiled_only_where_a_told_one_follows_within_the_days_that_are_judged(fault: str) -> None:
+    for seed in range(1, 5):
+        world = make_world(seed, days=8, subs=1, symbols_max=250, faults=[fault])
+        assert [day for _, _, day in world.plants.snapshots] == [world.days[2]], "the last that is judged is days[3]"
+
+
 def test_trouble_comes_in_every_kind_and_asking_again_helps() -> None:
     world = make_world(3, transport=NAMES, without=("derivatives", "earn", "loans"))
     with serve(world, at_us=world.end_ms * 1000, hang_s=0.2) as sandbox:

@@ -121,17 +121,20 @@ class Planter:
         """What a wallet holds at the end of a day."""
         return self.world.ledger.at(day_ms(day + timedelta(days=1)) * 1000 - 1, account, wallet)
 
+    def held(self, account: str, wallet: str, day: date) -> list[str]:
+        """The assets that a wallet holds at the end of a day or of the day before."""
+        ends = (self.close(account, wallet, when) for when in (day - timedelta(days=1), day))
+        return sorted({asset for held in ends for asset, amount in held.items() if amount})
+
     def rows(self, account: str, wallet: str, day: date) -> list[str]:
-        """The assets that have a row on a day: held before, held after, or moved."""
+        """The assets that may have a row on a day: held before, held after, or moved."""
         start_us, end_us = day_ms(day) * 1000, day_ms(day + timedelta(days=1)) * 1000
-        before, after = self.close(account, wallet, day - timedelta(days=1)), self.close(account, wallet, day)
-        held = {asset for asset, amount in (*before.items(), *after.items()) if amount}
         moved = {
             move.asset
             for move in self.world.ledger.moves
             if (move.account, move.wallet) == (account, wallet) and start_us <= move.at_us < end_us
         }  # fmt: skip
-        return sorted(held | moved)
+        return sorted({*self.held(account, wallet, day), *moved})
 
     def stated(self, account: str, wallet: str, day: date) -> list[str]:
         """The assets that a day's snapshot states."""

@@ -39,8 +39,11 @@ def _free_days(p: Planter, account: str, days: Iterable[date]) -> list[date]:
     return [day for day in days if not any(day + offset in busy for offset in near)]
 
 
-def _whole_wallet(p: Planter, dice: Dice, *, before_end: int = 4) -> tuple[str, date]:
-    """An account and a day whose whole spot wallet can be claimed, with the day after."""
+def _whole_wallet(p: Planter, dice: Dice, *, before_end: int = 5) -> tuple[str, date]:
+    """An account and a day whose whole spot wallet can be claimed, with the day after.
+
+    A day follows that is run and whose snapshot is told: without it nothing would show what was traded.
+    """
     for account in p.accounts(dice):
         free = _free_days(p, account, p.days(before_end=before_end))
         if free:
@@ -106,12 +109,13 @@ def endpoint_garbled(p: Planter, dice: Dice) -> None:
 def _outage(p: Planter, dice: Dice, fault: str, told: tuple[str, bytes, str], *, seen: str) -> None:
     """Down from the end of a day until after it is due; the day before it may be open too. Somebody is told what was
     seen in place of an answer."""
-    account, day = _whole_wallet(p, dice, before_end=5)
+    account, day = _whole_wallet(p, dice)
     path, body, content_type = told
     from_us, until_us = (day_ms(day + timedelta(days=days)) * 1000 for days in (1, 3))
     p.plants.outages.append(Outage(account, path, from_us, until_us, body, content_type=content_type))
-    for when, is_required in ((day, True), (day - timedelta(days=1), False)):
+    held = set(p.held(account, "SPOT", day))  # what came and went again may be unheard of until the rotation
+    for when, required in ((day, held), (day - timedelta(days=1), set())):
         for asset in p.rows(account, "SPOT", when):
-            p.expect(fault, (account, "SPOT", asset), when, "incomplete", is_required=is_required,
+            p.expect(fault, (account, "SPOT", asset), when, "incomplete", is_required=asset in required,
                      gone_by_as_of_day=day + timedelta(days=3))  # fmt: skip
     p.expect(fault, (account, "SPOT", "*"), day, "incomplete", kind="review", note=seen)
