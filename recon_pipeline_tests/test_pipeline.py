@@ -31,7 +31,7 @@ from recon_pipeline.reconcile.pipeline import (
 )
 from recon_pipeline.reconcile.settings import kernel_settings
 from recon_pipeline.sandbox.statements import VENUE, planted
-from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.database import _VENUE_LOCKS, DatabaseUnavailable, connection
 from recon_pipeline.stores.marts import mart_models, refresh, refresh_if_changed
 from recon_pipeline.transport.errors import NetworkError
 from recon_pipeline_tests.homes import AS_OF, FIRST, LAST, demo_home, edit, lake_bytes, rows, run
@@ -392,6 +392,38 @@ def test_one_run_of_a_venue_at_a_time(settings: Settings) -> None:
     assert f"waiting for another run of {VENUE} to end" in heard
 
 
+@pytest.mark.parametrize("step", ["store", "reconcile"])
+def test_a_run_that_lost_its_lock_puts_nothing_in_place(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whoever waited for the lock may be writing by then."""
+    run(settings)
+    edit(settings, "transfers-treasury.csv", _late)
+    losing = venue_run(settings)
+    losing.read()
+    if step == "reconcile":
+        losing.store(*INPUTS)
+    before, write = lake_bytes(settings), losing.lake.write
+
+    def lose_and_write(run_id: str) -> Any:
+        with connection(str(settings.database_url), "ending the holder") as opened:
+            assert opened.scalars(sa.text(_END_HOLDERS)).all() == [True]
+        return write(run_id)
+
+    monkeypatch.setattr(losing.lake, "write", lose_and_write)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        losing.store(*INPUTS) if step == "store" else losing.reconcile()
+    assert f"holding the lock of venue {VENUE}" in str(caught.value)
+    losing.close()
+    assert lake_bytes(settings) == before
+    run(settings)
+    healed = lake_bytes(settings)
+    always = demo_home(tmp_path / "always", str(settings.database_url))
+    edit(always, "transfers-treasury.csv", _late)
+    run(always)
+    assert lake_bytes(always) == healed != before
+
+
 def test_the_night_takes_along_what_never_ran_and_what_was_pending(settings: Settings) -> None:
     url = str(settings.database_url)
     due = date(2025, 10, 20)
@@ -516,6 +548,12 @@ def test_what_a_run_was_and_read_is_recorded(settings: Settings) -> None:
 def venue_run(settings: Settings, **options: Any) -> VenueRun:
     request = Request(VENUE, FIRST, LAST, AS_OF)
     return VenueRun(settings, request, "alone", str(settings.database_url), **options)
+
+
+_END_HOLDERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint ="
+    f" {_VENUE_LOCKS} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 def reconciled(settings: Settings) -> dict[str, str]:

@@ -347,10 +347,11 @@ class VenueRun:
     def _lock(self) -> Iterator[None]:
         with ExitStack() as held:
             try:
-                held.enter_context(venue_lock(self.url, self.venue, wait_seconds=1))
+                still_held = held.enter_context(venue_lock(self.url, self.venue, wait_seconds=1))
             except VenueBusy:
                 self.say(f"waiting for another run of {self.venue} to end")
-                held.enter_context(venue_lock(self.url, self.venue))
+                still_held = held.enter_context(venue_lock(self.url, self.venue))
+            self.lake.before_commit = still_held
             yield
 
     def _read(self) -> Reading:
@@ -458,6 +459,7 @@ class VenueRun:
 
     def _publish(self, stop: Stop) -> None:
         on_partition = self._counted(f"publishing {self.venue}", 0, stop)
+        self.lake.before_commit()  # the lock is held for the database too
         self._published = False
         publish(self.lake, self.url, self.venue, self.run_id, on_partition=on_partition)
         self._published = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -260,10 +260,11 @@ def _bulk_url(url: str) -> str:
 
 
 @contextmanager
-def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[None]:
+def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[Callable[[], None]]:
     """Hold the venue's lock: one run of a venue at a time, across processes and machines.
 
-    PostgreSQL lets go of it when the holder's connection ends, however it ended. VenueBusy after `wait_seconds`.
+    PostgreSQL lets go of it when the holder's connection ends, however it ended. VenueBusy after `wait_seconds`. What
+    is yielded raises DatabaseUnavailable once that connection broke: somebody else may hold the lock by then.
     """
     with named_errors(url, f"locking venue {venue}"), engine(url).connect() as opened:
         held = opened.execution_options(isolation_level="AUTOCOMMIT")
@@ -278,7 +279,18 @@ def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[None
                     next_step="wait for it (recon status shows it), or stop it, and run again",
                 )
             time.sleep(_LOCK_SECONDS)
-        yield
+
+        def still_held() -> None:
+            with named_errors(url, f"holding the lock of venue {venue}"):
+                if held.invalidated:  # SQLAlchemy would open it anew, and hold nothing
+                    raise DatabaseUnavailable(
+                        "the connection that held the lock has ended",
+                        where=f"{shown(url)}, holding the lock of venue {venue}",
+                        next_step="run again: nothing half-done stays",
+                    )
+                held.execute(sa.text("SELECT 1"))
+
+        yield still_held
 
 
 def migrate(url: str) -> None:

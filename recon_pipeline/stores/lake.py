@@ -14,7 +14,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,6 +116,8 @@ class Lake:
         self._folder: Folder = folder_at(url, is_durable=is_durable)
         self._cache = _Cache(cache, self._folder.root)
         self._cache.load()
+        self.before_commit: Callable[[], None] = lambda: None
+        """Called right before the first partition of a commit is put in place: if it raises, none is."""
 
     @property
     def url(self) -> str:
@@ -349,6 +351,8 @@ class LakeWrite:
             if digest != self._lake._present_digest(name):
                 changed[name] = (partition, path, digest, footer)
         gone = {name: p for name, p in self._removed.items() if self._folder.version(name) is not None}
+        if changed or gone:
+            self._lake.before_commit()
         try:
             self._folder.apply({name: path for name, (_, path, _, _) in changed.items()}, gone)
         except OSError as error:
