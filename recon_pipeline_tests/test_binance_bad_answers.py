@@ -321,7 +321,7 @@ def test_a_product_of_which_nothing_tells_is_not_applicable_where_a_key_is_refus
     [
         (("/eapi/v1/bill", "/eapi/v1/marginAccount"), "OPTION", {FIRST, LAST}, [("opening",)]),
         # no night that is over is captured any more
-        (("/sapi/v1/simple-earn/locked/position",), "EARN", set(), [("opening",)]),
+        pytest.param(("/sapi/v1/simple-earn/locked/position",), "EARN", set(), [("opening",)], marks=pytest.mark.long),
     ],
 )
 def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_account_green(
@@ -354,7 +354,8 @@ def test_a_wallet_of_which_nothing_could_ever_be_read_leaves_no_day_of_its_accou
 @pytest.mark.parametrize(
     ("answer", "left"),
     [
-        (b'{"assets":[]}', set()),  # what has none tonight, and nothing moved since, had none
+        # what has none tonight, and nothing moved since, had none
+        pytest.param(b'{"assets":[]}', set(), marks=pytest.mark.long),
         (None, {FIRST, LAST}),  # what holds money tonight may have held any then
     ],
     ids=["none", "two pairs"],

@@ -151,6 +151,7 @@ def holes_of(home: BinanceHome, email: str) -> set[date]:
     return {on for (on,) in home.ask(query, email=email)}
 
 
+@pytest.mark.long
 def test_a_market_that_leaves_opens_no_day_on_which_an_account_traded_nothing(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_market_that_leaves_opens_no_day_on_which_an_account_traded_nothing(
         assert holes_of(home, MAIN) != set()
 
 
+@pytest.mark.long
 def test_a_start_that_moves_earlier_finds_a_hole_where_a_market_that_left_was_not_asked(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def spot_of(home: BinanceHome, status: str) -> set[date]:
     return {on for (on,) in rows}
 
 
+@pytest.mark.long
 def test_a_snapshot_that_comes_after_the_run_of_its_day_leaves_nothing_unexplained(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_snapshot_that_comes_after_the_run_of_its_day_leaves_nothing_unexplain
             assert spot_of(home, "incomplete") == ({day(5)} if number == 5 else set())
 
 
+@pytest.mark.long
 def test_a_wallet_that_is_opened_later_leaves_no_day_before_it_open(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_every_position_of_the_dao_follows_from_its_transfers(dao: House) -> Non
     assert worst[0] <= Decimal("1e-8")
 
 
+@pytest.mark.long
 def test_days_of_the_dao_in_any_order_end_in_the_same_bytes_and_rows(dao: House, tmp_path: Path, database: str) -> None:
     first, last = date(2026, 1, 1), date(2026, 1, 8)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -229,10 +230,11 @@ def test_the_treasury_is_off_by_a_rounded_million_and_never_by_more(treasury: Ho
     assert treasury.verdicts() == {"green": 846, "opening": 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("level", "variances", "red"),
     [
-        pytest.param('default: "0", cumulative: "12000000"', 277, 277, marks=pytest.mark.long),
+        ('default: "0", cumulative: "12000000"', 277, 277),
         ('default: "1000000"', 0, 744),
     ],
 )
