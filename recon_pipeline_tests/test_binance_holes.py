@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from recon_pipeline.frames.schema import FRAMES
-from recon_pipeline.venues.binance.holes import FirstTold, first_told, hidden_holes
+from recon_pipeline.venues.binance.holes import MOVED_BY, FirstTold, first_told, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
 from recon_pipeline.venues.binance.reading import table_of
 from recon_pipeline.venues.streams import AccountFacts
 
-MAIN = "main@example.com"
+MAIN, OWNER = "main@example.com", "owner@example.com"
 FIRST, SECOND, THIRD = (date(2026, 1, number) for number in (3, 4, 5))
-FACTS = AccountFacts(MAIN, products=frozenset({"spot", "futures"}))
+FACTS = AccountFacts(MAIN, master=OWNER, products=frozenset({"spot", "futures"}))
 FEED, SNAPSHOTS = "futures_income", "futures_snapshots"
 
 
@@ -57,6 +57,37 @@ def test_a_flow_that_nobody_could_read_may_have_emptied_the_wallet() -> None:
     came = FirstTold(stated=THIRD, is_from_nothing=True)
     assert holes(ledger, came, unusable=[(MAIN, FEED, SECOND)]) == {FIRST}
     assert holes(ledger, came, unusable=[(MAIN, "deposits", SECOND)]) == set()
+
+
+def test_a_first_snapshot_that_was_read_in_part_proves_no_wallet_to_have_been_empty_before_it() -> None:
+    """What it states of an asset that nobody could read may have been there all along."""
+    ledger = [marked(SNAPSHOTS, day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
+    ledger += [marked(each, THIRD, status="complete") for each in (SNAPSHOTS, FEED)]
+    ledger += [marked(FEED, day, status="complete") for day in (FIRST, SECOND)]
+    came = FirstTold(stated=THIRD, is_from_nothing=True)
+    assert holes(ledger, came, unusable=[(MAIN, SNAPSHOTS, THIRD)]) == {FIRST, SECOND}
+    assert holes(ledger, came, unusable=[(MAIN, "spot_snapshots", THIRD)]) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "unusable", "open_days"),
+    [
+        pytest.param("complete", None, set(), id="all of it was read"),
+        pytest.param("not_applicable", None, set(), id="it has no main account"),
+        pytest.param("failed", None, {FIRST}, id="it was not read"),
+        pytest.param("complete", (OWNER, "universal_transfers", SECOND), {FIRST}, id="what it told was no record"),
+    ],
+)
+def test_what_a_main_account_moved_may_have_emptied_the_wallet(
+    status: str, unusable: tuple[str, str, date] | None, open_days: set[date]
+) -> None:
+    """Its key tells of what it sent out of a sub-account, and no key of the sub-account does."""
+    ledger = [marked("spot_snapshots", day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
+    for day in (FIRST, SECOND, THIRD):
+        ledger += [marked(flow, day, status="complete") for flow in MOVED_BY["SPOT"] if flow != "universal_transfers"]
+        ledger.append(marked("universal_transfers", day, status=status if day == SECOND else "complete"))
+    came = FirstTold(stated=THIRD, is_from_nothing=True)
+    assert holes(ledger, came, unusable=[unusable] if unusable else [], wallet="SPOT") == open_days
 
 
 @pytest.mark.parametrize(
@@ -107,11 +138,17 @@ def marked(stream: str, day: date, *, status: str, error: str | None = None) -> 
     return SimpleNamespace(account=MAIN, stream=stream, date=day, status=status, error=error)
 
 
-def holes(ledger: list[Any], told: FirstTold | None, unusable: Collection[tuple[str, str, date]] = ()) -> set[date]:
-    """The days on which the wallet of futures is doubted."""
+def holes(
+    ledger: list[Any],
+    told: FirstTold | None,
+    unusable: Collection[tuple[str, str, date]] = (),
+    *,
+    wallet: str = "FUTURES",
+) -> set[date]:
+    """The days on which the wallet is doubted."""
     context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"SPOT", "FUTURES"})})
     first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST)}
     if told is not None:
-        first_told[MAIN, "FUTURES"] = told
+        first_told[MAIN, wallet] = told
     rows = hidden_holes(ledger, first_told, context, FIRST, never_used={}, unusable=unusable)
-    return {row["date"] for row in rows if row["wallet"] == "FUTURES"}
+    return {row["date"] for row in rows if row["wallet"] == wallet}

@@ -37,11 +37,13 @@ STATING = CAPTURES.union(OWN_SNAPSHOTS)
 FLOWS_OF = {name: tuple(flow for flow in FLOWS if BY_NAME[flow].product == BY_NAME[name].product) for name in CAPTURES}
 """The flows of the product of which a capture states the wallet."""
 MOVED_BY = {
-    wallet: tuple(flow for flow in sorted(FLOWS) if wallet in TOLD_BY[flow])
+    wallet: tuple(sorted(each.name for each in STREAMS if each.role == "flow" and wallet in each.wallets))
     for name in OWN_SNAPSHOTS
     for wallet in TOLD_BY[name]
 }
-"""The flows that move a wallet of which the venue keeps snapshots."""
+"""The flows that move a wallet of which the venue keeps snapshots, those included of which a main account's key tells:
+it may move what a sub-account holds."""
+_MOVING = frozenset(flow for flows in MOVED_BY.values() for flow in flows)
 _PLACE = ["account", "wallet"]
 
 
@@ -138,12 +140,17 @@ def hidden_holes(
     of which it says so of the wallet and by which nothing was told of it, as a capture of isolated margin does that
     tells of none. Nor does one that it never had, as recon.yaml says, nor one whose snapshots lack, for whatever
     reason, if its first one states no more than what was seen to come in since, and of no account, stream and day
-    since anything was `unusable`.
+    since anything was `unusable`, nor of that first one.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
+    read: set[tuple[str, str, date]] = set()
     for row in ledger:
-        if row.stream in TOLD_BY and row.error != SAID.error and row.date >= start:
+        if row.error == SAID.error or row.date < start:
+            continue
+        if row.stream in TOLD_BY:
             marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
+        if row.stream in _MOVING and row.status in COVERAGE_THAT_COUNTS:
+            read.add((row.account, row.stream, row.date))
     without = _days_without(ledger, refused)
 
     @cache
@@ -155,8 +162,16 @@ def hidden_holes(
         return day
 
     def is_whole(account: str, flow: str, day: date) -> bool:
-        is_read = marks.get((account, day), {}).get(flow) in COVERAGE_THAT_COUNTS
-        return is_read and (account, flow, day) not in unusable
+        facts = context.accounts[account]
+        told_to = facts.master if facts.master and BY_NAME[flow].asked_with == "master" else account
+        return (account, flow, day) in read and (told_to, flow, day) not in unusable
+
+    def was_empty(account: str, wallet: str, stream: str, day: date) -> bool:
+        """Whether the wallet, of which a snapshot of that day lacks, held nothing at its end."""
+        first = told.get((account, wallet), _NEVER)
+        # of a snapshot that was read in part nobody knows what else it states
+        is_known = first.is_from_nothing and (account, stream, first.stated) not in unusable
+        return stream in OWN_SNAPSHOTS and is_known and day >= empty_from(account, wallet)
 
     hidden: dict[tuple[str, str, date], set[str]] = defaultdict(set)
     for (account, day), of_day in marks.items():
@@ -171,8 +186,7 @@ def hidden_holes(
                 continue
             for wallet, of_wallet in first.items():
                 is_not_there = any(day <= on < of_wallet.anything for on in without[account, wallet])
-                was_empty = stream in OWN_SNAPSHOTS and of_wallet.is_from_nothing and day >= empty_from(account, wallet)
-                if not is_not_there and not was_empty:
+                if not is_not_there and not was_empty(account, wallet, stream, day):
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
         if told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:
