@@ -142,6 +142,32 @@ def test_a_wallet_that_is_opened_later_leaves_no_day_before_it_open(
         assert {"MARGIN", "FUTURES"} <= {wallet for (wallet,) in openings}
 
 
+@pytest.mark.parametrize(("silent_from", "verdict"), [(4, "incomplete"), (5, "green")])
+def test_a_day_is_open_while_nobody_knows_what_the_account_had_opened_by_its_end(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, silent_from: int, verdict: str
+) -> None:
+    """From that morning on the venue does not say it. Else the capture of the night after the fourth heard of it."""
+    world = quiet_world()
+    account, later = world.accounts[MAIN], {"margin", "isolated", "futures", "futures_coin"}
+    opened = account.products
+    for number, wallet in product(range(-30, 4), ("MARGIN", "FUTURES")):
+        world.plants.snapshots[MAIN, wallet, day(number)] = SnapshotFault(is_hidden=True)
+    silence = outage("/sapi/v1/account/info", day(silent_from), b"<html>sorry</html>")
+    begin = silence.from_us + 6 * HOUR_MS * 1000
+    world.plants.outages.append(replace(silence, from_us=begin, until_us=day_ms(day(7)) * 1000))
+    told = "SELECT verdict FROM marts.account_day_verdict WHERE date = :on"
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        object.__setattr__(account, "products", opened - later)
+        home.capture_days(day(2), day(3))
+        if verdict == "incomplete":
+            object.__setattr__(account, "products", opened)
+        home.capture_days(day(4), day(4))
+        object.__setattr__(account, "products", opened)
+        home.run(day(3), day(3))
+        home.run(day(4), day(4))
+        assert home.ask(told, on=day(4)) == [(verdict,)]
+
+
 def test_a_market_that_fails_once_is_asked_again_by_the_next_run(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,14 @@ from datetime import date
 from typing import Any, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
-from recon_pipeline.stores.raw import Stored
+from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance.streams.shapes import at, whole
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
+OPENED_UNKNOWN = DayRead("failed", error="OpenedUnknown", message="what the account has opened could not be read")
+"""Of a product that the account had not opened when the venue last said so: by now it may have."""
 SUB_ACCOUNTS = "sub_accounts"
 SUBS_LISTED = "sub_accounts_listed"
 """The record that names the sub-accounts of a main account's newest list; every one ever listed has a record of its

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
+from recon_pipeline.venues.binance.accounts import OPENED_UNKNOWN
 from recon_pipeline.venues.binance.capture import HAVE_HISTORY
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, MappingContext
 from recon_pipeline.venues.binance.mapping.cells import EXACT
@@ -45,6 +46,9 @@ MOVED_BY = {
 it may move what a sub-account holds."""
 _MOVING = frozenset(flow for flows in MOVED_BY.values() for flow in flows)
 _PLACE = ["account", "wallet"]
+_MAY_BE_OPENED = "may be opened"
+_FAILED = {NOT_TOLD.error: "failed", OPENED_UNKNOWN.error: _MAY_BE_OPENED}
+"""How days stand of which a stream told nothing, by the error that the ledger holds."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +139,13 @@ def hidden_holes(
     which a key is refused: no position would show it, and the account's day would look whole. Each such wallet is
     doubted, by a row of quarantine.
 
-    An account of which nothing could be read has no day that looks whole. A wallet that the account does not have makes
-    no hole, for no balance would ever close it: where the venue says so of the flows of its product, and up to a day
-    of which it says so of the wallet and by which nothing was told of it, as a capture of isolated margin does that
-    tells of none. Nor does one that it never had, as recon.yaml says, nor one whose snapshots lack, for whatever
-    reason, if its first one states no more than what was seen to come in since, and of no account, stream and day
-    since anything was `unusable`, nor of that first one.
+    What an account may have opened since the venue last said is doubted too. An account of which nothing could be read
+    has no day that looks whole. A wallet that the account does not have makes no hole, for no balance would ever close
+    it: where the venue says so of the flows of its product, and up to a day of which it says so of the wallet and by
+    which nothing was told of it, as a capture of isolated margin does that tells of none. Nor does one that it never
+    had, as recon.yaml says, nor one whose snapshots lack, for whatever reason, if its first one states no more than
+    what was seen to come in since, and of no account, stream and day since anything was `unusable`, nor of that first
+    one.
     """
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     read: set[tuple[str, str, date]] = set()
@@ -148,7 +153,7 @@ def hidden_holes(
         if row.error == SAID.error or row.date < start:
             continue
         if row.stream in TOLD_BY:
-            marks[row.account, row.date][row.stream] = "failed" if row.error == NOT_TOLD.error else row.status
+            marks[row.account, row.date][row.stream] = _FAILED.get(row.error, row.status)
         if row.stream in _MOVING and row.status in COVERAGE_THAT_COUNTS:
             read.add((row.account, row.stream, row.date))
     without = _days_without(ledger, refused)
@@ -177,9 +182,10 @@ def hidden_holes(
     for (account, day), of_day in marks.items():
         if not any(status in COVERAGE_READ and stream in FLOWS for stream, status in of_day.items()):
             continue
-        failed = {stream for stream, status in of_day.items() if status == "failed"}
+        failed = {stream for stream, status in of_day.items() if status in ("failed", _MAY_BE_OPENED)}
         for stream in (failed | (CAPTURES - of_day.keys())).difference(never_used.get(account, ())):
-            wallets = [wallet for wallet in TOLD_BY[stream] if wallet in context.captured.get(account, ())]
+            captured = TOLD_BY[stream] if of_day.get(stream) == _MAY_BE_OPENED else context.captured.get(account, ())
+            wallets = [wallet for wallet in TOLD_BY[stream] if wallet in captured]
             first = {wallet: told.get((account, wallet), _NEVER) for wallet in wallets}
             is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
             if is_unused or any(of_wallet.anything <= day for of_wallet in first.values()):

@@ -13,17 +13,23 @@ from datetime import date
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Contents, DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, OPENED_UNKNOWN
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
 from recon_pipeline.venues.binance.problems import record_changed, record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import STREAMS
-from recon_pipeline.venues.pull import Ledger, Puller, covered, midnight
+from recon_pipeline.venues.pull import Ledger, Puller, Span, covered, midnight
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
 _NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
+_UNOPENED = DayRead("not_applicable", message="the account does not have it")
+_NOTE_UNOPENED = frozenset(
+    {"margin_snapshots", "futures_snapshots", "futures_coin_balance", "option_account", "portfolio_margin_balance"}
+)
+"""What says of a night that a product was not opened. Who has opened margin need have nothing of isolated margin."""
 
 
 class UsedAfterAll(ReconError):  # noqa: N818 - the name says what is the matter
@@ -75,6 +81,9 @@ class Pull:
                     if self._waits_for_family(stream, facts):
                         self.session.fail(stream, facts, _NO_FAMILY)
                         continue
+                    if not self._is_opening_known(stream, facts):
+                        self._may_be_opened(stream, facts, ledger)
+                        continue
                     with self.session.told_of(facts.email, stream.name, stream, facts):
                         try:
                             puller.pull(stream, of_stream, ask, first, last)
@@ -104,6 +113,27 @@ class Pull:
         someone = (facts.email,)
         extras = {**facts.extras, "subs_without_key": someone}
         return bool(stream.calls(replace(facts, master=facts.email, subs=someone, extras=extras)))
+
+    def _is_opening_known(self, stream: Stream, facts: AccountFacts) -> bool:
+        """Whether the account has opened the product of a stream, or the venue said in this run that it has not."""
+        is_said = stream.name in facts.extras.get(NEVER_USED, ())
+        return is_said or stream.product in facts.products or (facts.email, ACCOUNT_INFO) in self.session.well
+
+    def _may_be_opened(self, stream: Stream, facts: AccountFacts, ledger: Ledger) -> None:
+        """Mark a stream of a product that the account had not opened when the venue last said so: by now it may have.
+
+        It does not apply to the days of which the venue said so since: when they were captured, or pulled. A capture
+        that closes the run's last day was made in the first hours of the day after, of which no more is needed yet.
+        """
+        stating = [each.name for each in STREAMS if each.product == stream.product and each.name in _NOTE_UNOPENED]
+        (first, last), asked = self.session.days_of(stream), self.session.asked.days
+
+        def is_unopened(day: date) -> bool:
+            names = [*stating, stream.name] if day < asked[0] else stating
+            return any(ledger.status(facts.email, name, min(day, asked[-1])) == "not_applicable" for name in names)
+
+        days = {day: _UNOPENED if is_unopened(day) else OPENED_UNKNOWN for day in Span(first, last).days}
+        self.session.raw.mark(facts.email, stream.name, days, self.session.clock.now())
 
     def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
         """A record with an id that is not told any more is for a person. One without is another now, which is told."""
