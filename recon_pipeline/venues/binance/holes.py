@@ -70,11 +70,14 @@ class FirstTold:
 _NEVER = FirstTold()
 
 
-def first_told(balances: pa.Table, transfers: pa.Table, trades: pa.Table) -> Mapping[tuple[str, str], FirstTold]:
-    """When something was first told of each family of wallets of an account, by frames whose amounts are text."""
+def first_told(
+    balances: pa.Table, transfers: pa.Table, trades: pa.Table, standing: pa.Table | None = None
+) -> Mapping[tuple[str, str], FirstTold]:
+    """When something was first told of each family of wallets of an account, by frames whose amounts are text. Balances
+    that were refused state nothing: `standing` are the others, where some were."""
     first: dict[tuple[str, str], FirstTold] = {}
     for table, column, of_what in (
-        (balances, "date", "stated"),
+        (balances if standing is None else standing, "date", "stated"),
         (transfers, "datetime", "moved"),
         (trades, "datetime", "moved"),
     ):
@@ -83,8 +86,12 @@ def first_told(balances: pa.Table, transfers: pa.Table, trades: pa.Table) -> Map
             day = (told.date() if isinstance(told, datetime) else told) or date.max
             before = first.get(place, _NEVER)
             first[place] = replace(before, **{of_what: min(day, getattr(before, of_what))})
+    begun = balances.group_by(_PLACE).aggregate([("date", "min")]).to_pylist()
+    is_first = {(row["account"], row["wallet"], row["date_min"]) for row in begun}
     for place in _from_nothing(balances, transfers, trades):
-        first[place] = replace(first[place], is_from_nothing=True)
+        of_place = first.get(place, _NEVER)
+        if (*place, of_place.stated) in is_first:
+            first[place] = replace(of_place, is_from_nothing=True)
     return first
 
 

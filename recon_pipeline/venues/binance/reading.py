@@ -213,7 +213,9 @@ class _Rows:
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
         never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
-        told = first_told(*(self._whole(name) for name in ("balances", "transfers", "trades")))
+        balances, transfers, trades = (self._whole(name) for name in ("balances", "transfers", "trades"))
+        standing = _validated(self._venue, "balances", without_races(balances, self._races)[0]).rows
+        told = first_told(balances, transfers, trades, standing)
         self._refused += hidden_holes(
             ledger,
             told,
