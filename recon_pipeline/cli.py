@@ -132,9 +132,9 @@ def run(
         raise click.UsageError("no venue has a day in that range: " + _starts(settings, asked))
     with _progress(is_json) as say:
         results = run_requests(settings, requests, say)
-    codes = [result.code for result in results]
     # an account is seldom at every venue: that one does not know it is wrong only if none does
-    code = max([code for code in codes if code != WRONG_USE] or codes, key=_gravity)
+    codes = [result.code for result in results if not result.knows_no_account]
+    code = max(codes, key=_gravity, default=WRONG_USE)
     if is_json:
         click.echo(_json({"exit_code": code, "venues": [result.as_dict() for result in results]}))
     else:
@@ -164,10 +164,16 @@ class RunResult:
         return total
 
     @property
+    def knows_no_account(self) -> bool:
+        """Whether the venue does not know an account that was asked for."""
+        return any(name == "UnknownAccount" for name, _ in self.job.errors)
+
+    @property
     def code(self) -> int:
-        """2 for an account that the venue does not know, 3 for a run that was stopped, for its rows may be older ones;
-        1 for a red day, else 3 for an incomplete one or an error, else 0."""
-        if any(name == "UnknownAccount" for name, _ in self.job.errors):
+        """2 for an account that the venue does not know, and for what recon.yaml or a command says wrongly; 3 for a run
+        that was stopped, for its rows may be older ones; 1 for a red day, else 3 for an incomplete one or an error,
+        else 0."""
+        if self.knows_no_account or any(name == ConfigError.__name__ for name, _ in self.job.errors):
             return WRONG_USE
         if self.job.is_stopped:
             return INCOMPLETE

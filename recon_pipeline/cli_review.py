@@ -50,6 +50,8 @@ def list_errors(venue: str | None, with_resolved: bool, for_review: bool, is_jso
 @click.option("--note", required=True, help="What was found and done; it stays with each of them.")
 def resolve(numbers: tuple[int, ...], note: str) -> None:
     """Close errors with a note; should one come again, it is a new one."""
+    if not note.strip():
+        raise click.UsageError("--note is empty: say what was found and done")
     from recon_pipeline.stores.reviews import resolve_problems
 
     resolve_problems(_database(find_settings()), numbers, note)

@@ -132,3 +132,7 @@ def test_errors_say_what_to_do_next(home: BinanceHome) -> None:
     _, out = told(errors, "list")
     assert all(f"foresaw {number}" in " ".join(out.split()) for number in range(30))
     assert out.count("Odd: look at it") == 1
+    number = json.loads(told(errors, "list", "--json")[1])[0]["id"]
+    with pytest.raises(click.UsageError, match="--note is empty"):
+        told(errors, "resolve", str(number), "--note", " ")
+    assert number in {row["id"] for row in json.loads(told(errors, "list", "--json")[1])}

@@ -10,6 +10,8 @@ import httpx
 import pytest
 import yaml
 
+from recon_pipeline.config import load_settings
+from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.venues.binance.comparing import compare_statements
@@ -198,6 +200,17 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_another_file_is_no_statement(tmp_path: Path) -> None:
     with pytest.raises(NotAStatement, match="its columns are a, b"):
         read_statement(statement(tmp_path, header="a,b"), {})
+
+
+def test_statements_without_a_row_agree_with_nothing(tmp_path: Path) -> None:
+    (tmp_path / "statements" / VENUE).mkdir(parents=True)
+    config = tmp_path / "recon.yaml"
+    accounts = "{main@example.com: {user_id: 7}}"
+    config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {accounts}}}}}\n")
+    venue = load_settings(config).venues[VENUE]
+    (venue.folder / "main.csv").write_text(",".join(HEADER) + "\n")
+    with pytest.raises(ConfigError, match="the statements hold no row"):
+        compare_statements(venue, "postgresql://nobody@127.0.0.1:1/none")
 
 
 @pytest.mark.postgres

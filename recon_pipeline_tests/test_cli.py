@@ -115,6 +115,21 @@ def test_an_account_of_one_venue_is_no_wrong_use_of_the_others(recon: Recon, set
     assert code == 0
 
 
+def test_what_recon_yaml_says_wrongly_is_wrong_use_of_that_venue_whatever_the_others_are(
+    recon: Recon, settings: Settings
+) -> None:
+    account = "main@example.com: {credentials: binance_main, never_used: [fiat_paymnts]}"
+    other = f"  other: {{kind: binance, sandbox: 'http://127.0.0.1:1', accounts: {{{account}}}}}"
+    text = settings.path.read_text()
+    settings.path.write_text(text.replace("venues:\n", f"venues:\n{other}\n"))
+    code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-02")
+    found = {
+        venue["venue"]: (venue["exit_code"], [each["name"] for each in venue["errors"]]) for venue in told["venues"]
+    }
+    assert found == {"demo": (0, []), "other": (2, ["ConfigError"])}
+    assert code == 2
+
+
 def test_days_that_turn_red_besides_those_asked_for_are_told(recon: Recon, settings: Settings) -> None:
     assert recon.json("run", "--from", "2025-10-01", "--to", "2025-10-08")[0] == 0
     edit(settings, "transfers-treasury.csv", lambda lines: [line for line in lines if "move-1005:out" not in line])

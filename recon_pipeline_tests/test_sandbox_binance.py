@@ -492,6 +492,13 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(
     assert found in capsys.readouterr().err
 
 
+def test_a_fault_that_finds_no_place_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):
+        port = str(taken.getsockname()[1])
+        serve_sandbox(("--port", port, "--days", "2", "--subs", "0", "--faults", "deposit_missing,record_changes"))
+    assert "not planted, for want of a place: deposit_missing, record_changes;" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as refused:
         serve_sandbox(("--port", str(taken.getsockname()[1]), "--days", "2", "--subs", "0"))

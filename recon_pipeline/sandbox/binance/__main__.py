@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.seed, start=options.start or _first_day(options), days=options.days, subs=options.subs,
         doubts=dict(options.doubt), faults=options.faults, transport=options.transport,
     )  # fmt: skip
+    _tell_unplanted(options.faults, world.plants.names)
     at = options.at or datetime.combine(world.days[-1], time(), UTC) + DUE
     with contextlib.ExitStack() as stack:
         try:
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         _wait()
     return 0
+
+
+def _tell_unplanted(asked: Sequence[str], planted: Sequence[str]) -> None:
+    """Whoever asked for a fault would wait for it in vain, and take its absence for a proof."""
+    if left_out := [name for name in asked if name not in planted]:
+        sys.stderr.write(f"not planted, for want of a place: {', '.join(left_out)}; more --days make room\n")
 
 
 def _first_day(options: Any) -> date:

@@ -27,6 +27,13 @@ def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
     told = read_statements(files, accounts)
+    if not told:  # they say neither whose they are nor of which days: nothing would be compared, and none be missed
+        raise ConfigError(
+            "the statements hold no row",
+            where=str(venue.folder),
+            expected="statements of days on which something moved",
+            next_step="download them anew, over more days",
+        )
     spans = {account: _span([line for line in told if line.account == account]) for account in accounts.values()}
     flows = [
         flow
