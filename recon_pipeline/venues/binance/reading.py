@@ -165,11 +165,13 @@ class _Rows:
         self._races: dict[tuple[str, str, str, str], str] = {}
         self._refused: list[Mapping[str, Any]] = []
         self._fields: set[tuple[str, str, str]] = set()
+        self._checked: tuple[Validated, list[Mapping[str, Any]]] | None = None
         self.open = Mapped()
         self.unusable: dict[tuple[str, str, date], bool] = {}
 
     def add(self, told: Told) -> None:
         """Map some records."""
+        self._checked = None
         mapped = map_records(told.records, self._context)
         if self._captures is None:
             self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
@@ -214,8 +216,7 @@ class _Rows:
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
         never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
         balances, transfers, trades = (self._whole(name) for name in ("balances", "transfers", "trades"))
-        standing = _validated(self._venue, "balances", without_races(balances, self._races)[0]).rows
-        told = first_told(balances, transfers, trades, standing)
+        told = first_told(balances, transfers, trades, self._balances()[0].rows)
         self._refused += hidden_holes(
             ledger,
             told,
@@ -238,10 +239,17 @@ class _Rows:
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
-        balances, raced = without_races(self._whole("balances"), self._races)
-        self._tables["balances"] = [balances]
-        validated = {name: _validated(self._venue, name, self._whole(name)) for name in INPUTS}
+        balances, raced = self._balances()
+        others = {name: _validated(self._venue, name, self._whole(name)) for name in INPUTS if name != "balances"}
+        validated = {name: balances if name == "balances" else others[name] for name in INPUTS}
         return validated, _quarantine(validated, self.open, [*raced, *self._refused])
+
+    def _balances(self) -> tuple[Validated, list[Mapping[str, Any]]]:
+        """Those that nothing moved during their capture, and what is refused of the others; worked out once."""
+        if self._checked is None:
+            balances, raced = without_races(self._whole("balances"), self._races)
+            self._checked = _validated(self._venue, "balances", balances), raced
+        return self._checked
 
     def _whole(self, name: str) -> pa.Table:
         return _joined(name, self._tables[name])
