@@ -67,7 +67,8 @@ def _streams(venue: VenueSettings) -> list[dict[str, Any]]:
 @click.option("--venue", required=True, help="A venue that is asked over HTTP.")
 @as_json
 def compare(venue: str, is_json: bool) -> int:
-    """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ."""
+    """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ,
+    3 if no statement tells of an account with a user_id."""
     settings = find_settings()
     of_venue = settings.venues.get(venue)
     if of_venue is None or of_venue.api is None:
@@ -76,7 +77,7 @@ def compare(venue: str, is_json: bool) -> int:
     from recon_pipeline.assets.resource import open_database
     from recon_pipeline.venues.binance.comparing import compare_statements
 
-    found, read = compare_statements(of_venue, open_database(settings))
+    found = compare_statements(of_venue, open_database(settings))
     rows = [
         {
             "told_by": line.side,
@@ -88,17 +89,20 @@ def compare(venue: str, is_json: bool) -> int:
             "what": line.what,
             "where": line.place,
         }
-        for line in found
+        for line in found.alone
     ]
     if is_json:
-        click.echo(json.dumps({"statement_rows": read, "told_by_one_side": rows}, indent=2))
+        told = {"statement_rows": found.rows, "told_by_one_side": rows, "not_compared": found.untold}
+        click.echo(json.dumps(told, indent=2))
     elif rows:
         from recon_pipeline.terminal import console, rows_table
 
         console().print(rows_table("Told by one side alone", rows, list(rows[0]), most=200))
     if not rows and not is_json:
-        click.echo(f"{read} rows of statements, each told by the API too, and no other")
-    return 1 if rows else 0
+        click.echo(f"{found.rows} rows of statements, each told by the API too, and no other")
+    if found.untold:
+        click.echo(f"not compared, for no statement has a row of them: {', '.join(found.untold)}", err=True)
+    return 1 if rows else 3 if found.untold else 0
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -214,6 +214,22 @@ def test_statements_without_a_row_agree_with_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
+def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_path: Path, database: str) -> None:
+    (tmp_path / "statements" / VENUE).mkdir(parents=True)
+    config = tmp_path / "recon.yaml"
+    accounts = "{main@example.com: {user_id: 7}, desk@example.com: {user_id: 8}}"
+    config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {accounts}}}}}\n")
+    venue = load_settings(config).venues[VENUE]
+    row = "7,2026-01-02 10:00:00,Spot,Deposit,USDT,25,"
+    (venue.folder / "main.csv").write_text("\n".join([",".join(HEADER), row]) + "\n")
+    found = compare_statements(venue, database)
+    assert [(line.account, line.side, line.amount) for line in found.alone] == [
+        ("main@example.com", "statement", Decimal(25))
+    ]
+    assert (found.rows, found.untold) == (1, ["desk@example.com"])
+
+
+@pytest.mark.postgres
 def test_a_whole_world_without_faults_differs_in_no_row(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,4 +256,4 @@ def test_a_whole_world_without_faults_differs_in_no_row(
             (venue.folder / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
             told += len(rows) - 1
         assert told > 1000
-        assert compare_statements(venue, database) == ([], told)
+        assert compare_statements(venue, database) == ([], told, [])

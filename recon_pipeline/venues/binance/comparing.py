@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,8 +13,18 @@ from recon_pipeline.stores.database import connection
 from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statements, unmatched
 
 
-def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]:
-    """What one side tells alone, over the time that each account's statements span; and how many rows they have."""
+class Compared(NamedTuple):
+    """What one side tells alone, over the time that each account's statements span."""
+
+    alone: list[Line]
+    rows: int
+    """How many rows the statements have."""
+    untold: list[str]
+    """The accounts with a user_id of which no statement has a row: nothing of theirs was compared."""
+
+
+def compare_statements(venue: VenueSettings, url: str) -> Compared:
+    """The flows that are stored against the statements in the venue's folder. ConfigError if these hold no row."""
     api = venue.api
     listed = sorted(venue.folder.iterdir()) if venue.folder.is_dir() else []
     files = [path for path in listed if path.suffix.lower() == ".csv"]
@@ -43,7 +53,8 @@ def compare_statements(venue: VenueSettings, url: str) -> tuple[list[Line], int]
     ]
     found = unmatched(told, flows)
     # a flow just outside may match a row at the edge, but says nothing if it does not
-    return [line for line in found if (span := spans[line.account]) and span[0] <= line.at <= span[1]], len(told)
+    alone = [line for line in found if (span := spans[line.account]) and span[0] <= line.at <= span[1]]
+    return Compared(alone, len(told), sorted(account for account, span in spans.items() if span is None))
 
 
 def _span(told: list[Line]) -> tuple[datetime, datetime] | None:
