@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from recon_pipeline.frames.schema import FRAMES
+from recon_pipeline.stores.raw import DayRead
 from recon_pipeline.venues.binance.holes import MOVED_BY, FirstTold, first_told, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.reading import table_of
+from recon_pipeline.venues.binance.session import Session
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.pull import Ledger
 from recon_pipeline.venues.streams import AccountFacts
 
 MAIN, OWNER = "main@example.com", "owner@example.com"
@@ -90,6 +95,57 @@ def test_what_a_main_account_moved_may_have_emptied_the_wallet(
     assert holes(ledger, came, unusable=[unusable] if unusable else [], wallet="SPOT") == open_days
 
 
+@pytest.mark.parametrize(("who", "open_days"), [(OWNER, set()), (MAIN, {FIRST, SECOND})])
+def test_what_recon_yaml_says_that_the_main_account_never_used_emptied_no_wallet_of_its_sub_accounts(
+    who: str, open_days: set[date]
+) -> None:
+    """It says so of the account whose key is asked."""
+    ledger = [marked("spot_snapshots", day, status="partial", error="NotTold") for day in (FIRST, SECOND)]
+    for day in (FIRST, SECOND, THIRD):
+        ledger += [marked(flow, day, status="complete") for flow in MOVED_BY["SPOT"] if flow != "sub_deposits"]
+        ledger.append(marked("sub_deposits", day, status="not_applicable", error="NeverUsed"))
+    came = FirstTold(stated=THIRD, is_from_nothing=True)
+    assert holes(ledger, came, wallet="SPOT", never_used={who: {"sub_deposits"}}) == open_days
+
+
+def test_an_account_that_recon_yaml_names_no_more_is_judged_by_what_was_read_of_it() -> None:
+    ledger = [marked(SNAPSHOTS, FIRST, status="failed", error="OpenedUnknown")]
+    ledger += [marked("deposits", FIRST, status="complete")]
+    told = {(MAIN, "FUTURES"): FirstTold(stated=THIRD, is_from_nothing=True)}
+    (row,) = hidden_holes(ledger, told, MappingContext(accounts={}, symbols={}), FIRST, never_used={})
+    assert (row["wallet"], row["date"]) == ("FUTURES", FIRST)
+
+
+def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_before() -> None:
+    """The venue said last, in the night after the first day, that the account had not opened options."""
+    ledger = {("option_account", FIRST): "not_applicable"}
+
+    def mark(_: str, stream: str, days: Mapping[date, DayRead], __: datetime) -> None:
+        ledger.update({(stream, day): read.status for day, read in days.items()})
+
+    def rows() -> list[Any]:
+        return [marked(stream, day, status=status) for (stream, day), status in ledger.items()]
+
+    def bills_after_run(day: date) -> tuple[str | None, str | None]:
+        raw: Any = SimpleNamespace(
+            mark=mark, ledger=lambda: [SimpleNamespace(**vars(row), calls=None) for row in rows()]
+        )
+        clock: Any = SimpleNamespace(now=lambda: datetime.now(UTC))
+        asked: Any = SimpleNamespace(days=(day,))
+        nothing: Any = None
+        session = Session("binance", "", nothing, nothing, clock, raw, {}, asked)
+        Pull(session)._may_be_opened(BY_NAME["option_bills"], FACTS, Ledger(raw))
+        first, second = (ledger.get(("option_bills", each)) for each in (FIRST, SECOND))
+        return first, second
+
+    assert bills_after_run(FIRST) == ("not_applicable", "not_applicable")
+    assert bills_after_run(SECOND) == ("not_applicable", "failed")
+    assert bills_after_run(FIRST) == ("not_applicable", "failed")
+    ledger["option_account", SECOND] = ledger.pop(("option_account", FIRST))  # it said so in the next night alone
+    assert bills_after_run(SECOND) == ("not_applicable", "not_applicable")
+    assert bills_after_run(FIRST) == ("failed", "not_applicable")
+
+
 @pytest.mark.parametrize(
     ("stated", "flows", "is_from_nothing"),
     [
@@ -144,11 +200,12 @@ def holes(
     unusable: Collection[tuple[str, str, date]] = (),
     *,
     wallet: str = "FUTURES",
+    never_used: Mapping[str, Collection[str]] | None = None,
 ) -> set[date]:
     """The days on which the wallet is doubted."""
     context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"SPOT", "FUTURES"})})
     first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST)}
     if told is not None:
         first_told[MAIN, wallet] = told
-    rows = hidden_holes(ledger, first_told, context, FIRST, never_used={}, unusable=unusable)
+    rows = hidden_holes(ledger, first_told, context, FIRST, never_used=never_used or {}, unusable=unusable)
     return {row["date"] for row in rows if row["wallet"] == wallet}

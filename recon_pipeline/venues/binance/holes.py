@@ -168,15 +168,19 @@ def hidden_holes(
     @cache
     def empty_from(account: str, wallet: str) -> date:
         """At the end of which day a wallet that came from nothing was empty: all that moved it since was read."""
-        day, flows = told[account, wallet].stated, set(MOVED_BY[wallet]).difference(never_used.get(account, ()))
-        while day > start and all(is_whole(account, flow, day) for flow in flows):
+        day, asked = told[account, wallet].stated, [(flow, told_to(account, flow)) for flow in MOVED_BY[wallet]]
+        flows = [(flow, teller) for flow, teller in asked if flow not in never_used.get(teller, ())]
+        while day > start and all(is_whole(account, flow, teller, day) for flow, teller in flows):
             day -= ONE_DAY
         return day
 
-    def is_whole(account: str, flow: str, day: date) -> bool:
-        facts = context.accounts[account]
-        told_to = facts.master if facts.master and BY_NAME[flow].asked_with == "master" else account
-        return (account, flow, day) in read and (told_to, flow, day) not in unusable
+    def told_to(account: str, flow: str) -> str:
+        """The account whose key is asked for the flow, and of which recon.yaml says whether it ever had it."""
+        facts = context.accounts.get(account)  # none if recon.yaml names it no more
+        return facts.master if facts and facts.master and BY_NAME[flow].asked_with == "master" else account
+
+    def is_whole(account: str, flow: str, teller: str, day: date) -> bool:
+        return (account, flow, day) in read and (teller, flow, day) not in unusable
 
     def was_empty(account: str, wallet: str, stream: str, day: date) -> bool:
         """Whether the wallet, of which a snapshot of that day lacks, held nothing at its end."""

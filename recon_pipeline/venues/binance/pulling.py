@@ -123,14 +123,17 @@ class Pull:
         """Mark a stream of a product that the account had not opened when the venue last said so: by now it may have.
 
         It does not apply to the days of which the venue said so since: when they were captured, or pulled. A capture
-        that closes the run's last day was made in the first hours of the day after, of which no more is needed yet.
+        that closes the run's last day was made in the first hours of the day after, of which no more is needed yet,
+        unless a run of that day was made before this one: what it could not say, this one cannot.
         """
         stating = [each.name for each in STREAMS if each.product == stream.product and each.name in _NOTE_UNOPENED]
         (first, last), asked = self.session.days_of(stream), self.session.asked.days
 
         def is_unopened(day: date) -> bool:
             names = [*stating, stream.name] if day < asked[0] else stating
-            return any(ledger.status(facts.email, name, min(day, asked[-1])) == "not_applicable" for name in names)
+            is_open = ledger.status(facts.email, stream.name, day) == "failed"
+            told = {day} if is_open else {day, min(day, asked[-1])}
+            return any(ledger.status(facts.email, name, on) == "not_applicable" for name in names for on in told)
 
         days = {day: _UNOPENED if is_unopened(day) else OPENED_UNKNOWN for day in Span(first, last).days}
         self.session.raw.mark(facts.email, stream.name, days, self.session.clock.now())
