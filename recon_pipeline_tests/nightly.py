@@ -299,7 +299,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--after", type=int, default=10, help="days past those, until whose end every trade must have been found"
     )
     parser.add_argument("--subs", type=int, default=3, help="sub-accounts beside the main one")
-    parser.add_argument("--faults", default="", help="all, or some between commas (sandbox/binance/faults.py)")
+    parser.add_argument(
+        "--faults", default="",
+        help="all (of a backfill: all that it can see), or some between commas (sandbox/binance/faults.py)",
+    )  # fmt: skip
     parser.add_argument("--transport", default="", help="all, or some between commas (sandbox/binance/trouble.py)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worlds that are lived at once")
     parser.add_argument("--backfill", action="store_true", help="one run over all days at the end, not one each day")

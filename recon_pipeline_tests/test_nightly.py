@@ -6,8 +6,9 @@ import argparse
 
 import pytest
 
+from recon_pipeline.sandbox.binance.faults import FAULTS
 from recon_pipeline.venues.binance.trades import Trades
-from recon_pipeline_tests.nightly import DAYS_FOR_FAULTS, Discovery, Night, shortfalls
+from recon_pipeline_tests.nightly import DAYS_FOR_FAULTS, NEED_DAILY_RUNS, Discovery, Night, faults_of, shortfalls
 
 FOUND = 3
 
@@ -27,3 +28,9 @@ def test_a_fault_that_found_no_place_in_any_world_falls_short(days: int, *, is_s
     night = Night(planted={"symbol_halted"})
     told = [text for text in shortfalls(night, options) if "no place" in text]
     assert told == (["faults that found no place in any world: symbol_purged"] if is_short else [])
+
+
+def test_a_backfill_is_judged_by_every_fault_but_those_that_only_daily_runs_see() -> None:
+    assert faults_of(argparse.Namespace(faults="all", backfill=False)) == tuple(FAULTS)
+    assert {*faults_of(argparse.Namespace(faults="all", backfill=True))} == {*FAULTS} - {*NEED_DAILY_RUNS}
+    assert faults_of(argparse.Namespace(faults="snapshot_late", backfill=True)) == ("snapshot_late",)

@@ -160,6 +160,13 @@ def test_one_run_of_a_venue_at_a_time_and_other_venues_meanwhile(database: str) 
         pass
 
 
+def test_whoever_has_let_go_of_a_venue_holds_it_no_more(database: str) -> None:
+    with venue_lock(database, "bank") as still_held:
+        still_held()
+    with pytest.raises(DatabaseUnavailable, match="the connection that held the lock has ended"):
+        still_held()
+
+
 def test_who_waits_for_a_venue_hears_a_signal(database: str) -> None:
     def interrupt(*_: object) -> None:
         raise InterruptedError

@@ -282,7 +282,7 @@ def venue_lock(url: str, venue: str, wait_seconds: float = 600) -> Iterator[Call
 
         def still_held() -> None:
             with named_errors(url, f"holding the lock of venue {venue}"):
-                if held.invalidated:  # SQLAlchemy would open it anew, and hold nothing
+                if held.closed or held.invalidated:  # SQLAlchemy would open the latter anew, and hold nothing
                     raise DatabaseUnavailable(
                         "the connection that held the lock has ended",
                         where=f"{shown(url)}, holding the lock of venue {venue}",

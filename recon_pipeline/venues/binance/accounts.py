@@ -13,6 +13,7 @@ from recon_pipeline.venues.binance.streams.shapes import at, whole
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
+NOT_THERE = DayRead("not_applicable", message="the account does not have it")
 OPENED_UNKNOWN = DayRead("failed", error="OpenedUnknown", message="what the account has opened could not be read")
 """Of a product that the account had not opened when the venue last said so: by now it may have."""
 SUB_ACCOUNTS = "sub_accounts"

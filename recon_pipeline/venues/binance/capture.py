@@ -16,7 +16,7 @@ from typing import Any
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
@@ -32,7 +32,6 @@ HAVE_HISTORY = frozenset({"spot_account", "margin_account", "futures_balance"})
 """Wallets of which the venue keeps daily snapshots: they are read live for checks, never as a close."""
 CAPTURED = tuple(stream for stream in STREAMS if stream.role == "capture" and stream.name not in HAVE_HISTORY)
 _NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be captured in the hours that close a day")
-_NOT_THERE = DayRead("not_applicable", message="the account does not have it")
 
 
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
@@ -97,7 +96,7 @@ class Capture:
                     made.append(group.name)
                     return
                 is_said = all(stream.name in never_used[facts.email] for stream, _ in group.streams)
-                of_group = SAID if is_said else _NOT_THERE
+                of_group = SAID if is_said else NOT_THERE
             if not _subject(group):
                 for stream, _ in group.streams:
                     self.session.raw.mark(facts.email, stream.name, {day: of_group}, self.session.clock.now())
@@ -113,7 +112,7 @@ class Capture:
         if (facts.email, ACCOUNT_INFO) in self.session.well:
             for stream in (*CAPTURED, *SNAPSHOTS):
                 if stream.asked_with == "own" and not stream.calls(facts):
-                    self.session.raw.mark(facts.email, stream.name, {day: _NOT_THERE}, self.session.clock.now())
+                    self.session.raw.mark(facts.email, stream.name, {day: NOT_THERE}, self.session.clock.now())
 
     def _done(self, day: date) -> set[tuple[str, str, str]]:
         """(account, sub-account or nothing, name of the group) of what was captured for the day."""

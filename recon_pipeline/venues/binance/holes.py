@@ -166,6 +166,12 @@ def hidden_holes(
     without = _days_without(ledger, refused)
 
     @cache
+    def not_there_until(account: str, wallet: str) -> date:
+        """The last day of which the venue says that the account has no such wallet, and by which nothing told of it."""
+        anything = told.get((account, wallet), _NEVER).anything
+        return max((day for day in without[account, wallet] if day < anything), default=date.min)
+
+    @cache
     def empty_from(account: str, wallet: str) -> date:
         """At the end of which day a wallet that came from nothing was empty: all that moved it since was read."""
         day, asked = told[account, wallet].stated, [(flow, told_to(account, flow)) for flow in MOVED_BY[wallet]]
@@ -197,13 +203,11 @@ def hidden_holes(
         for stream in (failed | (CAPTURES - of_day.keys())).difference(never_used.get(account, ())):
             captured = TOLD_BY[stream] if of_day.get(stream) == _MAY_BE_OPENED else context.captured.get(account, ())
             wallets = [wallet for wallet in TOLD_BY[stream] if wallet in captured]
-            first = {wallet: told.get((account, wallet), _NEVER) for wallet in wallets}
             is_unused = {of_day.get(flow) for flow in FLOWS_OF.get(stream, ())} == {"not_applicable"}
-            if is_unused or any(of_wallet.anything <= day for of_wallet in first.values()):
+            if is_unused or any(told.get((account, each), _NEVER).anything <= day for each in wallets):
                 continue
-            for wallet, of_wallet in first.items():
-                is_not_there = any(day <= on < of_wallet.anything for on in without[account, wallet])
-                if not is_not_there and not was_empty(account, wallet, stream, day):
+            for wallet in wallets:
+                if day > not_there_until(account, wallet) and not was_empty(account, wallet, stream, day):
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
         if told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:

@@ -13,8 +13,9 @@ from datetime import date
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Contents, DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, OPENED_UNKNOWN
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE, OPENED_UNKNOWN
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
+from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
 from recon_pipeline.venues.binance.problems import record_changed, record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
@@ -25,10 +26,7 @@ from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
 _NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
-_UNOPENED = DayRead("not_applicable", message="the account does not have it")
-_NOTE_UNOPENED = frozenset(
-    {"margin_snapshots", "futures_snapshots", "futures_coin_balance", "option_account", "portfolio_margin_balance"}
-)
+_NOTE_UNOPENED = frozenset(name for name in STATING if ISOLATED not in TOLD_BY[name])
 """What says of a night that a product was not opened. Who has opened margin need have nothing of isolated margin."""
 
 
@@ -135,7 +133,7 @@ class Pull:
             told = {day} if is_open else {day, min(day, asked[-1])}
             return any(ledger.status(facts.email, name, on) == "not_applicable" for name in names for on in told)
 
-        days = {day: _UNOPENED if is_unopened(day) else OPENED_UNKNOWN for day in Span(first, last).days}
+        days = {day: NOT_THERE if is_unopened(day) else OPENED_UNKNOWN for day in Span(first, last).days}
         self.session.raw.mark(facts.email, stream.name, days, self.session.clock.now())
 
     def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:

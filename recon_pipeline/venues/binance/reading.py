@@ -239,10 +239,10 @@ class _Rows:
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
-        balances, raced = self._balances()
-        others = {name: _validated(self._venue, name, self._whole(name)) for name in INPUTS if name != "balances"}
-        validated = {name: balances if name == "balances" else others[name] for name in INPUTS}
-        return validated, _quarantine(validated, self.open, [*raced, *self._refused])
+        (balances, raced), valid = self._balances(), {}
+        for name in INPUTS:
+            valid[name] = balances if name == "balances" else _validated(self._venue, name, self._whole(name))
+        return valid, _quarantine(valid, self.open, [*raced, *self._refused])
 
     def _balances(self) -> tuple[Validated, list[Mapping[str, Any]]]:
         """Those that nothing moved during their capture, and what is refused of the others; worked out once."""
