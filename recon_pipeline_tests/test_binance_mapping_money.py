@@ -430,6 +430,12 @@ def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -
     assert mapped(sample("prevented_matches")).problems == []
 
 
+@pytest.mark.parametrize("at", ["x", True, -1, Decimal("1669101687094.5"), 10**18, {}])
+def test_a_transfer_that_is_not_booked_is_told_whatever_its_instant_is(at: Any) -> None:
+    (problem,) = mapped(sample("prevented_matches", **transferred(transactTime=at))).problems
+    assert (problem.kind, problem.instant) == ("not_stated", None)
+
+
 @pytest.mark.parametrize(
     ("stream", "changes"),
     [

@@ -13,6 +13,7 @@ from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import Kind, Mapped, MappingContext, Problem, Row, Unplaced
 from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import Content, RawRecord
 
 Measure = Literal["balance", "loan", "interest"]
@@ -136,8 +137,9 @@ class Book:
     # --- what a person has to see -----------------------------------------------------------------------------------
 
     def tell(self, kind: Kind, record: RawRecord, text: str, *, moved: str | None = None) -> None:
-        """Something that did not stop the mapping. `moved` is the field that says when money moved, if any does."""
-        at = cells.moment(record.content, moved) if moved and record.content.get(moved) else None
+        """Something that did not stop the mapping. `moved` is the field that says when money moved, if any does;
+        what it says is not judged here."""
+        at = instant_of(record.content.get(moved)) if moved else None
         account = account_of(record)
         self.mapped.problems.append(Problem(kind, account, record.stream, record.key, text, record.digest, instant=at))
 
