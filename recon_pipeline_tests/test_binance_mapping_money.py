@@ -408,13 +408,22 @@ def test_of_two_orders_that_met_what_the_smaller_had_left_is_transferred(maker: 
     assert [row["amount"] for row in found.transfers if row["asset"] == "BTC"] == [moved]
 
 
-def test_a_transfer_of_an_amount_that_is_not_stated_goes_to_quarantine() -> None:
-    nothing = transferred(makerPreventedQuantity=None, takerPreventedQuantity=None)
+def test_a_transfer_of_an_amount_that_is_not_stated_is_not_booked_but_named() -> None:
+    nothing = transferred(makerPreventedQuantity=None, takerPreventedQuantity="")
     found = mapped(sample("prevented_matches", **nothing), sample("spot_orders", orderId=72, side="BUY"))
     assert found.transfers == []
-    assert [(p.kind, p.wallet, p.asset) for p in found.problems] == [
-        ("malformed", "SPOT", "BTC"),
-        ("malformed", "SPOT", "USDT"),
+    assert [(p.kind, p.instant, p.text) for p in found.problems] == [
+        ("not_stated", AT, "an STP transfer; how much it was is not stated")
+    ]
+
+
+def test_a_transfer_that_cannot_be_believed_spoils_the_windows_of_its_instant_alone() -> None:
+    match = sample("prevented_matches", **transferred(makerPreventedQuantity="much"))
+    found = mapped(match, sample("spot_orders", orderId=72, side="BUY"))
+    assert found.transfers == []
+    assert [(p.kind, p.wallet, p.asset, p.instant) for p in found.problems] == [
+        ("malformed", "SPOT", "BTC", AT),
+        ("malformed", "SPOT", "USDT", AT),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, instant_told
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import Row
 from recon_pipeline.venues.binance.streams.shapes import is_id
@@ -81,7 +81,7 @@ ALLOCATION = Reader(_allocation, _positions)
 
 
 _PREVENTED = ("makerPreventedQuantity", "takerPreventedQuantity")
-"""What was left of each order; a record may state one of them alone."""
+"""What was left of each order; a record may state one of them alone, or none."""
 
 
 def prevented_matches(book: Book, records: Sequence[RawRecord], orders: Sequence[RawRecord]) -> None:
@@ -99,26 +99,24 @@ def prevented_matches(book: Book, records: Sequence[RawRecord], orders: Sequence
         _stp(book, record, symbol, [str(side) for side in own])
 
 
-def _transferred(record: RawRecord) -> str:
-    """What both orders had left to fill is what met: of the larger one the rest is stated too, and rests on."""
-    stated = [name for name in _PREVENTED if record.content.get(name) not in (None, "")]
-    amounts = [cells.amount(record.content, name) for name in stated or _PREVENTED]
-    return min(amounts, key=Decimal)
-
-
 def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> None:
     pair = book.context.symbols.get(symbol)
     if len(sides) == 2:
         return  # Both orders are the account's own: nothing is transferred.
-    if pair is None or not sides or sides[0] not in {"BUY", "SELL"}:
-        text = "an STP transfer; which side the account was on is not stated"
-        book.tell("not_stated", record, text, moved="transactTime")
+    stated = [name for name in _PREVENTED if record.content.get(name) not in (None, "")]
+    is_side_stated = bool(sides) and sides[0] in {"BUY", "SELL"}
+    if pair is None or not is_side_stated or not stated:
+        what = "how much it was" if is_side_stated and not stated else "which side the account was on"
+        book.tell("not_stated", record, f"an STP transfer; {what} is not stated", moved="transactTime")
         return
     try:
-        quantity, price = _transferred(record), cells.amount(record.content, "price")
+        # what both orders had left to fill is what met: of the larger one the rest is stated too, and rests on
+        quantity = min((cells.amount(record.content, name) for name in stated), key=Decimal)
+        price = cells.amount(record.content, "price")
         at, name = cells.moment(record.content, "transactTime"), cells.name_of(record.content, "preventedMatchId")
     except Malformed as malformed:
-        book.quarantine(record, str(malformed), [("transfers", "SPOT", asset) for asset in pair], None)
+        places: list[Place] = [("transfers", "SPOT", asset) for asset in pair]
+        book.quarantine(record, str(malformed), places, instant_told(record))
         return
     notional = cells.product(quantity, price)
     bought = sides[0] == "BUY"
