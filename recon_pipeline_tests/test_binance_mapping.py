@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import starmap
 from typing import Any
 
 import pytest
@@ -353,6 +354,13 @@ def test_a_balance_that_cannot_be_believed_spoils_its_position_alone() -> None:
     assert (row["frame"], row["wallet"], row["asset"], str(row["date"])) == ("balances", "SPOT", "ETH", "2026-11-03")
 
 
+def test_a_balance_that_is_too_long_to_be_added_up_exactly_is_refused() -> None:
+    balances = [held("BTC", "1", "1e-200"), held("ETH", "2")]
+    found = mapped(record("spot_snapshots", snapshot("spot", {"balances": balances})))
+    assert told(found.balances, "asset", "raw_balance") == [("ETH", "2")]
+    assert [(p.kind, p.frame, p.asset) for p in found.problems] == [("malformed", "balances", "BTC")]
+
+
 def test_an_asset_that_a_snapshot_lists_twice_counts_once_or_not_at_all() -> None:
     same = [held("BTC", "5.0"), held("BTC", "5.00"), held("ETH", "1"), held("LDUSDT", "1"), held("LDUSDT", "2")]
     found = mapped(record("spot_snapshots", snapshot("spot", {"balances": same})))
@@ -409,6 +417,24 @@ def test_prices_come_directly_or_over_one_other_asset_and_are_rounded_once() -> 
 def test_a_candle_without_a_trade_is_no_price_and_nor_is_a_day_that_is_not_over() -> None:
     assert mapped(kline("BTCUSDT", "60000", trades=0)).prices == []
     assert mapped(kline("BTCUSDT", "60000", day=READ_AT.date().isoformat())).prices == []
+
+
+@pytest.mark.parametrize(
+    ("candles", "refused"),
+    [
+        ({"BTCUSDT": "1e150"}, "BTC"),
+        ({"BTCUSDT": "1" + "0" * 110}, "BTC"),
+        ({"USDTTRY": "1e-150"}, "TRY"),
+        ({"BTCUSDT": "60000", "ETHBTC": "1e110"}, "ETH"),
+    ],
+    ids=["exponent", "digits", "inverse", "product"],
+)
+def test_a_price_that_is_too_long_to_be_rounded_is_refused_and_the_others_stay(candles: Any, refused: str) -> None:
+    found = mapped(kline("BNBUSDT", "600"), *starmap(kline, candles.items()))
+    assert told(found.prices, "asset") == sorted({"BNB", "USDT", *(name[:3] for name in candles)} - {refused, "USD"})
+    assert [(p.kind, p.frame, p.asset, p.instant) for p in found.problems] == [
+        ("malformed", "prices", refused, utc("2026-11-03T23:59:59.999"))
+    ]
 
 
 # --- doubts -----------------------------------------------------------------------------------------------------------

@@ -439,6 +439,12 @@ def test_a_side_that_is_not_told_is_not_guessed_and_other_modes_move_nothing() -
     assert mapped(sample("prevented_matches")).problems == []
 
 
+def test_a_transfer_whose_worth_is_too_long_to_be_exact_is_refused() -> None:
+    long = "1" + "0" * 70 + "1"
+    match = sample("prevented_matches", **transferred(makerPreventedQuantity=long, price=long))
+    assert kinds(mapped(match, sample("spot_orders", orderId=72, side="BUY"))) == ["malformed", "malformed"]
+
+
 @pytest.mark.parametrize("at", ["x", True, -1, Decimal("1669101687094.5"), 10**18, {}])
 def test_a_transfer_that_is_not_booked_is_told_whatever_its_instant_is(at: Any) -> None:
     (problem,) = mapped(sample("prevented_matches", **transferred(transactTime=at))).problems

@@ -513,7 +513,10 @@ def test_products_of_savings_add_up_and_one_that_is_told_twice_does_not() -> Non
     assert several.problems == []
     doubted = earn((1, "BNB", "3"), (2, "BNB", "4"), (1, "BNB", "5"), (3, "AXS", "1"))
     assert told(doubted.balances, "asset") == ["AXS"]
-    assert [(p.kind, p.wallet, p.asset, p.date) for p in doubted.problems] == [("malformed", "EARN", "BNB", DAY)]
+    too_long = earn((1, "BNB", "3"), (2, "BNB", "1e-200"), (3, "AXS", "1"), (4, "BNB", "4"))
+    assert told(too_long.balances, "asset") == ["AXS"]
+    for found in (doubted, too_long):
+        assert [(p.kind, p.wallet, p.asset, p.date) for p in found.problems] == [("malformed", "EARN", "BNB", DAY)]
 
 
 def test_a_capture_that_lists_nothing_marks_its_wallet() -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -134,6 +135,20 @@ def test_arithmetic_on_text_is_exact(one: str, other: str) -> None:
     assert Decimal(cells.size(one)) == abs(Decimal(one))
     assert cells.is_zero(one) == (Decimal(one) == 0)
     assert Decimal(cells.product(one, other)) == cells.EXACT.multiply(Decimal(one), Decimal(other))
+
+
+def test_what_is_too_long_to_be_exact_is_refused_and_not_rounded() -> None:
+    for arithmetic in (cells.total, cells.minus):
+        with pytest.raises(cells.Malformed, match="longer than 120 digits"):
+            arithmetic("1e130", "1")
+    with pytest.raises(cells.Malformed, match="longer than 120 digits"):
+        cells.product("1" + "0" * 70 + "1", "1" + "0" * 70 + "1")
+    assert Decimal(cells.total("1", "0e-200")) == 1
+
+
+@pytest.mark.parametrize("odd", ["NaN", "sNaN", "1e-200", "9e999999"])
+def test_a_sum_of_whole_frames_raises_nothing_and_what_is_no_number_is_not_zero(odd: str) -> None:
+    assert cells.EXACT.add(Decimal("9e999999"), Decimal(odd))
 
 
 def test_no_amount_is_zero_in_any_spelling() -> None:

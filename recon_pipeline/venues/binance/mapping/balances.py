@@ -328,16 +328,23 @@ def _write(
     held: dict[tuple[str, str], Holding] = {}
     kept = (one for one in found if one.wallet != "SPOT" or not ld_tokens.takes_out(one.asset))
     counted, doubted = _told_once(kept)
+    refused: dict[tuple[str, str], str] = {}
     for one in counted:
         if one.wallet == "SPOT" and ld_tokens.looks_like(one.asset):
             text = f"{one.asset} may be a token of flexible savings; it is kept in SPOT"
             book.tell("unknown_value", cut.record, text)
-        held[one.place] = _sum(held[one.place], one) if one.place in held else one
+        try:
+            held[one.place] = _sum(held[one.place], one) if one.place in held else one
+        except Malformed as malformed:
+            refused[one.place] = str(malformed)
     for (wallet, asset), tellings in doubted.items():
         text = f"{asset} is told twice in one read: {' and '.join(tellings)}"
         _spoil(book, cut, text, {"asset": asset, "told": tellings}, wallet=wallet)
         held.pop((wallet, asset), None)
-    for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in (*held, *doubted)})):
+    for (wallet, asset), text in refused.items():
+        _spoil(book, cut, text, {"asset": asset}, wallet=wallet)
+        held.pop((wallet, asset), None)
+    for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in (*held, *doubted, *refused)})):
         held[wallet, MARKER_ASSET] = Holding(wallet, MARKER_ASSET, "0")
     book.mapped.balances.extend(_row(cut, one) for one in held.values())
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from recon_pipeline.venues.binance.streams.shapes import instant_of, is_id
 
-EXACT = Context(prec=120)
-"""Wide enough for any product of two amounts: nothing is rounded by accident."""
+EXACT = Context(prec=120, traps=[])
+"""Wide enough for any sum of amounts that the frames take, and it raises nothing: what is wider is rounded."""
+ROUNDED = Context(prec=120, traps=[InvalidOperation])
+"""For derived figures, which are rounded once; it raises for one that is too long to be rounded."""
+_STRICT = Context(prec=120, traps=[Inexact])
+"""For amounts as they were sent, which may be of any length: nothing is rounded by accident."""
 _AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 _STEP = Decimal("1e-18")
 
@@ -115,8 +119,11 @@ def is_below_zero(text: str) -> bool:
 def total(*texts: str) -> str:
     """The exact sum."""
     added = Decimal(0)
-    for text in texts:
-        added = EXACT.add(added, Decimal(text))
+    try:
+        for text in texts:
+            added = _STRICT.add(added, Decimal(text))
+    except Inexact:
+        raise Malformed(f"a sum is longer than {_STRICT.prec} digits") from None
     return format(added, "f")
 
 
@@ -127,9 +134,15 @@ def minus(one: str, other: str) -> str:
 
 def product(one: str, other: str) -> str:
     """The exact product."""
-    return format(EXACT.multiply(Decimal(one), Decimal(other)), "f")
+    try:
+        return format(_STRICT.multiply(Decimal(one), Decimal(other)), "f")
+    except Inexact:
+        raise Malformed(f"a product is longer than {_STRICT.prec} digits") from None
 
 
 def rounded(value: Decimal) -> str:
     """A derived figure, rounded once to 18 decimals, half away from zero."""
-    return format(value.quantize(_STEP, ROUND_HALF_UP, EXACT), "f")
+    try:
+        return format(value.quantize(_STEP, ROUND_HALF_UP, ROUNDED), "f")
+    except InvalidOperation:
+        raise Malformed(f"a figure is longer than {ROUNDED.prec} digits") from None

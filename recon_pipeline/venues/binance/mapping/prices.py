@@ -8,12 +8,13 @@ else over BTC, BNB or ETH, else, for money, by the inverse of what USDT cost in 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book
-from recon_pipeline.venues.binance.mapping.cells import EXACT, Malformed
+from recon_pipeline.venues.binance.mapping.cells import ROUNDED, Malformed
 from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import RawRecord
 
@@ -44,24 +45,34 @@ def has_price(content: Mapping[str, object]) -> bool:
         return True
 
 
+@dataclass(frozen=True)
+class _Price:
+    """What one asset cost in another, unrounded, with the instant until which it did and the candle that told it."""
+
+    value: Decimal
+    at: datetime
+    record: RawRecord
+
+
 class _Day:
-    """The closes of one day by (base, quote), with the instant until which they held."""
+    """The closes of one day by (base, quote)."""
 
     def __init__(self) -> None:
-        self.closes: dict[tuple[str, str], tuple[Decimal, datetime]] = {}
+        self.closes: dict[tuple[str, str], _Price] = {}
 
-    def usd(self, asset: str) -> tuple[Decimal, datetime] | None:
-        """The price, unrounded, by the first way that had a trade."""
+    def usd(self, asset: str) -> _Price | None:
+        """The price in USD by the first way that had a trade."""
         if asset == REFERENCE_ASSET:
-            return None
+            last = max(self.closes.values(), key=lambda close: close.at)
+            return replace(last, value=Decimal(1))
         if (direct := self.closes.get((asset, REFERENCE_ASSET))) is not None:
             return direct
         for bridge in BRIDGES:
             first, rest = self.closes.get((asset, bridge)), self.closes.get((bridge, REFERENCE_ASSET))
             if first is not None and rest is not None:
-                return EXACT.multiply(first[0], rest[0]), min(first[1], rest[1])
+                return replace(first, value=ROUNDED.multiply(first.value, rest.value), at=min(first.at, rest.at))
         if (inverse := self.closes.get((REFERENCE_ASSET, asset))) is not None:
-            return EXACT.divide(Decimal(1), inverse[0]), inverse[1]
+            return replace(inverse, value=ROUNDED.divide(Decimal(1), inverse.value))
         return None
 
 
@@ -76,8 +87,7 @@ def map_prices(book: Book, records: Iterable[RawRecord]) -> None:
             at = instant_of(record.content.get("closeTime"))
             book.quarantine(record, str(malformed), [("prices", None, pair[0] if pair else None)], at)
     for day in (days[key] for key in sorted(days)):
-        assets = sorted({asset for pair in day.closes for asset in pair})
-        _write(book, day, assets)
+        _write(book, day, {REFERENCE_ASSET, *(asset for pair in day.closes for asset in pair)})
 
 
 def _close(book: Book, record: RawRecord, days: dict[date, _Day]) -> None:
@@ -93,14 +103,17 @@ def _close(book: Book, record: RawRecord, days: dict[date, _Day]) -> None:
     price = Decimal(cells.amount(content, "close"))
     if not has_price(content) or closed >= record.read_at:
         return
-    days.setdefault(cells.moment(content, "openTime").date(), _Day()).closes[pair] = (price, closed)
+    days.setdefault(cells.moment(content, "openTime").date(), _Day()).closes[pair] = _Price(price, closed, record)
 
 
 def _write(book: Book, day: _Day, assets: Collection[str]) -> None:
-    reference_close = max(closed for _, closed in day.closes.values())
-    rows = [(REFERENCE_ASSET, Decimal(1), reference_close)]
-    rows += [(asset, *found) for asset in assets if (found := day.usd(asset)) is not None]
-    for asset, price, closed in rows:
-        text = cells.rounded(price)
+    for asset in sorted(assets):
+        if (price := day.usd(asset)) is None:
+            continue
+        try:
+            text = cells.rounded(price.value)
+        except Malformed as malformed:
+            book.quarantine(price.record, str(malformed), [("prices", None, asset)], price.at)
+            continue
         if not cells.is_zero(text):
-            book.mapped.prices.append({"asset": asset, "as_of": closed, "usd_price": text, "source": "klines"})
+            book.mapped.prices.append({"asset": asset, "as_of": price.at, "usd_price": text, "source": "klines"})

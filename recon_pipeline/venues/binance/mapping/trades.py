@@ -113,12 +113,12 @@ def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> No
         # what both orders had left to fill is what met: of the larger one the rest is stated too, and rests on
         quantity = min((cells.amount(record.content, name) for name in stated), key=Decimal)
         price = cells.amount(record.content, "price")
+        notional = cells.product(quantity, price)
         at, name = cells.moment(record.content, "transactTime"), cells.name_of(record.content, "preventedMatchId")
     except Malformed as malformed:
         places: list[Place] = [("transfers", "SPOT", asset) for asset in pair]
         book.quarantine(record, str(malformed), places, instant_told(record))
         return
-    notional = cells.product(quantity, price)
     bought = sides[0] == "BUY"
     for leg, asset, amount in (
         ("base", pair[0], quantity if bought else cells.negative(quantity)),
