@@ -144,6 +144,17 @@ def test_asking_ends_as_soon_as_what_was_found_explains_what_was_left() -> None:
     assert puzzle.is_solved_with(market, [trade(2, "100", is_buyer=False)])
 
 
+@pytest.mark.parametrize("odd", ["sNaN", "NaN", "Infinity", "much", None, {}])
+def test_an_amount_that_is_no_number_explains_nothing_and_the_others_do(odd: Any) -> None:
+    market, at = Market("COIN007USDT", "COIN007", "USDT"), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    long = "12345678901.123456789012345678"
+    gaps = [Gap(asset, at.date(), at.date(), Decimal(amount)) for asset, amount in (("COIN007", long), ("BNB", "-1"))]
+    puzzle = Puzzle(gaps)
+    fill = {"isBuyer": True, "qty": long, "quoteQty": odd, "commission": odd, "commissionAsset": "BNB"}
+    assert not puzzle.is_solved_with(market, [Told("1", {}, fill, at, None)])
+    assert [gap.amount for gap in puzzle.gaps] == [0, -1]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"symbol": "ETHUSDT", "id": 400}, {"symbol": "BTCUSDT", "id": 6}], ids=["another market", "gone back"]
 )

@@ -47,6 +47,13 @@ def test_it_is_moved_where_both_wallets_close_in_every_coin() -> None:
     assert decision.evidence["amounts"] == {"BTC": "-0.1", "USDT": "5"}
 
 
+def test_it_is_moved_whatever_the_number_of_its_digits() -> None:
+    long = "12345678901.123456789012345678"
+    residuals = {**off("SPOT", "0.1", f"-{long}"), **off("FUNDING", "-0.1", long)}
+    (decision,) = decisions(booked("c1", amount=long), residuals)
+    assert decision.evidence["amounts"] == {"BTC": "-0.1", "USDT": long}
+
+
 def test_a_leg_whose_wallet_is_known_is_not_moved_with_the_other() -> None:
     loan = sample("flexible_loan_borrows")
     mapped = map_records([loan], CONTEXT)

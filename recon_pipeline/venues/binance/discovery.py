@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from recon_pipeline.stores.raw import Told
+from recon_pipeline.venues.binance.mapping.cells import EXACT
 
 FEE_ASSET = "BNB"
 ROTATION_DAYS = 7
@@ -58,24 +59,27 @@ class Puzzle:
             content, at = trade.content, trade.instant
             if at is None:
                 continue
-            sign = 1 if content.get("isBuyer") is True else -1
-            for asset, amount in (
-                (market.base, sign * _number(content.get("qty"))),
-                (market.quote, -sign * _number(content.get("quoteQty"))),
-                (str(content.get("commissionAsset")), -_number(content.get("commission"))),
+            got, gave = (market.base, "qty"), (market.quote, "quoteQty")
+            if content.get("isBuyer") is not True:
+                got, gave = gave, got
+            for (asset, name), move in (
+                (got, EXACT.subtract),
+                (gave, EXACT.add),
+                ((content.get("commissionAsset"), "commission"), EXACT.add),
             ):
                 for gap in self.gaps:
                     if gap.asset == asset and gap.first <= at.date() <= gap.last:
-                        gap.amount -= amount
+                        gap.amount = move(gap.amount, _number(content.get(name)))
         return not any(gap.amount for gap in self.gaps)
 
 
 def _number(told: object) -> Decimal:
     """An amount as it is told; nothing if it cannot be read, for the mapping says so."""
     try:
-        return Decimal(str(told))
+        number = Decimal(str(told))
     except InvalidOperation:
         return Decimal(0)
+    return number if number.is_finite() else Decimal(0)
 
 
 @dataclass(frozen=True)

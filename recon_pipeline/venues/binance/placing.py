@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.venues.binance.mapping import Mapped, Unplaced
+from recon_pipeline.venues.binance.mapping.cells import EXACT
 from recon_pipeline.venues.sources import Residual, Residuals
 
 CANDIDATES = ("SPOT", "FUNDING", "EARN")
@@ -88,7 +89,7 @@ def _moved(mapped: Mapped) -> list[_Moved]:
             continue
         amounts: dict[str, Decimal] = defaultdict(Decimal)
         for row in of_record:
-            amounts[row["asset"]] += Decimal(row["amount"])
+            amounts[row["asset"]] = EXACT.add(amounts[row["asset"]], Decimal(row["amount"]))
         moved.append(_Moved(unplaced, days.pop(), {asset: amount for asset, amount in amounts.items() if amount}))
     return [each for each in moved if each.amounts]
 
@@ -105,7 +106,7 @@ def _closes_both(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
         there = _residual(residuals, account, wallet, day, asset)
         if here is None or there is None or not (here.is_closed and there.is_closed):
             return False
-        if here.amount != -amount or there.amount != amount:
+        if here.amount != amount.copy_negate() or there.amount != amount:
             return False
     return True
 
