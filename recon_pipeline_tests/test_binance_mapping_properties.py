@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recon_pipeline.frames.schema import BALANCES, TRADES, TRANSFERS
 from recon_pipeline.transport.errors import UnexpectedAnswer
-from recon_pipeline.venues.binance.mapping import Mapped, as_table, cells, map_records
+from recon_pipeline.venues.binance.mapping import MAPPED_STREAMS, Mapped, as_table, cells, map_records
+from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 from recon_pipeline_tests.binance_records import CONTEXT, SYMBOLS, record, require_valid
 from recon_pipeline_tests.binance_samples import SAMPLES, T, sample
@@ -124,6 +125,29 @@ def test_no_value_of_a_field_stops_the_mapping_or_gives_a_row_that_is_no_row(nam
     for frame, rows in tables:
         assert as_table(frame, rows).num_rows == len(rows)
         assert all(isinstance(row.get("amount", row.get("raw_balance")), str) for row in rows)
+
+
+_STATES = (
+    "PENDING", "PROCESS", "PROCESSING", "ACCEPT_SUCCESS", "INIT", "P", "CREATED", "PURCHASING", "REDEEMING",
+    "REFUNDING", "REPAYING", "LIQUIDATING", "TRADING", "BUYER_PAYED", "DISTRIBUTING", "IN_APPEAL", "NEW", "OPEN", "ODD",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        (name, field)
+        for name in sorted(set(FLOWS) & MAPPED_STREAMS)
+        for field, value in sample(name).content.items()
+        if BY_NAME[name].role == "flow" and field.lower().endswith("status") and isinstance(value, str)
+    ],
+)
+def test_what_is_under_way_moves_money_or_is_told_or_keeps_its_day_open(name: str, field: str) -> None:
+    for state in _STATES:
+        changes: dict[str, Any] = {field: state}
+        known = sample(name, **changes)
+        found = map_records([known], CONTEXT)
+        assert found.transfers or found.trades or found.problems or BY_NAME[name].is_pending(known.content), state
 
 
 @quick

@@ -243,6 +243,11 @@ def instant_told(record: RawRecord) -> datetime | None:
     return BY_NAME[record.stream].instant(record.content)
 
 
+def is_under_way(record: RawRecord) -> bool:
+    """Whether the record says that what it tells of is not done yet: by the same words its day is kept open."""
+    return BY_NAME[record.stream].is_pending(record.content)
+
+
 def is_one_of(content: Content, name: str, *values: str) -> bool:
     """Whether the field has one of the values, without regard to case or to whether it is a number or text."""
     return str(content.get(name)).casefold() in {value.casefold() for value in values}

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, is_under_way, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.streams import RawRecord
 
 _CONVERTED = ("SUCCESS",)
-_NOT_CONVERTED = ("PROCESS", "ACCEPT_SUCCESS", "FAIL", "FAILED", "EXPIRED", "CANCELED", "CANCELLED", "INIT")
+_NOT_CONVERTED = ("FAIL", "FAILED", "EXPIRED", "CANCELED", "CANCELLED")
 CASH = "Cash Balance"
 
 
@@ -59,7 +59,7 @@ def _subtypes(book: Book, record: RawRecord, field: str, *, is_known: bool, name
 
 def _convert(book: Book, record: RawRecord) -> None:
     content = record.content
-    if is_one_of(content, "orderStatus", *_NOT_CONVERTED):
+    if is_under_way(record) or is_one_of(content, "orderStatus", *_NOT_CONVERTED):
         return
     is_known = is_one_of(content, "orderStatus", *_CONVERTED)
     sold, bought = _subtypes(book, record, "orderStatus", is_known=is_known, names=("convert_sell", "convert_buy"))
@@ -76,7 +76,7 @@ def _convert(book: Book, record: RawRecord) -> None:
 
 def _convert_transfer(book: Book, record: RawRecord) -> None:
     content = record.content
-    if is_one_of(content, "status", "F", "FAIL", "FAILED", "FAILURE", "P", "PROCESS", "PENDING"):
+    if is_under_way(record) or is_one_of(content, "status", "F", "FAIL", "FAILED", "FAILURE"):
         return
     if content.get("accountType") == "CARD":
         return  # The card's own balance is not read.
@@ -98,7 +98,7 @@ _INVEST_WALLETS = {"SPOT_WALLET": "SPOT", "FUNDING_WALLET": "FUNDING"}
 
 def _auto_invest(book: Book, record: RawRecord) -> None:
     content = record.content
-    if is_one_of(content, "transactionStatus", *_NOT_CONVERTED):
+    if is_under_way(record) or is_one_of(content, "transactionStatus", *_NOT_CONVERTED):
         return
     is_known = is_one_of(content, "transactionStatus", *_CONVERTED)
     names = ("convert_sell", "convert_buy")
@@ -152,14 +152,14 @@ def _dust_places(_: Book, record: RawRecord) -> Sequence[Place]:
 # --- purchases for money ----------------------------------------------------------------------------------------------
 
 _PAID = ("Completed",)
-_NOT_PAID = ("Processing", "Failed", "Refunded", "Refunding", "Expired", "Cancelled", "Canceled")
+_NOT_PAID = ("Failed", "Refunded", "Expired", "Cancelled", "Canceled")
 
 
 def _fiat_payment(book: Book, record: RawRecord) -> None:
     """The source is the money and holds the fee, what is obtained is the coin, whichever way it went. A purchase takes
     money from the account only if it was paid from its balance."""
     content = record.content
-    if is_one_of(content, "status", *_NOT_PAID):
+    if is_under_way(record) or is_one_of(content, "status", *_NOT_PAID):
         return
     is_buy = record.call.get("transactionType", "0") == "0"
     sold, bought = _subtypes(
@@ -242,7 +242,7 @@ def _equity_order(book: Book, record: RawRecord) -> None:
 def _equity_token(book: Book, record: RawRecord) -> None:
     """Shares made into tokens or tokens into shares: the token is an asset of SPOT, the share is not."""
     content = record.content
-    if is_one_of(content, "status", "F", "FAILED", "P", "PENDING"):
+    if is_under_way(record) or is_one_of(content, "status", "F", "FAILED"):
         return
     kind, name = cells.name_of(content, "convertType"), cells.name_of(content, "issuerRequestId")
     is_known = is_one_of(content, "status", "S", "SUCCESS")

@@ -7,13 +7,12 @@ from datetime import datetime
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.conversions import swap
 from recon_pipeline.venues.streams import RawRecord
 
 _DONE = ("SUCCESS", "PAID")
-_RUNNING = ("PENDING", "PURCHASING", "PROCESSING", "REDEEMING", "CREATED")
 _FAILED = ("FAILED", "FAIL", "FAILURE", "CANCELLED", "CANCELED")
 _WALLETS = {"SPOT": "SPOT", "FUND": "FUNDING", "FUNDING": "FUNDING"}
 
@@ -53,7 +52,7 @@ def _other_end(name: str, wallet: str) -> str:
 def _subscription(book: Book, record: RawRecord) -> None:
     """What left SPOT and FUNDING is what came into EARN. A renewal that took nothing from either moves nothing."""
     content = record.content
-    if is_one_of(content, "status", *_RUNNING, *_FAILED):
+    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
         return
     name, asset = cells.name_of(content, "purchaseId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
@@ -82,7 +81,7 @@ def _subscription(book: Book, record: RawRecord) -> None:
 
 def _flexible_redemption(book: Book, record: RawRecord) -> None:
     content = record.content
-    if is_one_of(content, "status", *_RUNNING, *_FAILED):
+    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
         return
     name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
@@ -98,7 +97,7 @@ def _flexible_redemption(book: Book, record: RawRecord) -> None:
 def _locked_redemption(book: Book, record: RawRecord) -> None:
     """Paid on the day of delivery. Rewards that an early redemption takes back are taken in EARN."""
     content = record.content
-    if is_one_of(content, "status", *_RUNNING, *_FAILED) or content.get("isComplete") is False:
+    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
         return
     name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "deliverDate", "time")
@@ -140,7 +139,7 @@ def _swap(pays: tuple[str, str, str], got: tuple[str, str, str], arrives: str = 
 
     def read(book: Book, record: RawRecord) -> None:
         content = record.content
-        is_running, has_failed = (is_one_of(content, "status", *states) for states in (_RUNNING, _FAILED))
+        is_running, has_failed = is_under_way(record), is_one_of(content, "status", *_FAILED)
         if (is_running or has_failed) and arrives == "time":
             return
         is_known = is_running or has_failed or is_one_of(content, "status", *_DONE)
@@ -194,7 +193,8 @@ def _token_reward(asset_field: str, amount_field: str, asset: str | None = None)
 
     def read(book: Book, record: RawRecord) -> None:
         content = record.content
-        if book.context.assumes("product_rewards", "dividends") or is_one_of(content, "status", *_RUNNING, *_FAILED):
+        is_not_paid = is_under_way(record) or is_one_of(content, "status", *_FAILED)
+        if is_not_paid or book.context.assumes("product_rewards", "dividends"):
             return
         told = asset if asset is not None and content.get(asset_field) is None else cells.name_of(content, asset_field)
         book.transfer(
@@ -254,10 +254,6 @@ def _dual_investment(book: Book, record: RawRecord) -> None:
         coins = f"{content.get('investCoin')} or {content.get('exercisedCoin')}"
         text = f"dual investment {name} has settled in {coins}; the amount is not stated"
         book.tell("not_stated", record, text, moved="settleDate")
-
-
-def _rwusd(*_: object) -> list[Place]:
-    return [("transfers", "SPOT", "RWUSD")]
 
 
 _OF_WRAPS = naming("fromAsset", "toAsset", frame="trades", wallet="SPOT")

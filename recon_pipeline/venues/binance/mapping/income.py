@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.streams import RawRecord
 
@@ -78,7 +78,7 @@ def _cloud_mining(book: Book, record: RawRecord) -> None:
     if kind == "248":
         amount = cells.negative(cells.size(amount))
     is_known = kind in {"248", "249"} and is_one_of(content, "status", "S")
-    if is_one_of(content, "status", "F", "P"):
+    if is_under_way(record) or is_one_of(content, "status", "F"):
         return
     what = f"type {kind} with status {content.get('status')!r} is not known"
     book.transfer(
@@ -118,7 +118,7 @@ def _prediction(book: Book, record: RawRecord) -> None:
     """Out to a wallet on a chain whose balance is not read (OUTBOUND), or back from it. Whether it was SPOT or FUNDING
     that was debited or credited is asked for when the transfer is made, and not told afterwards."""
     content = record.content
-    if is_one_of(content, "status", "FAILED", "FAIL", "PENDING", "PROCESSING"):
+    if is_under_way(record) or is_one_of(content, "status", "FAILED", "FAIL"):
         return
     told, name = cells.name_of(content, "direction"), cells.name_of(content, "transferId")
     if told not in {"INBOUND", "OUTBOUND"}:

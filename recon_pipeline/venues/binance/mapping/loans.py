@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.streams import RawRecord
 
@@ -19,7 +19,7 @@ _INCOME: Mapping[str, tuple[str, bool]] = {
     "collateralReturnAfterLiquidation": ("collateral_in", True),
 }
 """What each type is called, and whether it comes in: the amounts have no sign."""
-_NOT_DONE = ("Processing", "Pending", "Failed", "FAIL", "Repaying", "Liquidating")
+_FAILED = ("Failed", "FAIL")
 
 
 def _loan_income(book: Book, record: RawRecord) -> None:
@@ -68,7 +68,7 @@ def _flexible(book: Book, record: RawRecord, at: str, *legs: tuple[str, str, str
 
 
 def _is_done(book: Book, record: RawRecord, field: str, *done: str) -> bool:
-    if is_one_of(record.content, field, *_NOT_DONE):
+    if is_under_way(record) or is_one_of(record.content, field, *_FAILED):
         return False
     if not is_one_of(record.content, field, *done):
         book.tell("unknown_value", record, f"{field} {record.content.get(field)!r} is not known; taken as done")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of
+from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, is_under_way
 from recon_pipeline.venues.streams import RawRecord
 
 
@@ -134,7 +134,7 @@ def borrow_repay(book: Book, record: RawRecord, *, wallet: str, is_borrow: bool)
 
 def is_confirmed(book: Book, record: RawRecord) -> bool:
     """Whether a loan or a repayment took place; a status that is not known is taken so, and reported."""
-    if is_one_of(record.content, "status", "PENDING", "FAILED"):
+    if is_under_way(record) or is_one_of(record.content, "status", "FAILED"):
         return False
     if not is_one_of(record.content, "status", "CONFIRMED"):
         book.tell("unknown_value", record, f"status {record.content.get('status')!r} is not known; taken as done")

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, instant_told
+from recon_pipeline.venues.binance.mapping.book import Book, instant_told, is_under_way
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import MappingContext, Problem
 from recon_pipeline.venues.binance.streams import BY_NAME
@@ -51,7 +51,6 @@ WALLET_BY_CODE = {
 """Our name for each end of a transfer, by the venue's code in the types and account types of transfers."""
 
 _DONE = frozenset({"CONFIRMED", "SUCCESS"})
-_UNDER_WAY = frozenset({"PENDING", "PROCESS"})
 _FAILED = frozenset({"FAILED", "FAIL", "FAILURE"})
 
 
@@ -258,7 +257,7 @@ def _identity(move: Move) -> tuple[str, str, str]:
 
 def _read(book: Book, record: RawRecord, source: _Source, family: _Family) -> Move | None:
     content, status = record.content, _status(record)
-    if status in _UNDER_WAY:
+    if is_under_way(record):
         return None
     try:
         ends = source.ends(record, family)

@@ -8,7 +8,7 @@ from typing import Any
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, naming
+from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.streams import Content, RawRecord
 
@@ -193,8 +193,7 @@ def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> 
 def _c2c(book: Book, record: RawRecord) -> None:
     """Only a completed order moves coins; the fee is that of the side on which we were, in the same coin."""
     content = record.content
-    pending = ("PENDING", "TRADING", "BUYER_PAYED", "DISTRIBUTING", "IN_APPEAL", "CANCELLED", "CANCELLED_BY_SYSTEM")
-    if is_one_of(content, "orderStatus", *pending):
+    if is_under_way(record) or is_one_of(content, "orderStatus", "CANCELLED", "CANCELLED_BY_SYSTEM"):
         return
     kind, name = cells.name_of(content, "tradeType"), cells.name_of(content, "orderNumber")
     if kind not in {"BUY", "SELL"}:

@@ -18,6 +18,8 @@ from recon_pipeline.venues.binance.streams.shapes import (
 )
 from recon_pipeline.venues.streams import Stream
 
+_RUNNING = ("Processing", "Pending", "Repaying", "Liquidating")
+
 
 def _flexible(name: str, endpoint: Endpoint, known: str, *key: str, status: str = "status") -> Stream:
     """No record of a flexible loan has an id: its instant comes first among what names it."""
@@ -32,7 +34,7 @@ def _flexible(name: str, endpoint: Endpoint, known: str, *key: str, status: str 
         instant=at(key[0]),
         window=span(180),
         paging=pages(100, "current", "limit"),
-        pending=while_in(status, "Processing", "Pending", "Repaying", "Liquidating"),
+        pending=while_in(status, *_RUNNING),
     )
 
 
@@ -98,7 +100,7 @@ LOANS: tuple[Stream, ...] = (
         instant=at("repayTime"),
         window=span(180),
         paging=pages(100, "current", "limit"),
-        pending=while_in("repayStatus", "Repaying"),
+        pending=while_in("repayStatus", *_RUNNING),
     ),
     stream(
         "vip_loan_interest",

@@ -13,6 +13,7 @@ from recon_pipeline.venues.binance.streams.shapes import (
     details_of,
     for_each,
     halves,
+    is_transfer_under_way,
     once,
     pages,
     span,
@@ -126,7 +127,7 @@ MARGIN: tuple[Stream, ...] = (
         calls=lambda facts: _each_side(facts, {}),
         window=span(30),
         paging=pages(100),
-        pending=while_in("status", "PENDING"),
+        pending=is_transfer_under_way,
     ),
     stream(
         "margin_dust",

@@ -246,6 +246,10 @@ def while_in(name: str, *values: str | int) -> Pending:
     return lambda content: str(content.get(name)).casefold() in pending
 
 
+is_transfer_under_way = while_in("status", "PENDING", "PROCESS")
+"""An own transfer that is not done yet, whichever stream tells of it."""
+
+
 def once(product: str, *calls: Call) -> Calls:
     """The same calls for every account that has opened the product; one without parameters if none is given."""
     made = calls or ({},)

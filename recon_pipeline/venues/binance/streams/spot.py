@@ -37,6 +37,7 @@ _SINCE = Window("startTime", "", span(3_650).longest)
 _BY_ID = Paging("from_id", 1_000, "limit", "fromId")
 _BY_OFFSET = Paging("offset", 1_000, "limit", "offset")
 _FIAT = ("beginTime", "endTime")
+_CONVERTING = ("INIT", "PROCESS", "ACCEPT_SUCCESS")
 
 
 def keyless_subs(facts: AccountFacts) -> Sequence[Call]:
@@ -230,7 +231,7 @@ TRADES: tuple[Stream, ...] = (
         paging=halves(1_000),
         horizon=7,
         lag=10,
-        pending=while_in("orderStatus", "PROCESS", "ACCEPT_SUCCESS"),
+        pending=while_in("orderStatus", *_CONVERTING),
     ),
     stream(
         "convert_transfers",
@@ -262,7 +263,7 @@ TRADES: tuple[Stream, ...] = (
         window=span(30),
         paging=pages(100),
         horizon=7,
-        pending=while_in("transactionStatus", "INIT"),
+        pending=while_in("transactionStatus", *_CONVERTING),
         is_verified=False,
     ),
     stream(
@@ -292,7 +293,7 @@ TRADES: tuple[Stream, ...] = (
         calls=once("spot", {"transactionType": "0"}, {"transactionType": "1"}),
         window=span(30, names=_FIAT),
         paging=pages(500, "page", "rows"),
-        pending=while_in("status", "Processing"),
+        pending=while_in("status", "Processing", "Refunding"),
     ),
     stream(
         "equity_orders",

@@ -13,11 +13,11 @@ from recon_pipeline.venues.binance.streams.shapes import (
     by,
     for_each,
     halves,
+    is_transfer_under_way,
     pages,
     span,
     stream,
     under,
-    while_in,
 )
 from recon_pipeline.venues.streams import AccountFacts, Call, Content, Stream
 
@@ -108,7 +108,7 @@ def _managed(name: str, endpoint: Endpoint, calls: Calls, *, by_master: bool) ->
         by_master=by_master,
         window=span(180),
         paging=pages(500, "page", "limit"),
-        pending=while_in("status", "PROCESS"),
+        pending=is_transfer_under_way,
     )
 
 
@@ -125,7 +125,7 @@ TRANSFERS: tuple[Stream, ...] = (
         calls=wallet_transfer_calls,
         window=span(30, reach=180),
         paging=pages(100),
-        pending=while_in("status", "PENDING"),
+        pending=is_transfer_under_way,
     ),
     stream(
         "universal_transfers",
@@ -141,7 +141,7 @@ TRANSFERS: tuple[Stream, ...] = (
         by_master=True,
         window=span(7, below=True),
         paging=pages(500, "page", "limit"),
-        pending=while_in("status", "PROCESS"),
+        pending=is_transfer_under_way,
     ),
     stream(
         "sub_user_transfers",
@@ -155,7 +155,7 @@ TRANSFERS: tuple[Stream, ...] = (
         calls=_unless_main,
         window=span(30),
         paging=halves(500),
-        pending=while_in("status", "PROCESS"),
+        pending=is_transfer_under_way,
     ),
     stream(
         "sub_transfers",
@@ -170,7 +170,7 @@ TRANSFERS: tuple[Stream, ...] = (
         by_master=True,
         window=span(30),
         paging=pages(500, "page", "limit", is_size_certain=False),
-        pending=while_in("status", "PROCESS"),
+        pending=is_transfer_under_way,
     ),
     stream(
         "sub_futures_transfers",
