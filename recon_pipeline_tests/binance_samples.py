@@ -1029,7 +1029,15 @@ MARGIN: dict[str, Sample] = {
                 "transTo": "ISOLATED_MARGIN",
                 "fromSymbol": "",
                 "toSymbol": "BNBUSDT",
-            }
+            },
+            {
+                "amount": "2.00000000",
+                "asset": "ADA",
+                "status": "CONFIRMED",
+                "timestamp": T // 1_000,
+                "txId": 5_200_000_002,
+                "type": "ROLL_IN",
+            },
         ),
     ),
     "margin_dust": (

@@ -11,7 +11,7 @@ from recon_pipeline.venues.binance.reading import doubted_rows
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import AccountFacts, RawRecord
 from recon_pipeline_tests.binance_records import CONTEXT, DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, ms, record, told
-from recon_pipeline_tests.binance_samples import sample
+from recon_pipeline_tests.binance_samples import SAMPLES, sample
 
 T = ms("2026-11-02T08:00:00.250")
 
@@ -305,6 +305,16 @@ def test_a_margin_transfer_whose_end_is_not_known_is_not_dropped() -> None:
     assert (told_elsewhere.transfers, told_elsewhere.problems) == ([], [])
     missing = mapped(margin_transfer(transTo=None))
     assert (missing.transfers, kinds(missing)) == ([], ["malformed"])
+
+
+@pytest.mark.parametrize(("symbol", "is_doubted"), [("", False), ("BNBUSDT", True)])
+def test_a_margin_transfer_that_names_no_end_is_cross_margins_unless_isolated_margin_was_asked(
+    symbol: str, is_doubted: bool
+) -> None:
+    asked, answer = SAMPLES["margin_transfers"]
+    _, nameless = BY_NAME["margin_transfers"].rows(answer)
+    found = mapped(record("margin_transfers", nameless, {**asked, "isolatedSymbol": symbol} if symbol else asked))
+    assert (found.transfers, kinds(found)) == ([], ["malformed"] if is_doubted else [])
 
 
 @pytest.mark.parametrize(("stream", "family"), [("margin_transfers", "FUNDING"), ("flexible_loan_borrows", "FUNDING")])

@@ -218,11 +218,13 @@ SOURCES: Mapping[str, _Source] = {
 
 def _is_told_here(record: RawRecord) -> bool:
     """Of the margin transfers only those between SPOT or FUNDING and isolated margin, which no other stream tells of,
-    and those with an end that is not known: they may be such, unless the other end is cross margin."""
+    and those with an end that is not known: they may be such, unless the other end is cross margin. To the question for
+    cross margin the venue also tells of transfers without naming an end: they are cross margin's."""
     if record.stream != OF_MARGIN:
         return True
-    ends = {WALLET_BY_CODE.get(str(record.content.get(name)).upper()) for name in ("transFrom", "transTo")}
-    if "MARGIN" in ends:
+    told = [record.content.get(name) for name in ("transFrom", "transTo")]
+    ends = {WALLET_BY_CODE.get(str(name).upper()) for name in told}
+    if "MARGIN" in ends or ("isolatedSymbol" not in record.call and all(name in (None, "") for name in told)):
         return False
     return None in ends or ("ISOLATED_MARGIN" in ends and bool(ends & {"SPOT", "FUNDING"}))
 
