@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.venues.binance.mapping import MappingContext, assets_in_earn, capture_content, quarantine_row
+from recon_pipeline.venues.binance.mapping import (
+    MappingContext,
+    assets_in_earn,
+    capture_content,
+    price_ways,
+    quarantine_row,
+)
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline_tests.binance_records import (
     CONTEXT,
@@ -417,6 +423,11 @@ def test_prices_come_directly_or_over_one_other_asset_and_are_rounded_once() -> 
 def test_a_candle_without_a_trade_is_no_price_and_nor_is_a_day_that_is_not_over() -> None:
     assert mapped(kline("BTCUSDT", "60000", trades=0)).prices == []
     assert mapped(kline("BTCUSDT", "60000", day=READ_AT.date().isoformat())).prices == []
+
+
+def test_where_nothing_but_usdt_is_held_it_is_a_dollar_all_the_same() -> None:
+    ((symbol,), *_) = price_ways(["USDT"], SYMBOLS)["USDT"]
+    assert ("USDT", "1.000000000000000000") in told(mapped(kline(symbol, "7")).prices, "asset", "usd_price")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_the_ways_to_a_price_are_those_that_are_listed_in_the_order_of_preferenc
         "LDO": [("LDOUSDT",), ("LDOBTC", "BTCUSDT")],
         "TRY": [("USDTTRY",)],
         "X": [],
-        "USDT": [],
+        "USDT": [("BTCUSDT",)],
     }
 
 

@@ -31,6 +31,8 @@ def price_ways(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) ->
     for asset in assets:
         over = [((asset, bridge), (bridge, REFERENCE_ASSET)) for bridge in BRIDGES]
         every = [((asset, REFERENCE_ASSET),), *over, ((REFERENCE_ASSET, asset),)]
+        if asset == REFERENCE_ASSET:  # is one dollar on every day that has a candle, whichever it is
+            every = [((base, REFERENCE_ASSET),) for base in BRIDGES]
         listed = [tuple(by_pair.get(pair) for pair in pairs) for pairs in every]
         ways[asset] = [tuple(symbol for symbol in way if symbol) for way in listed if all(way)]
     return ways
