@@ -131,6 +131,19 @@ def test_a_hold_stops_one_bucket_and_a_ban_every_bucket_of_the_host(simulated: t
         assert budgets.take(place(SHARED), 1).at == clock.now()
 
 
+def test_a_ban_that_is_over_is_not_the_reason_of_what_holds_later(simulated: tuple[Budgets, SharedClock]) -> None:
+    budgets, clock = simulated
+    with clock.working():
+        budgets.ban("api.example.com", 60, "HTTP 418")
+        clock.sleep(120)
+        budgets.hold(place(DEAR), 3600, "HTTP 429")
+        with pytest.raises(RateLimit, match="HTTP 429"):
+            budgets.take(place(DEAR), 1)
+        budgets.ban("api.example.com", 3600, "HTTP 418")
+        with pytest.raises(HostBanned, match="HTTP 418"):
+            budgets.take(place(DEAR), 1)
+
+
 def test_what_the_venue_counts_beyond_ours_was_spent_by_others(simulated: tuple[Budgets, SharedClock]) -> None:
     budgets, clock = simulated
     with clock.working():

@@ -348,6 +348,9 @@ def test_a_429_without_end_has_a_name_and_an_instant(scene: Scene) -> None:
     with pytest.raises(RateLimit, match="answers nobody before") as failed:
         scene.client.ask(TRADES, {}, MAIN)
     assert failed.value.account == "main@example.com"
+    assert failed.value.where.startswith(f"venue {scene.client.venue}, bucket ")
+    assert failed.value.where.endswith(", account main@example.com")
+    assert failed.value.where in str(failed.value)
     assert len(scene.venue.requests) == 9
 
 

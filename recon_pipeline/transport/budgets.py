@@ -61,12 +61,19 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class _Hold:
+    """Until when nothing may be asked, and why."""
+
+    until: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True)
 class _Row:
     state: State
     now_us: int
-    held_until: datetime | None
-    host_held_until: datetime | None
-    held_for: str
+    held: _Hold
+    host_held: _Hold
 
 
 class Budgets:
@@ -171,13 +178,13 @@ class Budgets:
     def _held_us(self, place: Place, row: _Row) -> int:
         """Until when the venue wants nothing; an error where that is too long to wait for."""
         latest_us = 0
-        for until, error in ((row.host_held_until, HostBanned), (row.held_until, RateLimit)):
-            until_us = microseconds(until) if until else 0
+        for hold, error in ((row.host_held, HostBanned), (row.held, RateLimit)):
+            until, until_us = hold.until, microseconds(hold.until) if hold.until else 0
             if until is None or until_us - row.now_us > _BAN_DAYS_MAX * 86_400_000_000:
                 continue
             if until_us - row.now_us > self._patience_us:
                 raise error(
-                    f"the venue answers nobody before {until:%Y-%m-%d %H:%M:%S} UTC: {row.held_for}",
+                    f"the venue answers nobody before {until:%Y-%m-%d %H:%M:%S} UTC: {hold.why}",
                     endpoint=str(place),
                     expected=f"a wait of at most {self._patience_us // 1_000_000} s",
                     until=until,
@@ -212,9 +219,8 @@ class Budgets:
                 tuple(Ticket(owner, w, bool(live), arrived, wakes) for owner, w, live, arrived, wakes in found.tickets),
             ),
             microseconds(now),
-            found.held_until,
-            found.host_held_until,
-            found.host_held_for or found.held_for or "",
+            _Hold(found.held_until, found.held_for),
+            _Hold(found.host_held_until, found.host_held_for),
         )
 
     def _hold(self, host: str, bucket: str, subject: str, seconds: float, why: str) -> None:

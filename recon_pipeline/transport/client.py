@@ -92,7 +92,6 @@ class _Ask:
     params: Params
     credentials: Credentials | None
     place: Place
-    weight: int
     live: bool
     stop: Stop
 
@@ -150,13 +149,12 @@ class Client:
         credentials: Credentials | None = None,
         *,
         live: bool = False,
-        weight: int | None = None,
         stop: Stop = go_on,
     ) -> Answer:
         """Ask, wait and try again as need be; the answer, or a named error.
 
-        `live` is for captures and live checks, which never wait behind a backfill. `weight` stands in for the
-        endpoint's own where the parameters change it. `stop` is called wherever nothing is half done.
+        `live` is for captures and live checks, which never wait behind a backfill. `stop` is called wherever nothing is
+        half done.
         """
         listed = self._read_list.find(endpoint.method, endpoint.path)
         if listed.security == "signed":
@@ -165,8 +163,7 @@ class Client:
         else:
             credentials = None
         place = self._place(listed, credentials)
-        asked = _Ask(listed, params or {}, credentials, place, listed.weight if weight is None else weight, live, stop)
-        return self._ask(asked)[0]
+        return self._ask(_Ask(listed, params or {}, credentials, place, live, stop))[0]
 
     def set_clock(self, stop: Stop = go_on) -> None:
         """Take over the venue's time."""
@@ -174,7 +171,7 @@ class Client:
         if endpoint is None:
             return
         place = self._place(endpoint, None)
-        answer, exchange = self._ask(_Ask(endpoint, {}, None, place, endpoint.weight, True, stop))
+        answer, exchange = self._ask(_Ask(endpoint, {}, None, place, True, stop))
         try:
             server_time = self._dialect.server_time(answer.json)
         except (LookupError, TypeError, ValueError, OverflowError):
@@ -240,7 +237,7 @@ class Client:
             try:
                 while seconds := breaker.waits(endpoint, self.clock.now()):
                     self.clock.sleep(seconds, asked.stop)
-                grant = self._budgets.take(asked.place, asked.weight, live=asked.live, stop=asked.stop)
+                grant = self._budgets.take(asked.place, asked.endpoint.weight, live=asked.live, stop=asked.stop)
             except Hopeless as error:
                 unreachable = VenueUnreachable if error.is_host else EndpointUnreachable
                 raise unreachable(
@@ -250,8 +247,10 @@ class Client:
                     expected=f"an answer of {asked.place.host}",
                 ) from None  # fmt: skip
             except RateLimit as error:
-                error.venue, error.account = self.venue, asked.account
-                raise
+                raise type(error)(
+                    error.found, venue=self.venue, endpoint=error.endpoint, account=asked.account,
+                    expected=error.expected, until=error.until,
+                ) from None  # fmt: skip
             if breaker.enter(endpoint, self.clock.now()):
                 return grant
 
