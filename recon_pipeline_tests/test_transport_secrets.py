@@ -21,7 +21,7 @@ from keyring.errors import PasswordDeleteError
 from recon_pipeline.cli_secrets import secrets
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.transport.credentials import CredentialsMissing, CredentialsUnusable, find_credentials
-from recon_pipeline.transport.secret import Secret
+from recon_pipeline.transport.secret import Secret, without
 from recon_pipeline.transport.secrets_file import SecretsError, SecretsFile
 from recon_pipeline_tests.transport_venue import KEY, SECRET
 
@@ -264,6 +264,22 @@ def test_an_empty_file_of_a_secret_is_told_as_such_and_one_that_begins_with_a_ma
 def _pem() -> str:
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return ed25519.Ed25519PrivateKey.generate().private_bytes(*form).decode()
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "ab/cd+ef==",
+        "ab%2Fcd%2Bef%3D%3D",
+        "ab%2fcd%2bef%3d%3d",
+        "ab/cd%2Bef%3D%3D",
+        r"ab\/cd+ef==",
+        r"ab/cd\u002bef\u003D=",
+    ],
+)
+def test_a_signature_is_starred_in_every_spelling(echo: str) -> None:
+    assert without(f"signature={echo}&more", ["ab/cd+ef=="]) == "signature=***&more"
+    assert without(echo[:-1], ["ab/cd+ef=="]) == echo[:-1]
 
 
 def test_a_private_key_is_a_secret_too(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
 STARS = "***"
 _LENGTH_MIN = 6
@@ -45,14 +45,24 @@ class Secret:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """The text without those secrets, in any spelling that a URL knows."""
+    """The text without those secrets, in any spelling that a URL or JSON knows."""
     return without_bytes(text.encode("utf-8", "surrogatepass"), secrets).decode("utf-8", "surrogatepass")
 
 
 def without_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """The bytes without those secrets: a venue may repeat the whole question in an error page."""
-    whole = [secret for secret in secrets if len(secret) >= _LENGTH_MIN]
-    spellings = {spelt for secret in whole for spelt in (secret, quote(secret, safe=""), quote_plus(secret))}
-    for spelt in sorted(spellings, key=len, reverse=True):
-        data = data.replace(spelt.encode(), STARS.encode())
+    for secret in sorted({each for each in secrets if len(each) >= _LENGTH_MIN}, key=len, reverse=True):
+        plain = secret.encode()
+        spelt = b"".join(_SPELLINGS.get(byte, b"%c" % byte) for byte in plain)
+        # a key and a signature in hex have one spelling alone, and are looked for in every answer
+        data = data.replace(plain, STARS.encode()) if spelt == plain else re.sub(spelt, STARS.encode(), data)
     return data
+
+
+def _spellings(byte: int) -> bytes:
+    """One byte as it stands, as a URL writes it in capitals or not, or as JSON may: `/` and `\\/` are one to it."""
+    itself = re.escape(b"%c" % byte)
+    return rb"(?:\\?%b|(?i:%%%02x|\\u%04x)%b)" % (itself, byte, byte, rb"|\+" if byte == ord(" ") else b"")
+
+
+_SPELLINGS = {byte: _spellings(byte) for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalnum()}
