@@ -27,6 +27,7 @@ from recon_pipeline.transport.archive import AnswerArchive, ArchiveDamaged
 from recon_pipeline.transport.breaker import Limits
 from recon_pipeline.transport.client import Client, Patience
 from recon_pipeline.transport.clock import LiveClock, SharedClock, microseconds
+from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint, NotOnReadList
 from recon_pipeline.transport.errors import (
     ApiKeyInvalid,
@@ -639,6 +640,14 @@ def test_no_secret_shows_anywhere(scene: Scene, caplog: pytest.LogCaptureFixture
     for secret in (KEY, SECRET, *signatures):
         assert len(secret) > 20
         assert not any(secret in text for text in shown)
+
+
+def test_no_cookie_of_one_account_goes_with_the_next(scene: Scene) -> None:
+    scene.venue.plan(told([], Set_Cookie="session=of-the-main-account; Path=/"))
+    scene.client.ask(TRADES, {}, MAIN)
+    scene.client.ask(TRADES, {}, Credentials("desk@example.com", MAIN.key, MAIN.secret))
+    assert len(scene.venue.requests) == 2
+    assert not any(name.lower() == "cookie" for request in scene.venue.requests for name in request.headers)
 
 
 def test_keys_go_over_plain_http_to_this_machine_only() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any, NoReturn
@@ -75,6 +76,7 @@ class Wire:
             follow_redirects=False,
             # a proxy of the environment is not for this machine
             trust_env=not all(_is_loopback(base) for base in self._bases.values()),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # what one account is sent is not another's
             headers={"User-Agent": f"recon-pipeline/{version('recon-pipeline')}", "Accept": "application/json"},
         )
 
