@@ -176,6 +176,21 @@ def test_an_error_in_a_body_of_success() -> None:
     assert found.error is UnknownVenueError
 
 
+@pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        ({"code": "-1021", "errorMessage": "outside of the recvWindow"}, Remedy.SET_CLOCK),
+        ({"code": -1003}, Remedy.WAIT),
+        ({"code": "-1001", "data": None}, Remedy.TRY_AGAIN),
+    ],
+)
+def test_a_code_of_the_venues_own_needs_no_words_beside_it(body: Any, remedy: Remedy) -> None:
+    found = classify(body, 200)
+    assert found is not None
+    assert (found.remedy, found.code) == (remedy, str(body["code"]))
+    assert classify({"code": -17, "value": 1}, 200) is None
+
+
 def test_how_long_the_venue_wants_us_to_wait() -> None:
     told_at, until = "Thu, 01 Jan 2026 00:00:30 GMT", "Thu, 01 Jan 2026 00:01:00 GMT"
     waits = {"7": 7, "0": 0, until: 30, "soon": None, "-5": None, "": None, "١": None, "9" * 5000: None,

@@ -49,6 +49,7 @@ _WEIGHT = re.compile(r"[0-9]{1,12}").fullmatch
 _BAN_SECONDS_MIN = 120.0
 _OK_CODES = frozenset({"0", "200", "000000", "000000000"})
 """Codes in the body of an answer that is none but what was asked for."""
+_OWN_CODES = range(-999_999, -999)
 
 
 @dataclass(frozen=True)
@@ -196,14 +197,12 @@ def _told(body: Any) -> tuple[int | str | None, str]:
         inner = _json(message)  # an error as text inside an answer
         if isinstance(inner, dict) and inner.get("code") is not None:
             return _told(inner)
-    code = body.get("code")
-    is_error = code is not None and str(code) not in _OK_CODES and ("msg" in body or "message" in body)
-    if isinstance(code, bool) or not isinstance(code, int | str):
-        is_error = False
-    if is_error and code is not None:
-        return _number(code), message
+    code = _code(body.get("code"))
+    is_own = isinstance(code, int) and code in _OWN_CODES  # no other number looks so: it needs no words beside it
+    if is_own or (code is not None and str(code) not in _OK_CODES and ("msg" in body or "message" in body)):
+        return code, message
     if body.get("success") is False:
-        return "success:false" if code is None else _number(code), message
+        return "success:false" if code is None else code, message
     return None, message
 
 
@@ -214,8 +213,11 @@ def _json(text: str) -> Any:
         return None
 
 
-def _number(code: int | str) -> int | str:
-    return int(code) if isinstance(code, str) and re.fullmatch(r"-[0-9]{4,6}", code) else code
+def _code(told: Any) -> int | str | None:
+    """A code as it is told, one of the venue's own as a number; None for what is no code."""
+    if isinstance(told, str) and re.fullmatch(r"-[0-9]{4,6}", told):
+        return int(told)
+    return told if isinstance(told, int | str) and not isinstance(told, bool) else None
 
 
 def _of_endpoint(meaning: _Meaning, endpoint: Endpoint) -> _Meaning:
