@@ -466,6 +466,8 @@ def test_a_transfer_that_is_not_booked_is_told_whatever_its_instant_is(at: Any) 
         ("margin_interest", {"interestAccuredTime": T + 1_000}),
         ("spot_trades", {"symbol": "ETHUSDT"}),
         ("allocations", {"symbol": "ETHUSDT"}),
+        ("dual_investment", {"orderId": 9}),
+        ("isolated_capital_flow", {"call": {"symbol": "ETHUSDT"}}),
     ],
 )
 def test_records_that_share_a_number_of_the_venue_are_two(stream: str, changes: dict[str, Any]) -> None:

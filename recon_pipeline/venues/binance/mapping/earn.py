@@ -233,9 +233,9 @@ def _dual_investment(book: Book, record: RawRecord) -> None:
     subtype = book.known(record, "stake", is_known=is_known, what=what)
     amount, name = cells.amount(content, "subscriptionAmount"), cells.name_of(content, "id")
     asset, left = cells.name_of(content, "investCoin"), cells.moment(content, "subscriptionTime")
-    rows = [(f"{name}:subscribe", cells.negative(amount), left)]
+    rows = [(f"{record.key}:subscribe", cells.negative(amount), left)]
     if has_failed:
-        rows.append((f"{name}:subscribe:reversal", amount, book.came_back(record, left)))
+        rows.append((f"{record.key}:subscribe:reversal", amount, book.came_back(record, left)))
         reason = f"dual investment {name} failed; the venue does not state when it came back"
         book.expect(record, "SPOT", asset, cells.negative(amount), reason)
     for suffix, signed, at in rows:

@@ -67,14 +67,15 @@ def _capital_flow(book: Book, record: RawRecord) -> None:
     entry = CAPITAL_FLOW.get(kind, _Entry("transfers", UNKNOWN))
     amount = _signed(cells.amount(content, "amount"), entry.sign)
     asset, at = cells.name_of(content, "asset"), cells.moment(content, "timestamp")
-    name, event = cells.name_of(content, "id"), cells.note(content, "tranId")
+    cells.name_of(content, "id")  # without it the key, which names the symbol too, would be no name of the entry
+    event = cells.note(content, "tranId")
     if kind not in CAPITAL_FLOW:
         book.tell("unknown_value", record, f"type {kind} is not known")
     subtype = _named(entry.subtype, amount)
     if entry.frame == "trades":
         book.leg(
             record,
-            name,
+            record.key,
             wallet=_wallet(record),
             asset=asset,
             amount=amount,
@@ -86,7 +87,7 @@ def _capital_flow(book: Book, record: RawRecord) -> None:
         return
     book.transfer(
         record,
-        name,
+        record.key,
         wallet=_wallet(record),
         asset=asset,
         amount=amount,
