@@ -274,10 +274,17 @@ def test_an_answer_that_never_ends_is_cut_off(scene: Scene, monkeypatch: pytest.
     scene.client._wire._timeouts = Timeouts(answer_seconds=0.3)
     scene.venue.plan(Reply(body=b"[          ]", drip_seconds=0.1))
     assert scene.client.ask(TRADES, {}, MAIN).json == []
+    named = gzip.compress(b"[]")
+    named = named[:3] + b"\x08" + named[4:10] + b"a file's name\0" + named[10:]  # of which no byte is the answer's
+    scene.venue.plan(Reply(body=named, headers={"Content-Encoding": "gzip"}, drip_seconds=0.1))
+    began = time.monotonic()
+    assert scene.client.ask(TRADES, {}, MAIN).json == []
+    assert time.monotonic() - began < 2
+    assert len(scene.venue.requests) == 4
     monkeypatch.setattr("recon_pipeline.transport.wire._ANSWER_BYTES_MAX", 1000)
     scene.venue.plan(Reply(body=b"[" + b" " * 2000 + b"]"))
     assert scene.client.ask(TRADES, {}, MAIN).body == b"[]"
-    assert len(scene.venue.requests) == 4
+    assert len(scene.venue.requests) == 6
 
 
 def test_a_venue_that_is_not_there(database: str, tmp_path: Path) -> None:

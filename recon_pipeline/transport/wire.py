@@ -6,14 +6,14 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -40,7 +40,8 @@ class Timeouts:
     read_seconds: float = 30.0
     """For the next bytes of it."""
     answer_seconds: float = 120.0
-    """For the whole of it."""
+    """For the whole of it, looked at with each part of its body. Headers that come a byte at a time it does not bound:
+    of them each byte has `read_seconds`."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,33 @@ class Wire:
         self._http.close()
 
     def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        stream = cast("httpx.SyncByteStream", response.stream)
+        response.stream = _Timed(stream, deadline, f"{self._timeouts.answer_seconds:g} s")
         parts, size = [], 0
         for part in response.iter_bytes():
             parts.append(part)
             size += len(part)
             if size > _ANSWER_BYTES_MAX:
                 raise NoAnswer(f"the answer is longer than {_ANSWER_BYTES_MAX // 2**20} MiB")
-            if time.monotonic() > deadline:
-                raise NoAnswer(f"the answer was not whole after {self._timeouts.answer_seconds:g} s")
         return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class _Timed(httpx.SyncByteStream):
+    """The bytes as they come in, until a deadline: what is compressed may give no byte of the answer for long."""
+
+    stream: httpx.SyncByteStream
+    deadline: float
+    in_words: str
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.stream:
+            if time.monotonic() > self.deadline:
+                raise NoAnswer(f"the answer was not whole after {self.in_words}")
+            yield part
+
+    def close(self) -> None:
+        self.stream.close()
 
 
 def parsed(body: bytes) -> Any:
