@@ -12,7 +12,8 @@ from recon_pipeline.transport.client import Client
 from recon_pipeline.transport.clock import SharedClock
 from recon_pipeline.transport.endpoints import ReadList
 from recon_pipeline.transport.errors import ApiKeyInvalid, KeyMayDoMore, MalformedAnswer
-from recon_pipeline.venues.binance.keycheck import API_RESTRICTIONS, RIGHTS_REFUSED, check_key
+from recon_pipeline.venues.binance.endpoints import API_RESTRICTIONS
+from recon_pipeline.venues.binance.keycheck import RIGHTS_REFUSED, check_key
 from recon_pipeline_tests.clock_server import clock_server
 from recon_pipeline_tests.transport_venue import KEY, MAIN, SECRET, ScriptedVenue, client_of, scripted_venue, told
 

@@ -23,22 +23,23 @@ from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Bucket, Endpoint, ReadList
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.wire import Timeouts
-from recon_pipeline.venues.binance.dialect import API_BUCKET, SERVER_TIME, BinanceDialect
+from recon_pipeline.venues.binance.dialect import BinanceDialect
+from recon_pipeline.venues.binance.endpoints import API, TIME
 from recon_pipeline_tests.clock_server import serving
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 MAIN = Credentials("main@example.com", Secret(KEY), Secret(SECRET))
 
-TRADES = Endpoint("GET", "/api/v3/myTrades", "api", 20, API_BUCKET)
+TRADES = Endpoint("GET", "/api/v3/myTrades", "api", 20, API)
 SNAPSHOT_BUCKET = Bucket("/sapi/v1/accountSnapshot", 12000, "ip", is_shared_with_live=True)
 SNAPSHOT = Endpoint("GET", "/sapi/v1/accountSnapshot", "api", 2400, SNAPSHOT_BUCKET)
 FUNDING = Endpoint(
     "POST", "/sapi/v1/asset/get-funding-asset", "api", 1, Bucket("/sapi/v1/asset/get-funding-asset", 12000, "ip")
 )
 INCOME = Endpoint("GET", "/fapi/v1/income", "fapi", 30, Bucket("/fapi", 2400, "ip"), opened="told")
-EXCHANGE_INFO = Endpoint("GET", "/api/v3/exchangeInfo", "api", 20, API_BUCKET, "none")
-READ_LIST = ReadList("binance", (TRADES, SNAPSHOT, FUNDING, INCOME, EXCHANGE_INFO, SERVER_TIME))
+EXCHANGE_INFO = Endpoint("GET", "/api/v3/exchangeInfo", "api", 20, API, "none")
+READ_LIST = ReadList("binance", (TRADES, SNAPSHOT, FUNDING, INCOME, EXCHANGE_INFO, TIME))
 
 
 @dataclass
@@ -99,7 +100,7 @@ class ScriptedVenue:
         self.planned.extend(replies)
 
     def answer(self, request: Request) -> Reply:
-        if request.path == SERVER_TIME.path and self.now_ms:
+        if request.path == TIME.path and self.now_ms:
             return told({"serverTime": self.now_ms()})
         with self._lock:
             self.requests.append(request)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from recon_pipeline.transport.clock import instant_of, microseconds
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.dialect import RawRequest, Refusal, Remedy
-from recon_pipeline.transport.endpoints import Bucket, Endpoint
+from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
     AccountNotThere,
     ApiKeyInvalid,
@@ -34,12 +34,9 @@ from recon_pipeline.transport.errors import (
 )
 from recon_pipeline.transport.signing import Params, encoded
 from recon_pipeline.transport.wire import NotJson, parsed
+from recon_pipeline.venues.binance.endpoints import TIME
 
 RECV_WINDOW_MS = 10_000
-SPOT_HOST = "api"
-API_BUCKET = Bucket("/api", 6000, "ip", is_shared_with_live=True)
-SERVER_TIME = Endpoint("GET", "/api/v3/time", SPOT_HOST, 1, API_BUCKET, "none")
-
 _KEY_HEADER = "X-MBX-APIKEY"
 _USED_OF_HOST = "x-mbx-used-weight-1m"
 _USED_OF_ADDRESS = "x-sapi-used-ip-weight-1m"
@@ -47,7 +44,7 @@ _USED_OF_ACCOUNT = "x-sapi-used-uid-weight-1m"
 _BANNED_UNTIL = re.compile(r"banned until ([0-9]{13})(?![0-9])")
 _WEIGHT = re.compile(r"[0-9]{1,12}").fullmatch
 _BAN_SECONDS_MIN = 120.0
-_OK_CODES = frozenset({"0", "200", "000000", "000000000"})
+SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
 """Codes in the body of an answer that is none but what was asked for."""
 _OWN_CODES = range(-999_999, -999)
 
@@ -125,7 +122,7 @@ of the venue: seen in answers to real keys that were published, and so believed 
 class BinanceDialect:
     """Signing, headers and errors of every family of Binance's API."""
 
-    time_endpoint: Endpoint | None = SERVER_TIME
+    time_endpoint: Endpoint | None = TIME
 
     def __init__(self, recv_window_ms: int = RECV_WINDOW_MS) -> None:
         self._recv_window_ms = recv_window_ms
@@ -199,7 +196,7 @@ def _told(body: Any) -> tuple[int | str | None, str]:
             return _told(inner)
     code = _code(body.get("code"))
     is_own = isinstance(code, int) and code in _OWN_CODES  # no other number looks so: it needs no words beside it
-    if is_own or (code is not None and str(code) not in _OK_CODES and ("msg" in body or "message" in body)):
+    if is_own or (code is not None and str(code) not in SUCCESS_CODES and ("msg" in body or "message" in body)):
         return code, message
     if body.get("success") is False:
         return "success:false" if code is None else code, message

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Stop, go_on
 from recon_pipeline.transport.credentials import Credentials
-from recon_pipeline.transport.endpoints import Bucket, Endpoint
 from recon_pipeline.transport.errors import ApiKeyInvalid, KeyMayDoMore, MalformedAnswer
-
-_PATH = "/sapi/v1/account/apiRestrictions"
-API_RESTRICTIONS = Endpoint("GET", _PATH, "api", 1, Bucket(_PATH, 12_000, "ip"))
+from recon_pipeline.venues.binance.endpoints import API_RESTRICTIONS
 
 RIGHTS_REFUSED = {
     "enableWithdrawals": "withdraw",

@@ -69,17 +69,17 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
     at_completion = book.context.assumes("withdrawal_debit", "complete_time")
     if at_completion and status != COMPLETED and status in _LEFT | _CAME_BACK:
         return
-    is_known = status in _LEFT | _CAME_BACK
     wallet, asset, name = _wallet(book, record), cells.name_of(content, "coin"), cells.name_of(content, "id")
     left = cells.moment(content, *(("completeTime", "applyTime") if at_completion else ("applyTime",)))
     stated = instant_of(content.get("completeTime"))
     back = stated or book.came_back(record, left)
+    is_known = status in _LEFT | _CAME_BACK
+    booked_as = book.known(record, "withdrawal", is_known=is_known, what=f"status {status} is not known")
     parts = (
-        ("amt", cells.amount(content, "amount"), "withdrawal"),
+        ("amt", cells.amount(content, "amount"), booked_as),
         ("fee", cells.optional(content, "transactionFee"), "withdrawal_fee"),
     )
     for leg, amount, subtype in parts:
-        told = book.known(record, subtype, is_known=True, what="") if is_known else _unknown(book, record, status, leg)
         for suffix, signed, at in ((leg, cells.negative(amount), left), (f"{leg}:reversal", amount, back)):
             if suffix != leg and status not in _CAME_BACK:
                 continue
@@ -90,7 +90,7 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
                 asset=asset,
                 amount=signed,
                 at=at,
-                subtype=told,
+                subtype=subtype,
                 is_fee=leg == "fee",
                 counter_party=cells.note(content, "address"),
                 network=cells.note(content, "network"),
@@ -101,12 +101,6 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
         book.expect(
             record, wallet, asset, gone, f"withdrawal {name} failed; the venue does not state when it came back"
         )
-
-
-def _unknown(book: Book, record: RawRecord, status: str, leg: str) -> str:
-    if leg == "fee":
-        return "withdrawal_fee"
-    return book.known(record, "withdrawal", is_known=False, what=f"status {status} is not known")
 
 
 def _in_wallet(book: Book, record: RawRecord) -> list[tuple[str, str | None, str | None]]:

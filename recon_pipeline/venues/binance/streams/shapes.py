@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import UnexpectedAnswer
+from recon_pipeline.venues.binance.dialect import SUCCESS_CODES
 from recon_pipeline.venues.streams import (
     EQUAL_ROWS,
     AccountFacts,
@@ -33,7 +34,6 @@ Pending = Callable[[Content], bool]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS_MAX = 20
 """No instant is told with more."""
-_SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
 
 
 # --- envelopes --------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def refuse_failure(answer: Any) -> None:
     if not isinstance(answer, Mapping):
         return
     code = answer.get("code", 0)
-    if answer.get("success") is False or str(code) not in _SUCCESS_CODES:
+    if answer.get("success") is False or str(code) not in SUCCESS_CODES:
         raise _unexpected(f"the body states the error {code!r}", "a body that states success")
 
 
