@@ -51,8 +51,10 @@ DAYS_FOR_FAULTS = 10
 """In worlds of so many days every fault must find a place, at least in one of them."""
 NEED_DAILY_RUNS = (
     "snapshot_late", "endpoint_down", "endpoint_garbled", "record_changes", "dividend_late", "dividend_too_late",
+    "symbol_purged",
 )  # fmt: skip
-"""Faults that one run at the end has no part in: what they told late, wrongly or not at all has been told by then."""
+"""Faults that one run at the end sees in another way: what they told late, wrongly or not at all has been told by then,
+and a market that left before it was ever asked leaves every day before it open."""
 _TRADES, _WEIGHT = "/api/v3/myTrades", 20
 
 
