@@ -129,6 +129,11 @@ def test_an_account_is_never_read_under_two_names(
         assert (MAIN, "WrongIdentity") not in told(home)
         assert statuses(home, COPY) <= {"incomplete"}
         assert statuses(home, MAIN) == {"matched"}
+        configure(home, tmp_path, {COPY: {"credentials": "binance_copy"}})  # nor under a new one
+        home.run(fifth, fifth)
+        assert [str(problem.next_step) for problem in home.problems if MAIN in problem.found]
+        assert home.ask("SELECT count(*) FROM recon.transfers WHERE account = :who", who=COPY) == [(0,)]
+        assert statuses(home, MAIN) == {"matched"}
 
 
 @pytest.mark.parametrize("is_revoked", [True, False], ids=["its key is revoked", "it is not configured"])

@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from recon_pipeline.frames.schema import FRAMES
+from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.transport.budgets import Budgets, Place
 from recon_pipeline.transport.clock import clock_of
 from recon_pipeline.venues.binance import endpoints
+from recon_pipeline.venues.binance.reading import table_of, without_races
 from recon_pipeline_tests.binance_home import binance_home, midnight
-from recon_pipeline_tests.test_binance_open_days import day, quiet_world
+from recon_pipeline_tests.test_binance_open_days import MAIN, day, quiet_world
 
 pytestmark = pytest.mark.postgres
 FUNDING = "/sapi/v1/asset/get-funding-asset"
+OPTION = "/eapi/v1/marginAccount"
 WEIGHT = 20
+
+
+def test_what_a_flow_moved_while_it_was_captured_is_refused_even_where_nothing_was_stated_of_it() -> None:
+    as_of = midnight(day(4)) + timedelta(minutes=5)
+    stated = {"account": MAIN, "wallet": "FUNDING", "asset": "BNB", "as_of": as_of, "date": day(3), "source": "x"}
+    races = {(MAIN, wallet, "USDT", as_of.isoformat()): "w1" for wallet in ("FUNDING", "OPTION")}
+    kept, refused = without_races(table_of(FRAMES["balances"], [stated], {}), races)
+    assert [(row["wallet"], row["asset"], row["date"]) for row in refused] == [("FUNDING", "USDT", day(3))]
+    assert kept["asset"].to_pylist() == ["BNB"]
+
+
+def test_a_wallet_that_was_told_of_a_moment_ago_is_there_whatever_the_venue_says_then(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        gate, asked_for = home.sandbox.site.gate, list[str]()
+        truly = gate.tell
+
+        def once(asked: Asked, now_us: int) -> Told:
+            answer = truly(asked, now_us)
+            if asked.path != OPTION:
+                return answer
+            asked_for.append(asked.path)
+            is_first = len(asked_for) == 1
+            return answer if is_first else replace(answer, status=400, body=b'{"code":-2015,"msg":"No such account."}')
+
+        monkeypatch.setattr(gate, "tell", once)
+        home.capture_days(day(3), day(3))
+        assert len(asked_for) > 1
+        told = home.ask(
+            "SELECT status, error FROM recon.pulls WHERE stream = 'option_account' AND date = :on", on=day(3)
+        )
+        assert told == [("failed", "NotCaptured")]
 
 
 def test_a_capture_begins_within_its_minute_whatever_a_backfill_has_spent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from recon_pipeline.frames.schema import FRAMES
-from recon_pipeline.stores.raw import DayRead
+from recon_pipeline.stores.raw import DayRead, Stored
+from recon_pipeline.venues.binance.accounts import Stretch
 from recon_pipeline.venues.binance.holes import MOVED_BY, FirstTold, first_told, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
 from recon_pipeline.venues.binance.pulling import Pull
@@ -21,9 +22,10 @@ from recon_pipeline.venues.pull import Ledger
 from recon_pipeline.venues.streams import AccountFacts
 
 MAIN, OWNER = "main@example.com", "owner@example.com"
-FIRST, SECOND, THIRD = (date(2026, 1, number) for number in (3, 4, 5))
+FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, number) for number in (3, 4, 5, 6))
 FACTS = AccountFacts(MAIN, master=OWNER, products=frozenset({"spot", "futures"}))
 FEED, SNAPSHOTS = "futures_income", "futures_snapshots"
+GONE = Stored(7, MAIN, "account_info", "", {}, {"isFutureEnabled": False}, "d7", False, datetime.now(UTC), None, 2)
 
 
 @pytest.mark.parametrize("error", ["NotTold", "BeyondRetention"])
@@ -116,6 +118,25 @@ def test_an_account_that_recon_yaml_names_no_more_is_judged_by_what_was_read_of_
     assert (row["wallet"], row["date"]) == ("FUTURES", FIRST)
 
 
+@pytest.mark.parametrize(
+    ("stretches", "open_days"),
+    [
+        pytest.param([], set(), id="it never had it"),
+        pytest.param([Stretch(FIRST, SECOND, GONE)], {FIRST}, id="it had left it by the second"),
+        pytest.param([Stretch(FIRST, THIRD, GONE)], {FIRST, SECOND}, id="it had left it by the third"),
+        pytest.param([Stretch(FOURTH)], set(), id="it opened it later"),
+        pytest.param([Stretch(FIRST, SECOND, GONE), Stretch(FOURTH)], {FIRST}, id="it opened it once more"),
+    ],
+)
+def test_that_an_account_has_left_a_product_says_nothing_of_the_days_on_which_it_had_it(
+    stretches: Sequence[Stretch], open_days: set[date]
+) -> None:
+    ledger = [marked(SNAPSHOTS, day, status="failed", error="ApiKeyInvalid") for day in (FIRST, SECOND)]
+    ledger += [marked("deposits", day, status="complete") for day in (FIRST, SECOND)]
+    ledger.append(marked(SNAPSHOTS, THIRD, status="not_applicable"))
+    assert holes(ledger, None, stretches=stretches) == open_days
+
+
 def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_before() -> None:
     """The venue said last, in the night after the first day, that the account had not opened options."""
     ledger = {("option_account", FIRST): "not_applicable"}
@@ -134,7 +155,7 @@ def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_
         asked: Any = SimpleNamespace(days=(day,))
         nothing: Any = None
         session = Session("binance", "", nothing, nothing, clock, raw, {}, asked)
-        Pull(session)._may_be_opened(BY_NAME["option_bills"], FACTS, Ledger(raw))
+        Pull(session)._heard_until(BY_NAME["option_bills"], FACTS, Ledger(raw))
         first, second = (ledger.get(("option_bills", each)) for each in (FIRST, SECOND))
         return first, second
 
@@ -201,9 +222,11 @@ def holes(
     *,
     wallet: str = "FUTURES",
     never_used: Mapping[str, Collection[str]] | None = None,
+    stretches: Sequence[Stretch] = (),
 ) -> set[date]:
     """The days on which the wallet is doubted."""
-    context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"SPOT", "FUTURES"})})
+    captured, opened = {MAIN: frozenset({"SPOT", "FUTURES"})}, {MAIN: {"futures": stretches}}
+    context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured=captured, opened=opened)
     first_told = {(MAIN, "SPOT"): FirstTold(stated=FIRST)}
     if told is not None:
         first_told[MAIN, wallet] = told

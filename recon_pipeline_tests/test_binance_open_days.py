@@ -18,7 +18,7 @@ import pytest
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked, Told
-from recon_pipeline.sandbox.binance.life import capital, spot
+from recon_pipeline.sandbox.binance.life import capital, spot, transfers
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
@@ -64,6 +64,24 @@ def trade(
     }  # fmt: skip
     record.change(at_ms * 1000, content)
     world.archive.add(email, ref, record)
+
+
+def transfer(world: World, kind: str, ends: tuple[str, str], at_ms: int, *, email: str = MAIN) -> None:
+    """One USDT from one wallet of an account to another."""
+    number = at_ms % 100_000
+    for wallet, amount in zip(ends, (-1, 1), strict=True):
+        world.ledger.post(Move(at_ms * 1000, email, wallet, "USDT", Decimal(amount), "balance", str(number)))
+    record = Record(at_ms, number)
+    content = {
+        "timestamp": at_ms,
+        "asset": "USDT",
+        "amount": "1",
+        "status": "CONFIRMED",
+        "tranId": number,
+        "type": kind,
+    }
+    record.change(at_ms * 1000, content)
+    world.archive.add(email, transfers.PATH, record)
 
 
 def outage(path: str, on: date, body: bytes, status: int = 200, content_type: str = "application/json") -> Outage:
@@ -142,9 +160,9 @@ def test_a_wallet_that_is_opened_later_leaves_no_day_before_it_open(
         assert {"MARGIN", "FUTURES"} <= {wallet for (wallet,) in openings}
 
 
-@pytest.mark.parametrize(("silent_from", "verdict"), [(4, "incomplete"), (5, "green")])
+@pytest.mark.parametrize(("silent_from", "statuses"), [(4, {"incomplete", "matched"}), (5, {"matched"})])
 def test_a_day_is_open_while_nobody_knows_what_the_account_had_opened_by_its_end(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, silent_from: int, verdict: str
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, silent_from: int, statuses: set[str]
 ) -> None:
     """From that morning on the venue does not say it. Else the capture of the night after the fourth heard of it."""
     world = quiet_world()
@@ -155,17 +173,20 @@ def test_a_day_is_open_while_nobody_knows_what_the_account_had_opened_by_its_end
     silence = outage("/sapi/v1/account/info", day(silent_from), b"<html>sorry</html>")
     begin = silence.from_us + 6 * HOUR_MS * 1000
     world.plants.outages.append(replace(silence, from_us=begin, until_us=day_ms(day(7)) * 1000))
-    told = "SELECT verdict FROM marts.account_day_verdict WHERE date = :on"
+    verdict = "SELECT verdict FROM marts.account_day_verdict WHERE date = :on"
+    of_day = "SELECT DISTINCT status FROM recon.reconciliation WHERE date = :on AND status <> 'opening'"
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         object.__setattr__(account, "products", opened - later)
         home.capture_days(day(2), day(3))
-        if verdict == "incomplete":
+        if silent_from == 4:  # and what moved into one of them would be told, if it were known to ask for it
+            transfer(world, "MAIN_UMFUTURE", ("SPOT", "FUTURES"), day_ms(day(4)) + 12 * HOUR_MS)
             object.__setattr__(account, "products", opened)
         home.capture_days(day(4), day(4))
         object.__setattr__(account, "products", opened)
         home.run(day(3), day(3))
         home.run(day(4), day(4))
-        assert home.ask(told, on=day(4)) == [(verdict,)]
+        assert {status for (status,) in home.ask(of_day, on=day(4))} == statuses
+        assert (home.ask(verdict, on=day(4)) == [("green",)]) == (silent_from == 5)
         home.capture_days(day(5), day(5))
         home.run(day(5), day(5), when=midnight(day(7)) + timedelta(hours=2))  # it says so again
         # what has no history could not be captured in those nights, and what it held nobody can say any more

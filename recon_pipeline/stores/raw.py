@@ -276,6 +276,14 @@ class RawStore:
         """The records of `standing`, all at once."""
         return [row for batch in self.batches(list(self.standing(streams, since=since))) for row in batch]
 
+    def history(self, stream: str) -> list[Stored]:
+        """Every version of a stream's records, those included that count no more, in the order in which they were
+        read."""
+        query = sa.text("SELECT fid FROM recon.raw_records WHERE venue = :venue AND stream = :stream ORDER BY fid")
+        with self._transaction(f"reading {stream}") as opened:
+            fids = opened.scalars(query, {"venue": self._venue, "stream": stream}).all()
+        return [row for batch in self.batches(fids) for row in batch]
+
     def batches(self, fids: Sequence[int], size: int = AT_ONCE) -> Iterator[list[Stored]]:
         """These records in their order, so many at a time: all of them may not fit into memory as objects."""
         query = sa.text(

@@ -173,28 +173,48 @@ class Puller:
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
         and its days are then marked as failed; the spans before it stand. Where it says that there is nothing to read,
-        that is so for every day that was to be asked, those included that failed before."""
+        that is so for every day that was to be asked, those included that failed before. The days before a product was
+        left are asked for as if the account had it: what it moved then may still be told."""
         now = self._now()
         is_said = stream.name in facts.extras.get(NEVER_USED, ())
         calls = () if is_said else stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
-        of_calls = _digest_of_calls(stream, facts)
-        again = self._ledger.asked_otherwise(facts.email, stream.name, of_calls) if calls else set()
+        again = set() if is_said else self._ledger.asked_otherwise(facts.email, stream.name, _calls_of(stream, facts))
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
-        covers = covered(stream, facts)
-        if not calls:
-            self._not_applicable(stream, covers, days, SAID if is_said else _NOT_APPLICABLE, now)
+        if is_said:
+            self._not_applicable(stream, covered(stream, facts), days, SAID, now)
             return 0
-        told_of = self._within_retention(stream, facts, days, now)
-        # before anything is asked: who is killed on the way leaves no day final that was not read
-        reopened = {day: replace(_OTHER_CALLS, calls=of_calls(day)) for day in told_of if day in again}
-        for each in covers:
-            self._raw.mark(each, stream.name, reopened, now)
+        for each in covered(stream, facts) if calls else ():
             if facts.made.get(each, first) > first:
                 unmade = {day: _NOT_MADE for day in Span(first, last).days if day < facts.made[each]}
                 self._raw.mark(each, stream.name, unmade, now)
+        new, failed = 0, []
+        for then, part in _as_opened(stream, facts, days):
+            begin = part[0] if part[0] > days[0] else min(first, part[0])
+            end = part[-1] if part[-1] < days[-1] else last
+            try:
+                if stream.calls(then):
+                    new += self._pull_part(stream, then, ask, Span(begin, end), part, again=again)
+                else:
+                    self._not_applicable(stream, covered(stream, then), part, _NOT_APPLICABLE, now)
+            except ReconError as error:
+                failed.append(error)
+        if failed:
+            raise failed[-1]
+        return new
+
+    def _pull_part(
+        self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: list[date], *, again: Collection[date]
+    ) -> int:
+        """Bring days up to date for all of which the stream is asked in one way; how many records were new."""
+        now, of_calls = self._now(), digest_of_calls(stream, facts)
+        told_of = self._within_retention(stream, facts, days, now)
+        # before anything is asked: who is killed on the way leaves no day final that was not read
+        reopened = {day: replace(_OTHER_CALLS, calls=of_calls(day)) for day in told_of if day in again}
+        for each in covered(stream, facts):
+            self._raw.mark(each, stream.name, reopened, now)
         try:
-            return self._pull_days(stream, facts, ask, Span(first, last), told_of)
+            return self._pull_days(stream, facts, ask, asked, told_of)
         except ReconError as error:
             if not self._is_not_there(error, stream, facts):
                 raise
@@ -258,7 +278,7 @@ class Puller:
         except ReconError as error:
             self._failed(stream, facts, span, error, frozen_at, pages=drain.pages)
             raise
-        of_calls = _digest_of_calls(stream, facts)
+        of_calls = digest_of_calls(stream, facts)
         reads = {day: self._read(stream, day, told, drain.pages, frozen_at) for day in span.days}
         days = {day: replace(read, calls=of_calls(day)) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
@@ -277,7 +297,7 @@ class Puller:
     def _failed(
         self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
     ) -> None:
-        of_calls = _digest_of_calls(stream, facts)
+        of_calls = digest_of_calls(stream, facts)
         failed = DayRead("failed", pages, 0, type(error).__name__, error.found)
         days = self._opened(stream, facts, {day: replace(failed, calls=of_calls(day)) for day in span.days})
         for each in covered(stream, facts):
@@ -372,7 +392,7 @@ def _settled(
     )
 
 
-def _digest_of_calls(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
+def digest_of_calls(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
     """Of what moves a balance: a name more, told by the user or by the venue, has to be asked for earlier days too, but
     a sub-account not for those before it was made. For detail that would cost more than it tells."""
     if stream.role != "flow":
@@ -385,6 +405,39 @@ def _digest_of_calls(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
         return digest_of_json(sorted(told for told, subs in calls if not subs & unmade))
 
     return lambda day: without(frozenset(sub for sub, made_on in made.items() if made_on > day))
+
+
+def _calls_of(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
+    """The same of an account that may have left products since, by what it may have had opened on the day."""
+    of_products: dict[frozenset[str], DigestOfCalls] = {}
+
+    def of_day(day: date) -> str | None:
+        then = facts.on(day)
+        if then.products not in of_products:
+            of_products[then.products] = digest_of_calls(stream, then) if stream.calls(then) else lambda _: None
+        return of_products[then.products](day)
+
+    return of_day
+
+
+def _as_opened(stream: Stream, facts: AccountFacts, days: Sequence[date]) -> list[tuple[AccountFacts, list[date]]]:
+    """Days in order, by which products that the stream is asked for the account may have had opened."""
+    parts: list[tuple[AccountFacts, list[date]]] = []
+    for day in days:
+        then = facts.on(day)
+        if parts and _is_same(stream, parts[-1][0], then):
+            parts[-1][1].append(day)
+        else:
+            parts.append((then, [day]))
+    return parts
+
+
+def _is_same(stream: Stream, one: AccountFacts, other: AccountFacts) -> bool:
+    """Whether what the account had opened makes no difference to how a stream is asked for."""
+    if one.products == other.products:
+        return True
+    has_it = [stream.product in each.products for each in (one, other)]
+    return has_it[0] == has_it[1] and stream.calls(one) == stream.calls(other)
 
 
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, TypeAlias
+from datetime import UTC, date
+from typing import Any, NamedTuple, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.stores.raw import DayRead, Stored
@@ -50,18 +51,50 @@ FAMILIES = {
 """The wallets that a product has."""
 
 
+class Stretch(NamedTuple):
+    """The days on which an account may have had a product opened."""
+
+    first: date
+    """The day on which the venue said so first."""
+    left: date = date.max
+    """The day on which it said first that it is opened no more: until then it may have been."""
+    by: Stored | None = None
+    """The account info that said so."""
+
+
+Opened: TypeAlias = Mapping[str, Mapping[str, Sequence[Stretch]]]
+"""When each account had which product, in the order of time; nothing of what every account has."""
+
+
+def opened_by(history: Iterable[Stored]) -> Opened:
+    """What every version of each account's info says of its products, in the order in which they were read."""
+    opened: dict[str, dict[str, list[Stretch]]] = defaultdict(lambda: defaultdict(list))
+    for row in history:
+        day, now, of_account = row.read_at.astimezone(UTC).date(), products(row.content) - ALWAYS, opened[row.account]
+        for product in sorted(now | of_account.keys()):
+            stretches = of_account[product]
+            is_open = bool(stretches) and stretches[-1].by is None
+            if product in now and not is_open:
+                stretches.append(Stretch(day))
+            elif product not in now and is_open:
+                stretches[-1] = stretches[-1]._replace(left=day, by=row)
+    return opened
+
+
 def facts_of(
     api: ApiSettings,
     info: Mapping[str, Mapping[str, Any]],
     subs: Mapping[str, Iterable[str]],
     named: Mapping[str, Mapping[str, Iterable[str]]],
+    *,
     made: Mapping[str, date] | None = None,
+    opened: Opened | None = None,
 ) -> dict[str, AccountFacts]:
     """The accounts by e-mail: those of recon.yaml, and the sub-accounts that a main account's key named besides.
 
     `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `named` what
-    records have named for other streams, `made` the days on which sub-accounts were made. An account whose key said
-    nothing yet has only what every account has.
+    records have named for other streams, `made` the days on which sub-accounts were made, `opened` what every account
+    info so far said of products. An account whose key said nothing yet has only what every account has.
     """
     master_of = {sub: master for master, of_master in sorted(subs.items()) for sub in sorted(of_master)}
     facts = {}
@@ -79,10 +112,16 @@ def facts_of(
             subs=of_master,
             made={sub: made[sub] for sub in of_master if sub in made} if made else {},
             products=products(info.get(email, {})),
+            left=_left((opened or {}).get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",
             extras={**extras, "subs_without_key": keyless, "managed_without_key": managed},
         )
     return facts
+
+
+def _left(stretches: Mapping[str, Sequence[Stretch]]) -> dict[str, date]:
+    """The products that an account has no more, each with the day on which the venue said so first."""
+    return {product: of_product[-1].left for product, of_product in stretches.items() if of_product[-1].by is not None}
 
 
 def _is_keyless(api: ApiSettings, email: str) -> bool:
@@ -145,9 +184,9 @@ def products(info: Mapping[str, Any]) -> frozenset[str]:
     return ALWAYS | frozenset(opened)
 
 
-def families(facts: AccountFacts) -> frozenset[str]:
-    """The families of wallets that the account has."""
-    return frozenset(family for product in facts.products for family in FAMILIES[product])
+def families(opened: Iterable[str]) -> frozenset[str]:
+    """The families of wallets that these products have, and those that every account has."""
+    return frozenset(family for product in ALWAYS.union(opened) for family in FAMILIES[product])
 
 
 def note_named(named: Named, account: str, stream: str, content: Mapping[str, Any]) -> None:

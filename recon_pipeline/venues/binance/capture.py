@@ -85,7 +85,7 @@ class Capture:
             (facts, group)
             for facts in accounts
             for group in groups(facts)
-            if (facts.email, _subject(group), group.name) not in done
+            if not all((facts.email, _subject(group), stream.name) in done for stream, _ in group.streams)
         ]
 
         def take(item: tuple[AccountFacts, Group]) -> None:
@@ -115,16 +115,12 @@ class Capture:
                     self.session.raw.mark(facts.email, stream.name, {day: NOT_THERE}, self.session.clock.now())
 
     def _done(self, day: date) -> set[tuple[str, str, str]]:
-        """(account, sub-account or nothing, name of the group) of what was captured for the day."""
-        parts: dict[tuple[str, str, str], set[str]] = {}
+        """(account, sub-account or nothing, stream) of what was captured for the day: a group is kept whole."""
         names = [stream.name for stream in STREAMS if stream.role == "capture"]
-        for row in self.session.raw.records(names, since=midnight(day + ONE_DAY)):
-            if row.content["date"] == day.isoformat():
-                key = (row.account, row.call.get("email", ""), row.content["as_of"])
-                parts.setdefault(key, set()).add(row.stream)
         return {
-            (account, subject, "+".join(stream.name for stream in STREAMS if stream.name in streams))
-            for (account, subject, _), streams in parts.items()
+            (row.account, row.call.get("email", ""), row.stream)
+            for row in self.session.raw.records(names, since=midnight(day + ONE_DAY))
+            if row.content["date"] == day.isoformat()
         }
 
     def _take(self, facts: AccountFacts, group: Group, day: date, never_used: Collection[str]) -> bool:
@@ -135,6 +131,8 @@ class Capture:
         for _ in range(READS_MAX):
             begun = self.session.clock.now()
             told = self._read(group, ask, facts, never_used)
+            if told is None and before is not None:
+                break  # it told of balances a moment ago
             if told is None:
                 return False
             now = self.session.clock.now()

@@ -23,6 +23,7 @@ from recon_pipeline.venues.binance.accounts import (
     listed_subs,
     made_on,
     note_named,
+    opened_by,
     subs_of,
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
@@ -91,7 +92,8 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
     named: Named = {}
     for row in session.raw.records(list(NAMING)):
         note_named(named, row.account, row.stream, row.content)
-    return facts_of(session.api, info, subs, named, made_on(of_lists))
+    opened = opened_by(session.raw.history(ACCOUNT_INFO))
+    return facts_of(session.api, info, subs, named, made=made_on(of_lists), opened=opened)
 
 
 def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told]]) -> None:
@@ -99,12 +101,12 @@ def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told
     are not the ones of which it was said before. What they told is not kept."""
     opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
     known = sorted(session.raw.records([IDENTITY]), key=lambda row: row.fid)
-    # a name that recon.yaml has no more is not read: its account may have been given another name
     before = {row.account: str(row.content["uid"]) for row in known if row.account in session.api.accounts}
+    former = {row.account: str(row.content["uid"]) for row in known if row.account not in session.api.accounts}
     lists = [row.content for row in session.raw.records([SUB_ACCOUNTS])]
     lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
     listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
-    wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed))
+    wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed, former))
     seen = {row.account: row.content["key"] for row in session.raw.records([KEY_SEEN])}
     for email in {*before, *(email for email, _ in told)} - {email for email, of in told if of == IDENTITY}:
         if session.has_key(email) and seen.get(email) != _key_digest(session, email):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
-from recon_pipeline.venues.binance.accounts import OPENED_UNKNOWN
+from recon_pipeline.venues.binance.accounts import FAMILIES, OPENED_UNKNOWN
 from recon_pipeline.venues.binance.capture import HAVE_HISTORY
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, MappingContext
 from recon_pipeline.venues.binance.mapping.cells import EXACT
@@ -44,6 +44,7 @@ MOVED_BY = {
 }
 """The flows that move a wallet of which the venue keeps snapshots, those included of which a main account's key tells:
 it may move what a sub-account holds."""
+_PRODUCT_OF = {wallet: product for product, wallets in FAMILIES.items() for wallet in wallets}
 _MOVING = frozenset(flow for flows in MOVED_BY.values() for flow in flows)
 _PLACE = ["account", "wallet"]
 _MAY_BE_OPENED = "may be opened"
@@ -166,10 +167,17 @@ def hidden_holes(
     without = _days_without(ledger, refused)
 
     @cache
-    def not_there_until(account: str, wallet: str) -> date:
-        """The last day of which the venue says that the account has no such wallet, and by which nothing told of it."""
+    def never_there(account: str, wallet: str) -> list[tuple[date, date]]:
+        """From which day until which the venue says that the account had no such wallet: until a day of which it says
+        so and by which nothing told of it. That one that it had opened is gone says nothing of the days before."""
         anything = told.get((account, wallet), _NEVER).anything
-        return max((day for day in without[account, wallet] if day < anything), default=date.min)
+        stretches = context.opened.get(account, {}).get(_PRODUCT_OF[wallet], ())
+        spans: dict[date, date] = {}
+        for day in without[account, wallet]:
+            if day < anything:
+                since = max((each.left for each in stretches if each.left <= day + ONE_DAY), default=date.min)
+                spans[since] = max(day, spans.get(since, day))
+        return list(spans.items())
 
     @cache
     def empty_from(account: str, wallet: str) -> date:
@@ -207,7 +215,8 @@ def hidden_holes(
             if is_unused or any(told.get((account, each), _NEVER).anything <= day for each in wallets):
                 continue
             for wallet in wallets:
-                if day > not_there_until(account, wallet) and not was_empty(account, wallet, stream, day):
+                is_there = not any(first <= day <= last for first, last in never_there(account, wallet))
+                if is_there and not was_empty(account, wallet, stream, day):
                     hidden[account, wallet, day].add(stream)
     for account, wallet, day, stream in refused:
         if told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:

@@ -16,14 +16,19 @@ class WrongIdentity(ReconError):  # noqa: N818 - the name says what is the matte
 
 
 def wrong_identities(
-    opened: Mapping[str, str], before: Mapping[str, str], listed: Mapping[str, str]
+    opened: Mapping[str, str],
+    before: Mapping[str, str],
+    listed: Mapping[str, str],
+    former: Mapping[str, str] | None = None,
 ) -> dict[str, WrongIdentity]:
     """The accounts whose key opens another one, by e-mail.
 
     `opened` is the number that each key opens now, `before` the one that it opened at first, in the order in which they
     were told, `listed` that of each sub-account as main accounts list them. Of keys that open one account that of the
-    name which had its number first is right; where nobody had it before all are wrong: it would be booked twice.
+    name which had its number first is right; where nobody had it before all are wrong: it would be booked twice. So it
+    would be under a new name for what was read under a `former` one, unless its main account lists it by the new one.
     """
+    read_as = {number: email for email, number in (former or {}).items()}
     owner = {number: email for email, number in listed.items()}
     if not any(number in owner for number in opened.values()):
         listed, owner = {}, {}  # the list numbers accounts in another way
@@ -40,14 +45,23 @@ def wrong_identities(
             wrong[email] = _wrong(email, f"that of {other}")
         elif expected is not None and expected != number:
             wrong[email] = _wrong(email, "another account than before")
+        elif number in read_as and listed.get(email) != number:
+            wrong[email] = _wrong(
+                email,
+                f"the account that was read as {read_as[number]}, which recon.yaml names no more",
+                next_step=f"name it {read_as[number]} in recon.yaml as before; another name needs another database,"
+                " for what was read under the former one stays",
+            )
     return wrong
 
 
-def _wrong(email: str, whose: str) -> WrongIdentity:
+_RIGHT_KEY = (
+    "store the right key with recon secrets set, or correct the account's credentials in recon.yaml; nothing is read"
+    " with this key until then"
+)
+
+
+def _wrong(email: str, whose: str, next_step: str = _RIGHT_KEY) -> WrongIdentity:
     return WrongIdentity(
-        f"the key opens {whose}",
-        where=f"account {email}",
-        expected="the key of this account",
-        next_step="store the right key with recon secrets set, or correct the account's credentials in recon.yaml;"
-        " nothing is read with this key until then",
+        f"the key opens {whose}", where=f"account {email}", expected="the key of this account", next_step=next_step
     )

@@ -13,14 +13,14 @@ from datetime import date
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Contents, DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE, OPENED_UNKNOWN
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
 from recon_pipeline.venues.binance.problems import record_changed, record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import STREAMS
-from recon_pipeline.venues.pull import Ledger, Puller, Span, covered, midnight
+from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, Span, covered, digest_of_calls, midnight
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
@@ -74,13 +74,12 @@ class Pull:
                 # which markets are asked for detail is known from the ledgers
                 of_role = self._with_named_markets(facts) if role == "detail" else facts
                 for stream in self._streams(facts, role):
-                    first, last = self.session.days_of(stream)
+                    first, _ = self.session.days_of(stream)
                     of_stream = self._with_parents(of_role, first) if stream.name == ALGO_CHILDREN else of_role
                     if self._waits_for_family(stream, facts):
                         self.session.fail(stream, facts, _NO_FAMILY)
                         continue
-                    if not self._is_opening_known(stream, facts):
-                        self._may_be_opened(stream, facts, ledger)
+                    if (last := self._heard_until(stream, facts, ledger)) < first:
                         continue
                     with self.session.told_of(facts.email, stream.name, stream, facts):
                         try:
@@ -112,29 +111,54 @@ class Pull:
         extras = {**facts.extras, "subs_without_key": someone}
         return bool(stream.calls(replace(facts, master=facts.email, subs=someone, extras=extras)))
 
-    def _is_opening_known(self, stream: Stream, facts: AccountFacts) -> bool:
-        """Whether the account has opened the product of a stream, or the venue said in this run that it has not."""
-        is_said = stream.name in facts.extras.get(NEVER_USED, ())
-        return is_said or stream.product in facts.products or (facts.email, ACCOUNT_INFO) in self.session.well
+    def _heard_until(self, stream: Stream, facts: AccountFacts, ledger: Ledger) -> date:
+        """The last day for which it is known how to ask for a stream. After it, nobody said what of the stream's the
+        account had opened: those days are marked, and wait for a run that hears it.
 
-    def _may_be_opened(self, stream: Stream, facts: AccountFacts, ledger: Ledger) -> None:
-        """Mark a stream of a product that the account had not opened when the venue last said so: by now it may have.
-
-        It does not apply to the days of which the venue said so since: when they were captured, or pulled. A capture
-        that closes the run's last day was made in the first hours of the day after, of which no more is needed yet,
-        unless a run of that day was made before this one: what it could not say, this one cannot.
+        A product that the account had not opened when the venue last said so it may have opened by now. So nothing is
+        asked of its own streams, and no more of those that tell of it among others than up to there.
         """
-        stating = [each.name for each in STREAMS if each.product == stream.product and each.name in _NOTE_UNOPENED]
-        (first, last), asked = self.session.days_of(stream), self.session.asked.days
+        first, last = self.session.days_of(stream)
+        is_heard = (facts.email, ACCOUNT_INFO) in self.session.well or stream.name in facts.extras.get(NEVER_USED, ())
+        of_it = [] if is_heard else _unopened(stream, facts)
+        if not of_it:
+            return last
+        said = {
+            day: all(self._is_unopened(product, stream, facts.email, day, ledger) for product in of_it)
+            for day in Span(first, last).days
+        }
+        now = self.session.clock.now()
+        if not stream.calls(facts):
+            days = {day: NOT_THERE if is_said else OPENED_UNKNOWN for day, is_said in said.items()}
+            self.session.raw.mark(facts.email, stream.name, days, now)
+            return first - ONE_DAY
+        stand = {day for day in said if self._stands(ledger.status(facts.email, stream.name, day), day)}
+        since = min((day for day in said.keys() - stand if not said[day]), default=last + ONE_DAY)
+        of_calls = digest_of_calls(stream, replace(facts, products=facts.products.union(of_it)))
+        unheard = {day: replace(OPENED_UNKNOWN, calls=of_calls(day)) for day in said if day >= since}
+        self.session.raw.mark(facts.email, stream.name, unheard, now)
+        return since - ONE_DAY
 
-        def is_unopened(day: date) -> bool:
-            names = [*stating, stream.name] if day < asked[0] else stating
-            is_open = ledger.status(facts.email, stream.name, day) == "failed"
-            told = {day} if is_open else {day, min(day, asked[-1])}
-            return any(ledger.status(facts.email, name, on) == "not_applicable" for name in names for on in told)
+    def _stands(self, status: str | None, day: date) -> bool:
+        """Whether a day was read in a run of its own: the one before read no more than how it began."""
+        return status == "final" or (status == "complete" and day < self.session.asked.days[0])
 
-        days = {day: NOT_THERE if is_unopened(day) else OPENED_UNKNOWN for day in Span(first, last).days}
-        self.session.raw.mark(facts.email, stream.name, days, self.session.clock.now())
+    def _is_unopened(self, product: str, stream: Stream, email: str, day: date, ledger: Ledger) -> bool:
+        """Whether the venue said of a day, since, that the account had not opened the product: when the day was
+        captured, or pulled in an earlier run.
+
+        The day after the run's last has just begun: what was said of the last one is enough, unless a run of that day
+        was made before this one. What it could not say, this one cannot.
+        """
+        stating = [each.name for each in STREAMS if each.product == product and each.name in _NOTE_UNOPENED]
+        asked = self.session.asked.days
+
+        def is_said_of(on: date) -> bool:
+            names = [*stating, stream.name] if on < asked[0] else stating
+            return any(ledger.status(email, name, on) == "not_applicable" for name in names)
+
+        is_beginning = day > asked[-1] and ledger.status(email, stream.name, day) != "failed"
+        return is_said_of(day) or (is_beginning and is_said_of(asked[-1]))
 
     def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
         """A record with an id that is not told any more is for a person. One without is another now, which is told."""
@@ -190,6 +214,16 @@ class Pull:
         """What is asked of an account; if only a sub-account of it is wanted, what its key alone may ask for that."""
         is_wanted = self.session.is_wanted(facts.email)
         return [each for each in _asked_by_day(facts, role) if is_wanted or each.asked_with == "master"]
+
+
+def _unopened(stream: Stream, facts: AccountFacts) -> list[str]:
+    """The products that an account has not opened, and of which a stream would tell if it had."""
+    calls = stream.calls(facts)
+    return [
+        product
+        for product in sorted(FAMILIES.keys() - facts.products)
+        if product == stream.product or stream.calls(replace(facts, products=facts.products | {product})) != calls
+    ]
 
 
 _LEDGERS = {

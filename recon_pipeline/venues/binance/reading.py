@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
@@ -25,12 +26,14 @@ from recon_pipeline.venues.binance.accounts import (
     facts_of,
     families,
     note_named,
+    opened_by,
     subs_of,
 )
 from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.discovery import past_idle
 from recon_pipeline.venues.binance.holes import ISOLATED, first_told, hidden_holes
 from recon_pipeline.venues.binance.idle import idle_days
+from recon_pipeline.venues.binance.left import left_wallets
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
@@ -215,7 +218,11 @@ class _Rows:
         ledger = _ledger(raw)
         self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
         never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
-        balances, transfers, trades = (self._whole(name) for name in ("balances", "transfers", "trades"))
+        moved = [self._whole(name) for name in ("transfers", "trades")]
+        if left := left_wallets(ledger, self._context.opened, [self._whole("balances"), *moved]):
+            fids = {by.digest: by.fid for _, by in left}
+            self._tables["balances"].append(table_of(FRAMES["balances"], [row for row, _ in left], fids))
+        balances, transfers, trades = self._whole("balances"), *moved
         told = first_told(balances, transfers, trades, self._balances()[0].rows)
         self._refused += hidden_holes(
             ledger,
@@ -336,13 +343,15 @@ class Search:
 
 def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
     """What the mapping has to know beside the records. `told` holds those of OF_CONTEXT."""
-    facts = facts_of(api, told.info, told.subs, told.named)
+    opened = opened_by(raw.history(ACCOUNT_INFO))
+    facts = facts_of(api, told.info, told.subs, told.named, opened=opened)
     return MappingContext(
         accounts=facts,
         symbols={key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()},
         decisions=raw.decisions(),
         doubts=api.doubts,
-        captured={email: families(of_account) for email, of_account in facts.items()},
+        captured={email: families(opened.get(email, ())) for email in (*facts, *opened)},
+        opened=opened,
         earn_assets=assets_in_earn(told.records),
     )
 
@@ -400,34 +409,35 @@ def table_of(frame: Frame, rows: Sequence[Mapping[str, Any]], fids: Mapping[str,
 def without_races(
     balances: pa.Table, races: Mapping[tuple[str, str, str, str], str]
 ) -> tuple[pa.Table, list[Mapping[str, Any]]]:
-    """The balances without those that a flow moved while they were captured; and these as rows of quarantine."""
+    """The balances without those that a flow moved while they were captured; and these as rows of quarantine, those
+    included of which a capture stated nothing: it may have come or gone meanwhile."""
     if not races:
         return balances, []
-    raced = [
-        races.get((account, wallet, asset, as_of.isoformat()))
-        for account, wallet, asset, as_of in zip(
-            *(balances[name].to_pylist() for name in ("account", "wallet", "asset", "as_of")), strict=True
-        )
-    ]
+    is_raced, captures = [], {}
+    for account, wallet, asset, as_of, *of_capture in zip(
+        *(balances[name].to_pylist() for name in ("account", "wallet", "asset", "as_of", "date", "source")), strict=True
+    ):
+        is_raced.append((account, wallet, asset, as_of.isoformat()) in races)
+        captures[account, wallet, as_of.isoformat()] = as_of, *of_capture
     refused: list[Mapping[str, Any]] = [
         {
             "frame": "balances",
             "error": "CaptureRace",
             "reason": f"{flow} moved it while it was captured; expected a wallet at rest; next: nothing, the next"
             " day's window reaches over this day",
-            "file": row["source"],
-            "account": row["account"],
-            "wallet": row["wallet"],
-            "asset": row["asset"],
-            "instant": row["as_of"],
-            "date": row["date"],
+            "file": source,
+            "account": account,
+            "wallet": wallet,
+            "asset": asset,
+            "instant": as_of,
+            "date": day,
             "content": "{}",
         }
-        for number, flow in enumerate(raced)
-        if flow is not None
-        for row in balances.slice(number, 1).to_pylist()
+        for (account, wallet, asset, stated), flow in sorted(races.items())
+        if (account, wallet, stated) in captures
+        for as_of, day, source in [captures[account, wallet, stated]]
     ]
-    return balances.filter(pa.array([flow is None for flow in raced])), refused
+    return balances.filter(pc.invert(pa.array(is_raced, pa.bool_()))), refused
 
 
 def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Sequence[Mapping[str, Any]]) -> pa.Table:

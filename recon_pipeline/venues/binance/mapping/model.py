@@ -12,6 +12,7 @@ import pyarrow as pa
 from recon_pipeline.api_settings import DOUBTS as API_DOUBTS
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.frames.schema import DAY, INSTANT, TEXT, Frame
+from recon_pipeline.venues.binance.accounts import Opened
 from recon_pipeline.venues.streams import AccountFacts
 
 Row: TypeAlias = dict[str, Any]
@@ -119,7 +120,9 @@ class MappingContext:
     doubts: Mapping[str, str] = field(default_factory=dict)
     """Readings other than the assumed ones; see DOUBTS."""
     captured: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The families of wallets whose balances are read, by account; an account that is not in it has all."""
+    """The families of wallets whose balances are read, or were, by account; an account that is not in it has all."""
+    opened: Opened = field(default_factory=dict)
+    """When each account had which product opened, as far as the venue said so."""
     earn_assets: frozenset[str] = frozenset()
     """Assets that were ever seen in a flexible product: their LD tokens are taken out of SPOT."""
 
@@ -134,9 +137,9 @@ class MappingContext:
         return self.doubts.get(doubt, DOUBTS[doubt][0]) == reading
 
     def has_wallet(self, account: str, wallet: str) -> bool:
-        """Whether the account is ours and the balance of the wallet is read."""
-        families = self.captured.get(account, FAMILIES)
-        return account in self.accounts and wallet.partition(":")[0] in families
+        """Whether the account is ours, or was, and the balance of the wallet is read, or was."""
+        families = self.captured.get(account, FAMILIES if account in self.accounts else ())
+        return wallet.partition(":")[0] in families
 
 
 def quarantine_row(problem: Problem) -> Row:

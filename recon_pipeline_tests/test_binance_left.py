@@ -1,0 +1,111 @@
+"""A product that an account has left: the days on which it had it stay as they are, and after them it holds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recon_pipeline.frames.schema import FRAMES
+from recon_pipeline.stores.raw import Stored
+from recon_pipeline.venues.binance.accounts import Stretch, opened_by
+from recon_pipeline.venues.binance.left import left_wallets
+from recon_pipeline.venues.binance.reading import table_of
+from recon_pipeline_tests.binance_home import binance_home, midnight
+from recon_pipeline_tests.test_binance_open_days import MAIN, day, outage, quiet_world
+
+PRODUCTS = ("isMarginEnabled", "isFutureEnabled", "isOptionsEnabled", "isPortfolioMarginRetailEnabled")
+BALANCE: Mapping[str, Any] = {"account": MAIN, "asset": "USDT", "as_of": midnight(day(4)), "raw_balance": "5"}
+VERDICTS = "SELECT date, verdict FROM marts.account_day_verdict ORDER BY 1"
+
+
+def info(on: date, *opened: str) -> Stored:
+    """A version of the account info."""
+    content = {name: name in opened for name in PRODUCTS}
+    return Stored(on.day, MAIN, "account_info", "", {}, content, f"digest {on}", False, midnight(on), None, on.day)
+
+
+def test_when_an_account_had_what_is_in_every_version_of_its_info() -> None:
+    margin, futures, _ = PRODUCTS[:3]
+    versions = [info(day(1)), info(day(2), margin), info(day(3), margin, futures), info(day(4), futures)]
+    assert opened_by(versions) == {
+        MAIN: {
+            "margin": [Stretch(day(2), day(4), versions[-1])],
+            "futures": [Stretch(day(3))],
+            "futures_coin": [Stretch(day(3))],
+        }
+    }
+    again = opened_by([*versions, info(day(6), margin)])[MAIN]
+    assert again["margin"][1:] == [Stretch(day(6))]
+    assert again["futures"] == [Stretch(day(3), day(6), info(day(6), margin))]
+
+
+def test_what_an_account_has_left_holds_nothing_from_the_night_on_in_which_it_has_it_no_more() -> None:
+    ledger = [
+        SimpleNamespace(account=MAIN, stream="futures_snapshots", date=day(number), status="not_applicable", error=None)
+        for number in (3, 4, 5)
+    ]
+    opened = {MAIN: {"futures": [Stretch(day(3), day(5), info(day(5)))]}}
+    held = [{**BALANCE, "wallet": wallet, "date": day(3)} for wallet in ("SPOT", "FUTURES")]
+    told = [
+        table_of(FRAMES["balances"], held, {}),
+        *(table_of(FRAMES[name], (), {}) for name in ("transfers", "trades")),
+    ]
+    rows = [row for row, _ in left_wallets(ledger, opened, told)]
+    expected = [("FUTURES", day(4), "0"), ("FUTURES", day(5), "0")]
+    assert [(row["wallet"], row["date"], row["raw_balance"]) for row in rows] == expected
+    assert left_wallets(ledger, {MAIN: {"futures": [Stretch(day(3))]}}, told) == []
+
+
+@pytest.mark.postgres
+def test_what_was_in_a_product_that_was_left_is_missed_and_nothing_is_waited_for(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    account = world.accounts[MAIN]
+    rows = "SELECT date, status, actual_balance FROM recon.reconciliation WHERE wallet = 'OPTION' ORDER BY 1"
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        held = home.ask(rows)[0][2]
+        object.__setattr__(account, "products", account.products - {"option"})
+        home.capture_days(day(5), day(6))
+        home.run(day(4), day(6))
+        # of the days until it was left its bills are told no more
+        assert home.ask(rows) == [
+            (day(3), "matched", held),
+            (day(4), "incomplete", held),
+            (day(5), "incomplete", Decimal(0)),
+            (day(6), "matched", Decimal(0)),
+        ]
+        assert held > 0
+        assert [verdict for _, verdict in home.ask(VERDICTS)] == ["green", "incomplete", "red", "red"]
+
+
+@pytest.mark.postgres
+def test_what_was_never_read_of_a_product_is_not_read_because_it_was_left(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    account = world.accounts[MAIN]
+    until_us = round((midnight(day(6)) + timedelta(hours=12)).timestamp() * 1_000_000)
+    world.plants.outages += [
+        replace(outage(path, day(1), b"<html>sorry</html>"), until_us=until_us)
+        for path in ("/eapi/v1/marginAccount", "/eapi/v1/bill")
+    ]
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        home.capture_days(day(5), day(5))
+        home.run(day(4), day(4))
+        object.__setattr__(account, "products", account.products - {"option"})
+        home.capture_days(day(6), day(6))
+        home.run(day(5), day(6))
+        verdicts = dict(home.ask(VERDICTS))
+        assert [verdicts[day(number)] for number in (3, 4)] == ["incomplete", "incomplete"]
