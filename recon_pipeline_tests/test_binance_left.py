@@ -41,6 +41,7 @@ def test_when_an_account_had_what_is_in_every_version_of_its_info() -> None:
             "futures_coin": [Stretch(day(3))],
         }
     }
+    assert opened_by([*versions, info(day(5), margin)])[MAIN]["margin"] == [Stretch(day(2))]
     again = opened_by([*versions, info(day(6), margin)])[MAIN]
     assert again["margin"][1:] == [Stretch(day(6))]
     assert again["futures"] == [Stretch(day(3), day(6), info(day(6), margin))]

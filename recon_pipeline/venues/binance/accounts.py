@@ -11,6 +11,7 @@ from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance.streams.shapes import at, whole
+from recon_pipeline.venues.pull import ONE_DAY
 from recon_pipeline.venues.streams import AccountFacts
 
 ACCOUNT_INFO = "account_info"
@@ -67,17 +68,19 @@ Opened: TypeAlias = Mapping[str, Mapping[str, Sequence[Stretch]]]
 
 
 def opened_by(history: Iterable[Stored]) -> Opened:
-    """What every version of each account's info says of its products, in the order in which they were read."""
+    """What every version of each account's info says of its products, in the order in which they were read. One that
+    is back by the next day was there all along: a single answer is no fact."""
     opened: dict[str, dict[str, list[Stretch]]] = defaultdict(lambda: defaultdict(list))
     for row in history:
         day, now, of_account = row.read_at.astimezone(UTC).date(), products(row.content) - ALWAYS, opened[row.account]
         for product in sorted(now | of_account.keys()):
             stretches = of_account[product]
-            is_open = bool(stretches) and stretches[-1].by is None
-            if product in now and not is_open:
+            if product not in now and stretches[-1].by is None:
+                stretches[-1] = Stretch(stretches[-1].first, day, row)
+            elif product in now and stretches and day - stretches[-1].left <= ONE_DAY:
+                stretches[-1] = Stretch(stretches[-1].first)
+            elif product in now:
                 stretches.append(Stretch(day))
-            elif product not in now and is_open:
-                stretches[-1] = stretches[-1]._replace(left=day, by=row)
     return opened
 
 
