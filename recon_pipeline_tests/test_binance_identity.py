@@ -39,11 +39,13 @@ def test_a_key_opens_the_account_that_it_is_for(
     assert all(whose in found[email].found for email, whose in wrong.items())
 
 
-@pytest.mark.parametrize(("listed", "is_wrong"), [({}, True), (LISTED, False)])
-def test_what_was_read_under_another_name_is_not_read_again_unless_its_main_account_lists_it_so(
-    listed: dict[str, str], is_wrong: bool
+@pytest.mark.parametrize(
+    ("before", "listed", "is_wrong"), [({}, {}, True), ({}, LISTED, False), ({DESK: "2"}, {}, False)]
+)
+def test_what_was_read_under_another_name_is_not_read_anew_unless_its_main_account_lists_it_so(
+    before: dict[str, str], listed: dict[str, str], is_wrong: bool
 ) -> None:
-    found = wrong_identities({DESK: "2"}, {}, listed, {"a.former.name@example.com": "2"})
+    found = wrong_identities({DESK: "2"}, before, listed, {"a.former.name@example.com": "2"})
     assert [error.next_step.startswith("name it a.former.name@example.com") for error in found.values()] == (
         [True] if is_wrong else []
     )

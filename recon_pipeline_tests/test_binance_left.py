@@ -17,6 +17,7 @@ from recon_pipeline.stores.raw import Stored
 from recon_pipeline.venues.binance.accounts import Stretch, opened_by
 from recon_pipeline.venues.binance.left import left_wallets
 from recon_pipeline.venues.binance.reading import table_of
+from recon_pipeline.venues.streams import AccountFacts
 from recon_pipeline_tests.binance_home import binance_home, midnight
 from recon_pipeline_tests.test_binance_open_days import MAIN, day, outage, quiet_world
 
@@ -87,6 +88,35 @@ def test_what_was_in_a_product_that_was_left_is_missed_and_nothing_is_waited_for
         ]
         assert held > 0
         assert [verdict for _, verdict in home.ask(VERDICTS)] == ["green", "incomplete", "red", "red"]
+
+
+def test_a_product_was_had_while_the_venue_said_so_and_before_on_days_of_which_it_said_nothing() -> None:
+    facts = AccountFacts(MAIN, products=frozenset({"spot"}), had={"margin": [(day(5), day(8))]})
+    assert [facts.on(day(number), {"margin"}) == facts for number in (3, 4, 7, 8)] == [True, False, False, True]
+    assert [facts.on(day(number), {"option"}) == facts for number in (3, 7, 8)] == [False, False, True]
+
+
+@pytest.mark.postgres
+@pytest.mark.long
+def test_a_product_that_was_opened_for_a_night_reopens_no_day_before_it(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    account = world.accounts[MAIN]
+    without = account.products - {"margin", "isolated"}
+    object.__setattr__(account, "products", without)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        object.__setattr__(account, "products", without | {"margin"})
+        home.capture_days(day(5), day(5))
+        object.__setattr__(account, "products", without)
+        home.capture_days(day(6), day(6))
+        home.run(day(4), day(6))
+        of_spot = "SELECT DISTINCT status FROM recon.reconciliation WHERE wallet = 'SPOT' AND date < :on"
+        assert home.ask(of_spot, on=day(5)) == [("matched",)]
+        failed = "SELECT min(date) FROM recon.pulls WHERE stream = 'margin_transfers' AND status = 'failed'"
+        assert home.ask(failed) == [(day(5),)]
 
 
 @pytest.mark.postgres

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.frames.schema import COVERAGE_READ
+from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import Contents, DayRead, Kept, RawStore, Told, Whole
-from recon_pipeline.transport.errors import WindowTooLong, WindowTooOld
+from recon_pipeline.transport.errors import VenueError, WindowTooLong, WindowTooOld
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
 
@@ -158,6 +158,7 @@ class Puller:
         *,
         tell_changed: Callable[[str, Stream, Contents], None] = lambda *_: None,
         is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
+        unopened: Callable[[AccountFacts, date], Collection[str]] = lambda *_: (),
     ) -> None:
         self._raw = raw
         self._ledger = ledger
@@ -169,6 +170,8 @@ class Puller:
         """The same of what records told before that it tells in another way now, by their key."""
         self._is_not_there = is_not_there
         """Whether an error says that the account does not have what the stream tells of."""
+        self._unopened = unopened
+        """The products of which the venue said, of a day, that an account had not opened them."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
         """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
@@ -179,7 +182,8 @@ class Puller:
         is_said = stream.name in facts.extras.get(NEVER_USED, ())
         calls = () if is_said else stream.calls(facts)
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
-        again = set() if is_said else self._ledger.asked_otherwise(facts.email, stream.name, _calls_of(stream, facts))
+        of_calls = self._calls_of(stream, facts)
+        again = set() if is_said else self._ledger.asked_otherwise(facts.email, stream.name, of_calls)
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         if is_said:
             self._not_applicable(stream, covered(stream, facts), days, SAID, now)
@@ -188,8 +192,9 @@ class Puller:
             if facts.made.get(each, first) > first:
                 unmade = {day: _NOT_MADE for day in Span(first, last).days if day < facts.made[each]}
                 self._raw.mark(each, stream.name, unmade, now)
-        new, failed = 0, []
-        for then, part in _as_opened(stream, facts, days):
+        new, failed = 0, list[ReconError]()
+        for then, part in self._as_opened(stream, facts, days):
+            # what is told whole is asked for as far as the run reaches
             begin = part[0] if part[0] > days[0] else min(first, part[0])
             end = part[-1] if part[-1] < days[-1] else last
             try:
@@ -197,11 +202,43 @@ class Puller:
                     new += self._pull_part(stream, then, ask, Span(begin, end), part, again=again)
                 else:
                     self._not_applicable(stream, covered(stream, then), part, _NOT_APPLICABLE, now)
-            except ReconError as error:
+            except (VenueError, ReadsDiffer) as error:  # of other days it may tell
+                if isinstance(error, VenueError) and error.stops_account:
+                    raise
                 failed.append(error)
         if failed:
-            raise failed[-1]
+            raise failed[0]
         return new
+
+    def _on(self, stream: Stream, facts: AccountFacts, day: date) -> AccountFacts:
+        """The account as a day of a stream has to be asked for. What was read of it stands, or that it has nothing."""
+        is_settled = self._ledger.status(facts.email, stream.name, day) in COVERAGE_THAT_COUNTS
+        return facts.on(day, facts.had if is_settled else self._unopened(facts, day)) if facts.had else facts
+
+    def _calls_of(self, stream: Stream, facts: AccountFacts) -> DigestOfCalls:
+        """Which calls would read a day now, by what the account may have had opened on it."""
+        of_products: dict[frozenset[str], DigestOfCalls] = {}
+
+        def of_day(day: date) -> str | None:
+            then = self._on(stream, facts, day)
+            if then.products not in of_products:
+                of_products[then.products] = digest_of_calls(stream, then) if stream.calls(then) else lambda _: None
+            return of_products[then.products](day)
+
+        return of_day
+
+    def _as_opened(
+        self, stream: Stream, facts: AccountFacts, days: Sequence[date]
+    ) -> list[tuple[AccountFacts, list[date]]]:
+        """Days in order, by which products that the stream is asked for the account may have had opened."""
+        parts: list[tuple[AccountFacts, list[date]]] = []
+        for day in days:
+            then = self._on(stream, facts, day)
+            if parts and _is_same(stream, parts[-1][0], then):
+                parts[-1][1].append(day)
+            else:
+                parts.append((then, [day]))
+        return parts
 
     def _pull_part(
         self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: list[date], *, again: Collection[date]
@@ -405,31 +442,6 @@ def digest_of_calls(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
         return digest_of_json(sorted(told for told, subs in calls if not subs & unmade))
 
     return lambda day: without(frozenset(sub for sub, made_on in made.items() if made_on > day))
-
-
-def _calls_of(stream: Stream, facts: AccountFacts) -> DigestOfCalls:
-    """The same of an account that may have left products since, by what it may have had opened on the day."""
-    of_products: dict[frozenset[str], DigestOfCalls] = {}
-
-    def of_day(day: date) -> str | None:
-        then = facts.on(day)
-        if then.products not in of_products:
-            of_products[then.products] = digest_of_calls(stream, then) if stream.calls(then) else lambda _: None
-        return of_products[then.products](day)
-
-    return of_day
-
-
-def _as_opened(stream: Stream, facts: AccountFacts, days: Sequence[date]) -> list[tuple[AccountFacts, list[date]]]:
-    """Days in order, by which products that the stream is asked for the account may have had opened."""
-    parts: list[tuple[AccountFacts, list[date]]] = []
-    for day in days:
-        then = facts.on(day)
-        if parts and _is_same(stream, parts[-1][0], then):
-            parts[-1][1].append(day)
-        else:
-            parts.append((then, [day]))
-    return parts
 
 
 def _is_same(stream: Stream, one: AccountFacts, other: AccountFacts) -> bool:

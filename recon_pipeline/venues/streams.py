@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -33,17 +33,24 @@ class AccountFacts:
     """On which day the venue says that a sub-account was made: it moved nothing before."""
     products: frozenset[str] = frozenset()
     """What the account has opened: spot, margin, futures, futures_coin, option, earn, portfolio_margin."""
-    left: Mapping[str, date] = field(default_factory=dict)
-    """The products that it had opened and has no more, each with the day on which the venue said so first: on those
-    before it may have moved money."""
+    had: Mapping[str, Sequence[tuple[date, date]]] = field(default_factory=dict)
+    """When it had products that it has left since: on which days the venue said first that each is opened, and that it
+    is not. Until the latter it may have moved money."""
     default_wallet: str = "SPOT"
     """Where a flow belongs whose record states no wallet."""
     extras: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What only the user knows, by name, such as isolated_symbols or mining_users."""
 
-    def on(self, day: date) -> AccountFacts:
-        """The account with all that it may have had opened on a day, until today."""
-        had = {product for product, left in self.left.items() if day < left}
+    def on(self, day: date, unopened: Collection[str]) -> AccountFacts:
+        """The account with all that it may have had opened on a day, besides what it has. Of a day that was closed
+        before the venue said that a product is opened it may have had it, unless it is one of `unopened`: of which
+        the venue said that of the day."""
+        had = {
+            product
+            for product, stretches in self.had.items()
+            for first, left in stretches
+            if day < left and (day >= first - timedelta(days=1) or product not in unopened)
+        }
         return replace(self, products=self.products | had) if had else self
 
 

@@ -115,16 +115,17 @@ def facts_of(
             subs=of_master,
             made={sub: made[sub] for sub in of_master if sub in made} if made else {},
             products=products(info.get(email, {})),
-            left=_left((opened or {}).get(email, {})),
+            had=_had((opened or {}).get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",
             extras={**extras, "subs_without_key": keyless, "managed_without_key": managed},
         )
     return facts
 
 
-def _left(stretches: Mapping[str, Sequence[Stretch]]) -> dict[str, date]:
-    """The products that an account has no more, each with the day on which the venue said so first."""
-    return {product: of_product[-1].left for product, of_product in stretches.items() if of_product[-1].by is not None}
+def _had(opened: Mapping[str, Sequence[Stretch]]) -> dict[str, list[tuple[date, date]]]:
+    """When an account had products that it has left since."""
+    ended = {product: [each for each in stretches if each.by is not None] for product, stretches in opened.items()}
+    return {product: [(each.first, each.left) for each in stretches] for product, stretches in ended.items()}
 
 
 def _is_keyless(api: ApiSettings, email: str) -> bool:

@@ -24,6 +24,7 @@ from recon_pipeline.venues.binance.accounts import (
     made_on,
     note_named,
     opened_by,
+    products,
     subs_of,
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
@@ -63,7 +64,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
                 told[email, SUB_ACCOUNTS] = _listed(ask, listed.get(email, ()), is_main=bool(subs.get(email)))
             if (email, SUB_ACCOUNTS) not in told and email not in subs:
                 session.without_family.add(email)
-            told[email, ACCOUNT_INFO] = [_info(ask)]
+            told[email, ACCOUNT_INFO] = [_info(ask, info.get(email))]
 
     session.each([name for name in session.api.accounts if session.has_key(name)], look)
     _refuse_strangers(session, told)
@@ -140,11 +141,14 @@ def _check_key(session: Session, email: str) -> None:
             session.tell(key_warning(found, email))
 
 
-def _info(ask: Ask) -> Told:
-    """What the account has opened."""
+def _info(ask: Ask, before: Mapping[str, Any] | None) -> Told:
+    """What the account has opened. One that says something else than `before` is asked for again: one answer is no
+    fact."""
     answer = ask(e.ACCOUNT_INFO, [])
     with reading(e.ACCOUNT_INFO, answer.response_id):
         content = account_info(answer.json)
+    if before is not None and products(content) != products(before):
+        return _info(ask, None)
     return Told(ACCOUNT_INFO, {}, content, None, answer.response_id)
 
 

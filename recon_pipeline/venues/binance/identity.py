@@ -45,7 +45,7 @@ def wrong_identities(
             wrong[email] = _wrong(email, f"that of {other}")
         elif expected is not None and expected != number:
             wrong[email] = _wrong(email, "another account than before")
-        elif number in read_as and listed.get(email) != number:
+        elif email not in before and number in read_as and listed.get(email) != number:
             wrong[email] = _wrong(
                 email,
                 f"the account that was read as {read_as[number]}, which recon.yaml names no more",

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from recon_pipeline.stores.raw import Stored
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, Opened, Stretch
+from recon_pipeline.venues.binance.capture import CLOSES_UNTIL
 from recon_pipeline.venues.binance.holes import STATING, TOLD_BY
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, Row
 from recon_pipeline.venues.binance.streams import BY_NAME
@@ -56,7 +57,9 @@ def _said_by(stretches: Sequence[Stretch], day: date) -> Stored | None:
 
 
 def _nothing(account: str, wallet: str, day: date, by: Stored) -> Row:
-    as_of = midnight(day + ONE_DAY)
+    # as a capture: true when it was heard, if that was in the hours that close the day
+    begin = midnight(day + ONE_DAY)
+    as_of = by.read_at if begin <= by.read_at < begin + CLOSES_UNTIL else begin
     return {
         "account": account,
         "wallet": wallet,

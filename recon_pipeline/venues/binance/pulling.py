@@ -6,7 +6,7 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -19,14 +19,19 @@ from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
 from recon_pipeline.venues.binance.problems import record_changed, record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
-from recon_pipeline.venues.binance.streams import STREAMS
+from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, Span, covered, digest_of_calls, midnight
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
 _NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
-_NOTE_UNOPENED = frozenset(name for name in STATING if ISOLATED not in TOLD_BY[name])
+_STATING_OF = {
+    product: tuple(
+        sorted(each for each in STATING if BY_NAME[each].product == product and ISOLATED not in TOLD_BY[each])
+    )
+    for product in FAMILIES
+}
 """What says of a night that a product was not opened. Who has opened margin need have nothing of isolated margin."""
 
 
@@ -66,6 +71,11 @@ class Pull:
             self._tell_gone,
             tell_changed=self._tell_changed,
             is_not_there=self.session.is_not_there,
+            unopened=lambda of_account, day: [
+                product
+                for product in of_account.had
+                if _is_said(ledger, of_account.email, _STATING_OF.get(product, ()), day)
+            ],
         )
         self.session.asked.say(f"pulling {facts.email}")
         facts = self._without_what_was_used(facts)
@@ -135,7 +145,7 @@ class Pull:
         stand = {day for day in said if self._stands(ledger.status(facts.email, stream.name, day), day)}
         since = min((day for day in said.keys() - stand if not said[day]), default=last + ONE_DAY)
         of_calls = digest_of_calls(stream, replace(facts, products=facts.products.union(of_it)))
-        unheard = {day: replace(OPENED_UNKNOWN, calls=of_calls(day)) for day in said if day >= since}
+        unheard = {day: replace(OPENED_UNKNOWN, calls=of_calls(day)) for day in said.keys() - stand if day >= since}
         self.session.raw.mark(facts.email, stream.name, unheard, now)
         return since - ONE_DAY
 
@@ -150,15 +160,10 @@ class Pull:
         The day after the run's last has just begun: what was said of the last one is enough, unless a run of that day
         was made before this one. What it could not say, this one cannot.
         """
-        stating = [each.name for each in STREAMS if each.product == product and each.name in _NOTE_UNOPENED]
-        asked = self.session.asked.days
-
-        def is_said_of(on: date) -> bool:
-            names = [*stating, stream.name] if on < asked[0] else stating
-            return any(ledger.status(email, name, on) == "not_applicable" for name in names)
-
+        stating, asked = _STATING_OF.get(product, ()), self.session.asked.days
         is_beginning = day > asked[-1] and ledger.status(email, stream.name, day) != "failed"
-        return is_said_of(day) or (is_beginning and is_said_of(asked[-1]))
+        names = (*stating, stream.name) if day < asked[0] else stating
+        return _is_said(ledger, email, names, day) or (is_beginning and _is_said(ledger, email, stating, asked[-1]))
 
     def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
         """A record with an id that is not told any more is for a person. One without is another now, which is told."""
@@ -214,6 +219,11 @@ class Pull:
         """What is asked of an account; if only a sub-account of it is wanted, what its key alone may ask for that."""
         is_wanted = self.session.is_wanted(facts.email)
         return [each for each in _asked_by_day(facts, role) if is_wanted or each.asked_with == "master"]
+
+
+def _is_said(ledger: Ledger, email: str, streams: Iterable[str], day: date) -> bool:
+    """Whether the venue said of a day that some stream does not apply to an account."""
+    return any(ledger.status(email, name, day) == "not_applicable" for name in streams)
 
 
 def _unopened(stream: Stream, facts: AccountFacts) -> list[str]:
