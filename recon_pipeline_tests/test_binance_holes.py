@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -147,7 +148,7 @@ def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_
     def rows() -> list[Any]:
         return [marked(stream, day, status=status) for (stream, day), status in ledger.items()]
 
-    def bills_after_run(day: date) -> tuple[str | None, str | None]:
+    def bills_after_run(day: date, facts: AccountFacts = FACTS) -> tuple[str | None, str | None]:
         raw: Any = SimpleNamespace(
             mark=mark, ledger=lambda: [SimpleNamespace(**vars(row), calls=None) for row in rows()]
         )
@@ -155,7 +156,7 @@ def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_
         asked: Any = SimpleNamespace(days=(day,))
         nothing: Any = None
         session = Session("binance", "", nothing, nothing, clock, raw, {}, asked)
-        Pull(session)._heard_until(BY_NAME["option_bills"], FACTS, Ledger(raw))
+        Pull(session)._heard_until(BY_NAME["option_bills"], facts, Ledger(raw))
         first, second = (ledger.get(("option_bills", each)) for each in (FIRST, SECOND))
         return first, second
 
@@ -165,6 +166,8 @@ def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_
     ledger["option_account", SECOND] = ledger.pop(("option_account", FIRST))  # it said so in the next night alone
     assert bills_after_run(SECOND) == ("not_applicable", "not_applicable")
     assert bills_after_run(FIRST) == ("failed", "not_applicable")
+    # it had left them in that night, and may have moved something on the day
+    assert bills_after_run(SECOND, replace(FACTS, had={"option": [(FIRST, THIRD)]})) == ("failed", "failed")
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,12 @@ def facts_of(
 
 def _had(opened: Mapping[str, Sequence[Stretch]]) -> dict[str, list[tuple[date, date]]]:
     """When an account had products that it has left since."""
-    ended = {product: [each for each in stretches if each.by is not None] for product, stretches in opened.items()}
-    return {product: [(each.first, each.left) for each in stretches] for product, stretches in ended.items()}
+    had: dict[str, list[tuple[date, date]]] = {}
+    for product, stretches in opened.items():
+        for stretch in stretches:
+            if stretch.by is not None:
+                had.setdefault(product, []).append((stretch.first, stretch.left))
+    return had
 
 
 def _is_keyless(api: ApiSettings, email: str) -> bool:

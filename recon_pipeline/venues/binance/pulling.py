@@ -134,7 +134,8 @@ class Pull:
         if not of_it:
             return last
         said = {
-            day: all(self._is_unopened(product, stream, facts.email, day, ledger) for product in of_it)
+            day: facts.on(day, of_it).products.isdisjoint(of_it)
+            and all(self._is_unopened(product, stream, facts.email, day, ledger) for product in of_it)
             for day in Span(first, last).days
         }
         now = self.session.clock.now()
