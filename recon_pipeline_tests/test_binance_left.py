@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from recon_pipeline.frames.schema import FRAMES
+from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.stores.raw import Stored
 from recon_pipeline.venues.binance.accounts import Stretch, opened_by
 from recon_pipeline.venues.binance.left import left_wallets
@@ -125,7 +126,7 @@ def test_what_was_never_read_of_a_product_is_not_read_because_it_was_left(
 ) -> None:
     world = quiet_world()
     account = world.accounts[MAIN]
-    until_us = round((midnight(day(6)) + timedelta(hours=12)).timestamp() * 1_000_000)
+    until_us = (day_ms(day(6)) + 12 * HOUR_MS) * 1000
     world.plants.outages += [
         replace(outage(path, day(1), b"<html>sorry</html>"), until_us=until_us)
         for path in ("/eapi/v1/marginAccount", "/eapi/v1/bill")

@@ -42,9 +42,8 @@ class AccountFacts:
     """What only the user knows, by name, such as isolated_symbols or mining_users."""
 
     def on(self, day: date, unopened: Collection[str]) -> AccountFacts:
-        """The account with all that it may have had opened on a day, besides what it has. Of a day that was closed
-        before the venue said that a product is opened it may have had it, unless it is one of `unopened`: of which
-        the venue said that of the day."""
+        """The account with all that it may have had opened on a day, besides what it has. It may have had a product
+        before the venue said so, but not one of `unopened`, of which the venue said on the day that it is not."""
         had = {
             product
             for product, stretches in self.had.items()
