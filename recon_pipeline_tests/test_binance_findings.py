@@ -125,8 +125,9 @@ def test_an_amount_that_is_not_stated_matters_where_something_is_unexplained_tha
     settled = Found("not_stated", MAIN, "dual_investments", "1", "settled", instant=datetime(2026, 1, 4, 8, tzinfo=UTC))
     undated = Found("not_stated", MAIN, "fiat_orders", "2", "credited in part")
 
-    def residuals(account: str, day: int) -> dict[tuple[str, str, date], dict[str, Residual]]:
-        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), is_closed=True)}}
+    def residuals(account: str, day: int, days: int = 1) -> dict[tuple[str, str, date], dict[str, Residual]]:
+        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), is_closed=True, days=days)}}
 
-    assert [is_open(settled, residuals(MAIN, day)) for day in (3, 4)] == [False, True]
+    assert [is_open(settled, residuals(MAIN, day)) for day in (3, 4, 5)] == [False, True, False]
+    assert [is_open(settled, residuals(MAIN, day, 2)) for day in (4, 5, 6)] == [True, True, False]
     assert [is_open(undated, residuals(account, 3)) for account in (MAIN, "desk")] == [True, False]

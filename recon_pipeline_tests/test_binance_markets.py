@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,25 @@ from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
-from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline.stores.raw import RawStore, SymbolAsked
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
 from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, day, quiet_world, spot_of, trade
 
 pytestmark = pytest.mark.postgres
 WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
+
+
+def test_a_market_that_is_listed_again_may_number_its_trades_anew(database: str) -> None:
+    def told(number: int, last_id: int | None, purged_after: datetime | None = None) -> SymbolAsked:
+        at = midnight(day(number))
+        return SymbolAsked("LUNAUSDT", at, midnight(day(1)), at, last_id, 1, at, purged_after)
+
+    with closing(RawStore(database, "binance")) as raw:
+        for asked in (told(2, 900), told(3, 800), told(3, None, midnight(day(3)))):
+            raw.keep_symbols(MAIN, "spot_trades", [asked], ())
+            assert [row.last_id for row in raw.asked_symbols("spot_trades")] == [900]
+        raw.keep_symbols(MAIN, "spot_trades", [told(4, 5)], ())
+        assert [(row.last_id, row.purged_after) for row in raw.asked_symbols("spot_trades")] == [(5, None)]
 
 
 def edit_answers(

@@ -148,6 +148,8 @@ def test_another_wallet_or_another_minute_is_another_event() -> None:
 
 def test_an_account_of_the_statement_without_a_wallet_here_may_be_any() -> None:
     assert unmatched([told("1", wallet=None)], [flow("1", wallet="FUNDING")]) == []
+    rows, flows = [told("1", wallet=None), told("1", seconds=1)], [flow("1"), flow("1", wallet="FUNDING", event="e2")]
+    assert unmatched(rows, flows) == []
 
 
 def test_what_two_statements_of_the_same_time_tell_is_told_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from recon_pipeline.venues.binance.discovery import (
     unasked,
     with_idle_days,
 )
-from recon_pipeline.venues.binance.trades import TRADES, page_of_market
+from recon_pipeline.venues.binance.trades import TRADES, Trades, page_of_market
 from recon_pipeline.venues.drain import PageRepeated
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -169,6 +170,22 @@ def test_a_last_page_that_is_another_one_is_asked_for_again_and_never_taken_for_
     assert page(wrong, right) == ["BTCUSDT:7"]
     with pytest.raises(PageRepeated, match="is not the one that was asked for"):
         page(wrong, wrong, wrong)
+
+
+@pytest.mark.parametrize(("purged_after", "place"), [(None, ("fromId", "901")), (END, ("startTime", "1772409600000"))])
+def test_a_market_that_is_listed_again_goes_on_by_time(purged_after: datetime | None, place: tuple[str, str]) -> None:
+    """Its trades may be numbered anew."""
+    clock: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: END + timedelta(days=3)))
+    places: list[tuple[str, str]] = []
+
+    def ask(_: Any, params: Any) -> Any:
+        places.extend(pair for pair in params if pair[0] in ("fromId", "startTime"))
+        return Reply([])
+
+    known = AskedMarket("BTCUSDT", START, END, 900, 1, START, purged_after)
+    nothing: Any = None
+    Trades(clock, {}, nothing, START)._drain(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), known)
+    assert places == [place]
 
 
 def test_markets_that_are_halted_come_last() -> None:

@@ -637,7 +637,8 @@ _REOPEN = (
     " WHERE p.venue = :venue AND p.account = given.account AND p.stream = given.stream AND p.date = given.date"
     " AND (p.status = 'final' OR (p.status = 'complete' AND given.is_all))"
 )
-# What was asked before counts on only where the two spans meet; else the new one stands alone.
+# What was asked before counts on only where the two spans meet; else the new one stands alone. A market that left and
+# is listed again may number its trades anew.
 _ASKED = (
     "INSERT INTO recon.asked_symbols AS a (venue, account, stream, symbol, asked_from, asked_through, last_id, trades,"
     " last_trade_at, purged_after, last_checked)"
@@ -648,7 +649,8 @@ _ASKED = (
     " asked_from = CASE WHEN excluded.asked_from <= a.asked_through THEN least(a.asked_from, excluded.asked_from)"
     " ELSE excluded.asked_from END,"
     " asked_through = greatest(a.asked_through, excluded.asked_through),"
-    " last_id = greatest(a.last_id, excluded.last_id), trades = a.trades + excluded.trades,"
+    " last_id = CASE WHEN a.purged_after IS NULL THEN greatest(a.last_id, excluded.last_id) ELSE excluded.last_id END,"
+    " trades = a.trades + excluded.trades,"
     " last_trade_at = greatest(a.last_trade_at, excluded.last_trade_at), last_checked = excluded.last_checked,"
     " purged_after = excluded.purged_after"
 )

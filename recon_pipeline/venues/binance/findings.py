@@ -43,13 +43,14 @@ _OF_ONE_RECORD = frozenset({"malformed", "conflict", "not_stated"})
 
 def is_open(problem: Found, residuals: Residuals) -> bool:
     """Whether it has to be looked at: an amount that is not stated matters where something is unexplained, and if it
-    is known when the money moved, on that day."""
+    is known when the money moved, in a window that holds that day."""
     if problem.kind != "not_stated":
         return True
     at = problem.instant
     return any(
-        account == problem.account and (at is None or day == at.date()) and of_day
+        account == problem.account and (at is None or 0 <= (day - at.date()).days < residual.days)
         for (account, _, day), of_day in residuals.items()
+        for residual in of_day.values()
     )
 
 

@@ -20,6 +20,7 @@ from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.reading import Reading
 
 KLINES = BY_NAME["klines"]
+_DAYS_AT_ONCE = KLINES.paging.size
 _DAYS_BEFORE = 2
 """Of a market that had no trade on a day the price of up to three days ago still counts."""
 
@@ -48,7 +49,9 @@ def pull_prices(session: Session, assets: Iterable[str], from_: date) -> None:
 
     def candles(symbol: str) -> Sequence[Told]:
         drain = Drain(KLINES, session.ask_as_anybody)
-        drain.call(klines_call(symbol), (first, last - timedelta(milliseconds=1)))
+        for begin in range(0, (last - first) // ONE_DAY, _DAYS_AT_ONCE):
+            end = min(first + (begin + _DAYS_AT_ONCE) * ONE_DAY, last)
+            drain.call(klines_call(symbol), (first + begin * ONE_DAY, end - timedelta(milliseconds=1)))
         return drain.told
 
     ways = price_ways(assets, markets)

@@ -162,8 +162,9 @@ def unmatched(statement: Iterable[Line], api: Iterable[Line]) -> list[Line]:
 
 
 def _in_order(lines: Iterable[Line]) -> list[Line]:
-    """By time, without what changes nothing."""
-    return sorted((line for line in lines if line.amount != 0), key=lambda line: (line.at, line.place))
+    """By time, without what changes nothing; what may be of any wallet after what is of one."""
+    moved = (line for line in lines if line.amount != 0)
+    return sorted(moved, key=lambda line: (line.wallet is None, line.at, line.place))
 
 
 def _alone(flows: Mapping[int, Line]) -> list[Event]:

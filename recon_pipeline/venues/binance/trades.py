@@ -289,14 +289,17 @@ class Trades:
         self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
     ) -> tuple[SymbolAsked, Sequence[Told]]:
         """Everything from where the last asking ended, or from the beginning; to the newest trade. What pages that
-        overlap tell in the same words is told once."""
+        overlap tell in the same words is told once. A market that is listed again goes on by time: no page says that
+        its ids go on."""
         by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
         frozen_at = self.session.clock.now()
         call = {"symbol": market.symbol}
         goes_on = known is not None and known.asked_from <= self.since
         begin = known.asked_through if known is not None and goes_on else self.since
         told: list[Told] = []
-        next_id = known.last_id + 1 if known is not None and goes_on and known.last_id is not None else None
+        next_id = None
+        if known is not None and goes_on and known.last_id is not None and known.purged_after is None:
+            next_id = known.last_id + 1
         while True:
             place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
             rows = page_of_market(stream, ask, [*call.items(), place, ("limit", str(size))], market.symbol, next_id)
