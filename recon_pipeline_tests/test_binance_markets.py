@@ -29,7 +29,7 @@ WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
 def test_a_market_that_is_listed_again_may_number_its_trades_anew(database: str) -> None:
     def told(number: int, last_id: int | None, purged_after: datetime | None = None) -> SymbolAsked:
         at = midnight(day(number))
-        return SymbolAsked("LUNAUSDT", at, midnight(day(1)), at, last_id, 1, at, purged_after)
+        return SymbolAsked("LUNAUSDT", at, midnight(day(1)), at, last_id, at, purged_after)
 
     with closing(RawStore(database, "binance")) as raw:
         for asked in (told(2, 900), told(3, 800), told(3, None, midnight(day(3)))):
@@ -112,6 +112,32 @@ def test_a_trade_that_ends_one_page_and_begins_the_next_counts_once_if_both_tell
         assert off(home) == set()
         told = home.ask("SELECT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT' AND stream = 'spot_trades'")
         assert told == [(1_001,)]
+
+
+def test_a_trade_that_could_not_be_read_is_asked_for_until_it_can(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one came after it meanwhile, and the asking went on from there."""
+    world = quiet_world()
+    for number in (4, 5):
+        at_ms = day_ms(day(number)) + 9 * HOUR_MS + number
+        trade(world, "LINKUSDT", at_ms, is_buyer=True, quantity="10", price="2")
+    is_wrong = True
+
+    def unreadable(rows: Any, _: Asked) -> Any:
+        wrong = {"qty": "ten"}
+        return [row | (wrong if row["time"] < day_ms(day(5)) else {}) for row in rows] if is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, unreadable)
+        run_days(home, 3, 5)
+        assert off(home) == {day(4)}
+        assert spot_of(home, "incomplete") == {day(4)}
+        is_wrong = False
+        run_days(home, 6, 6)
+        assert off(home) == set()
+        told = home.ask("SELECT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT' AND stream = 'spot_trades'")
+        assert told == [(2,)]
 
 
 LIST = "/api/v3/exchangeInfo"

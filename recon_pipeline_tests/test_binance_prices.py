@@ -13,12 +13,16 @@ import pytest
 
 from recon_pipeline.frames.schema import FRAMES, QUARANTINE
 from recon_pipeline.sandbox.binance import make_world
-from recon_pipeline.venues.binance.mapping import has_price, price_ways
+from recon_pipeline.sandbox.binance.gate import Asked
+from recon_pipeline.venues.binance.mapping import close_of, price_ways
 from recon_pipeline.venues.binance.prices import assets_of
 from recon_pipeline.venues.reading import Reading
 from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline_tests.test_binance_markets import edit_answers
+from recon_pipeline_tests.test_binance_open_days import day, quiet_world
 
 DAY = date(2026, 3, 9)
+KLINES = "/api/v3/klines"
 
 
 def test_the_ways_to_a_price_are_those_that_are_listed_in_the_order_of_preference() -> None:
@@ -35,28 +39,29 @@ def test_the_ways_to_a_price_are_those_that_are_listed_in_the_order_of_preferenc
 
 
 @pytest.mark.parametrize(
-    ("content", "is_one"),
+    ("content", "price"),
     [
-        ({"trades": 3, "close": "0.00000001"}, True),
-        ({"trades": 0, "close": "0.5"}, False),
-        ({"trades": 3, "close": "0.00000000"}, False),
-        ({"trades": 3, "close": "100"}, True),
+        ({"trades": 3, "close": "0.00000001"}, "0.00000001"),
+        ({"trades": 0, "close": "0.5"}, None),
+        ({"trades": 3, "close": "0.00000000"}, None),
+        ({"trades": 3, "close": "100"}, "100"),
     ],
 )
-def test_a_candle_without_a_trade_tells_no_price(content: dict[str, Any], is_one: bool) -> None:
-    assert has_price(content) is is_one
+def test_a_candle_without_a_trade_tells_no_price(content: dict[str, Any], price: str | None) -> None:
+    told = close_of({"closeTime": 1773100799999, **content})
+    assert told == (None if price is None else (datetime(2026, 3, 9, 23, 59, 59, 999000, UTC), Decimal(price)))
 
 
 def told(frame: str, *rows: tuple[str, str, date]) -> pa.Table:
     """Rows of account a: wallet, asset and day."""
     place = {"venue": "binance", "account": "a", "source": "s"}
     made: list[dict[str, Any]] = []
-    for number, (wallet, asset, day) in enumerate(rows):
-        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    for number, (wallet, asset, on) in enumerate(rows):
+        noon = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
         row = {
             "wallet": wallet,
             "asset": asset,
-            "date": day,
+            "date": on,
             "as_of": noon,
             "raw_balance": Decimal(0),
             "amount": Decimal(1),
@@ -97,10 +102,35 @@ def test_another_way_is_asked_only_where_the_first_had_no_trade(
     with binance_home(world, tmp_path, database, monkeypatch, start=first) as home:
         home.capture_days(first - timedelta(days=1), first)
         home.run(first, first)
-        asked = {e["params"]["symbol"] for e in home.sandbox.site.gate.log if e["path"] == "/api/v3/klines"}
+        asked = {e["params"]["symbol"] for e in home.sandbox.site.gate.log if e["path"] == KLINES}
         assert {symbols[name].quote for name in asked if symbols[name].base == "BNB"} == {"USDT", "FDUSD"}
         besides = {symbols[name].base for name in asked if symbols[name].quote != "USDT"}
         direct = {base: symbols.get(f"{base}USDT") for base in besides - {"USDT"}}
         assert all(symbol is None or symbol.status != "TRADING" for symbol in direct.values())
         without = home.ask("SELECT DISTINCT asset FROM recon.reconciliation WHERE usd_price IS NULL")
         assert {asset for (asset,) in without}.isdisjoint(symbol.base for symbol in symbols.values())
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("odd", [{4: "much"}, {6: "soon"}], ids=["close", "closeTime"])
+def test_a_candle_that_could_not_be_read_is_asked_for_again(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, odd: dict[int, Any]
+) -> None:
+    is_wrong = True
+
+    def unreadable(rows: Any, asked: Asked) -> Any:
+        if not is_wrong or b"symbol=BTC" not in asked.query:
+            return None
+        return [[odd.get(place, cell) for place, cell in enumerate(row)] for row in rows]
+
+    def priced() -> set[date]:
+        rows = home.ask("SELECT (as_of AT TIME ZONE 'UTC')::date FROM recon.prices WHERE asset = 'BTC'")
+        return {on for (on,) in rows}
+
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(10)) as home:
+        edit_answers(home, monkeypatch, KLINES, unreadable)
+        home.run(day(10), day(10))
+        assert priced() == set()
+        is_wrong = False
+        home.run(day(10), day(10))
+        assert day(10) in priced()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon_pipeline.stores.raw import Told
+from recon_pipeline.venues.binance.asking import LAG, TRADES, Cursor, MarketAsker, drain_market, page_of_market
 from recon_pipeline.venues.binance.discovery import (
     ROTATION_DAYS,
     AskedMarket,
@@ -21,13 +22,13 @@ from recon_pipeline.venues.binance.discovery import (
     Puzzle,
     between,
     rotation,
+    share_of_rotation,
     standing,
     sticky,
     touching,
     unasked,
     with_idle_days,
 )
-from recon_pipeline.venues.binance.trades import TRADES, Trades, page_of_market
 from recon_pipeline.venues.drain import PageRepeated
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -100,13 +101,29 @@ def test_over_days_on_which_nothing_was_traded_no_market_is_asked_but_for_a_resi
     assert so_far == asked("ETHBTC", through=day)
 
 
-@given(st.sets(st.sampled_from(MARKETS), max_size=40))
-def test_the_rotation_has_asked_every_market_after_a_week(known: set[Market]) -> None:
+def rotate(
+    so_far: dict[str, AskedMarket], at: datetime, end: datetime = END, failing: Collection[str] = ()
+) -> list[str]:
+    """What the rotation of a run asks, noted as asked."""
+    share = share_of_rotation(len(MARKETS), so_far.values(), at)
+    some = symbols(rotation(MARKETS, so_far, START, end)[:share])
+    for symbol in some:
+        through = START if symbol in failing else end
+        so_far[symbol] = AskedMarket(symbol, START, through, None, 0, None, last_checked=at)
+    return some
+
+
+@given(st.sets(st.sampled_from(MARKETS), max_size=40), st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3))))
+def test_the_rotation_has_asked_every_market_after_a_week_however_often_it_runs(
+    known: set[Market], rhythm: list[tuple[int, int]]
+) -> None:
+    """Some days pass, and some runs follow on one; in the end there is one after a week."""
     so_far = asked(*(market.symbol for market in known), through=START)
-    for _ in range(ROTATION_DAYS):
-        some = rotation(MARKETS, so_far, START, END)
-        assert len(some) <= -(-len(MARKETS) // ROTATION_DAYS)
-        so_far |= asked(*symbols(some))
+    at, counts = END, [len(rotate(so_far, END))]
+    for days, runs in [*rhythm, (max(0, ROTATION_DAYS - 1 - sum(days for days, _ in rhythm)), 1)]:
+        at += timedelta(days=days)
+        counts += [len(rotate(so_far, at + timedelta(hours=number))) for number in range(runs)]
+        assert sum(counts) <= ((at - END).days + 1) * -(-len(MARKETS) // ROTATION_DAYS)
     assert standing(set(), MARKETS, so_far, (START, END)) == "final"
 
 
@@ -116,10 +133,8 @@ def test_markets_that_always_fail_keep_no_other_from_its_turn() -> None:
     turns: dict[str, list[int]] = {symbol: [] for symbol in so_far}
     for number in range(30):
         now = END + timedelta(days=number)
-        for market in rotation(MARKETS, so_far, START, now):
-            through = START if market.symbol in failing else now
-            so_far[market.symbol] = AskedMarket(market.symbol, START, through, None, 0, None, last_checked=now)
-            turns[market.symbol].append(number)
+        for symbol in rotate(so_far, now, now, failing):
+            turns[symbol].append(number)
     waits = {b - a for of_one in turns.values() for a, b in zip([-1, *of_one], [*of_one, 30], strict=True)}
     assert max(waits) <= ROTATION_DAYS
 
@@ -172,20 +187,42 @@ def test_a_last_page_that_is_another_one_is_asked_for_again_and_never_taken_for_
         page(wrong, wrong, wrong)
 
 
-@pytest.mark.parametrize(("purged_after", "place"), [(None, ("fromId", "901")), (END, ("startTime", "1772409600000"))])
-def test_a_market_that_is_listed_again_goes_on_by_time(purged_after: datetime | None, place: tuple[str, str]) -> None:
-    """Its trades may be numbered anew."""
-    clock: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: END + timedelta(days=3)))
+@pytest.mark.parametrize(
+    ("known", "cursor"),
+    [
+        (None, Cursor(START)),
+        (AskedMarket("BTCUSDT", START, END, None, 1, START), Cursor(END)),
+        (AskedMarket("BTCUSDT", START, END, 900, 1, START), Cursor(END, 901)),
+        (AskedMarket("BTCUSDT", END, END, 900, 1, START), Cursor(START)),
+        # one that is listed again may number its trades anew
+        (AskedMarket("BTCUSDT", START, END, 900, 1, START, purged_after=END), Cursor(END)),
+    ],
+)
+def test_a_market_goes_on_where_the_last_asking_ended(known: AskedMarket | None, cursor: Cursor) -> None:
+    nobody: Any = None
+    asker = MarketAsker(nobody, TRADES, "main", {"BTCUSDT": known} if known else {}, START, set(), set())
+    assert asker.cursor(Market("BTCUSDT", "BTC", "USDT")) == cursor
+
+
+@pytest.mark.parametrize(
+    ("cursor", "place"), [(Cursor(END, 901), ("fromId", "901")), (Cursor(END), ("startTime", "1772409600000"))]
+)
+def test_what_is_younger_than_the_venue_s_lag_is_asked_for_again(cursor: Cursor, place: tuple[str, str]) -> None:
+    """A trade with a lower id may still come, and the next asking goes on by id."""
+    now = END + timedelta(days=3)
+    old, young = now - LAG, now - LAG + timedelta(milliseconds=1)
+    rows = [
+        {"symbol": "BTCUSDT", "id": number, "time": int(at.timestamp() * 1000)}
+        for number, at in ((950, old), (951, young), (953, young))
+    ]
     places: list[tuple[str, str]] = []
 
     def ask(_: Any, params: Any) -> Any:
         places.extend(pair for pair in params if pair[0] in ("fromId", "startTime"))
-        return Reply([])
+        return Reply(rows)
 
-    known = AskedMarket("BTCUSDT", START, END, 900, 1, START, purged_after)
-    nothing: Any = None
-    Trades(clock, {}, nothing, START)._drain(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), known)
-    assert places == [place]
+    noted, told = drain_market(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), cursor, now)
+    assert (places, noted.last_id, noted.asked_through, len(told)) == ([place], 950, now - LAG, 3)
 
 
 def test_markets_that_are_halted_come_last() -> None:

@@ -272,7 +272,7 @@ def test_no_transaction_waits_while_records_are_digested_for_postgresql_ends_one
     elif way == "together":
         raw.keep_together(MAIN, [Part("deposits", [slow], complete())], NOON)
     else:
-        raw.keep_symbols(MAIN, "deposits", [SymbolAsked("BTCUSDT", NOON, NOON, NOON, None, 1, NOON)], [slow])
+        raw.keep_symbols(MAIN, "deposits", [SymbolAsked("BTCUSDT", NOON, NOON, NOON, None, NOON)], [slow])
     assert slow.busy and not any(slow.busy)
     assert contents(raw) == {"a": {"id": "a", "amount": "1.5"}}
 
@@ -301,3 +301,35 @@ def test_a_span_of_very_many_records_is_stored_in_parts_that_postgresql_takes_an
     assert heard[0].keys() == set(kept.changed) and heard[0]["1"]["amount"] == "1.5"
     assert list(kept.changed) == sorted(kept.changed)
     assert sum(row.content["amount"] == "2" for row in raw.records()) == AT_ONCE + 1
+
+
+def test_a_market_is_asked_again_from_what_could_not_be_read_and_its_trades_count_once(raw: RawStore) -> None:
+    def fill(number: int) -> Told:
+        return Told(f"BTCUSDT:{number}", {"symbol": "BTCUSDT"}, {"id": number}, NOON, None)
+
+    def asked() -> list[tuple[Any, ...]]:
+        return [
+            (row.asked_from, row.asked_through, row.last_id, row.trades) for row in raw.asked_symbols("spot_trades")
+        ]
+
+    hour = timedelta(hours=1)
+    place = (MAIN, "spot_trades", "BTCUSDT")
+    for told_now in ([fill(1), fill(2)], [fill(2), fill(3)]):
+        read = SymbolAsked("BTCUSDT", NOON, NOON - 3 * hour, NOON, 3, NOON)
+        raw.keep_symbols(MAIN, "spot_trades", [read], told_now)
+    assert asked() == [(NOON - 3 * hour, NOON, 3, 3)]
+    raw.ask_again({place: NOON - hour, (MAIN, "spot_trades", "ETHUSDT"): None})
+    raw.ask_again({place: NOON + hour})
+    assert asked() == [(NOON - 3 * hour, NOON - hour, None, 3)]
+    raw.ask_again({place: None})
+    assert asked() == [(NOON - 3 * hour, NOON - 3 * hour, None, 3)]
+
+
+@pytest.mark.parametrize(("is_judgement", "stands"), [(True, "partial"), (False, "complete")])
+def test_a_judgement_takes_the_place_of_an_earlier_one_and_a_read_that_failed_of_none(
+    raw: RawStore, is_judgement: bool, stands: str
+) -> None:
+    days = {DAY: DayRead("complete"), DAY + timedelta(days=1): DayRead("final")}
+    raw.mark(MAIN, "spot_trades", days, NOON, is_judgement=True)
+    raw.mark(MAIN, "spot_trades", dict.fromkeys(days, DayRead("partial")), NOON, is_judgement=is_judgement)
+    assert [row.status for row in raw.ledger()] == [stands, "final"]

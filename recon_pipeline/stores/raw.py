@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -94,12 +95,17 @@ class Whole:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a read changed: records never told before, keys of those that the venue has changed since, and keys of those
-    that it does not tell of any more."""
+    """What a read changed, by the keys of records: those that are told for the first time, those that the venue has
+    changed since, and those that it does not tell of any more."""
 
-    new: int
-    changed: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+
+    @property
+    def new(self) -> int:
+        """How many are told for the first time."""
+        return len(self.added)
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,9 @@ class SymbolAsked:
     asked_at: datetime
     asked_from: datetime
     asked_through: datetime
-    last_id: int | None
-    trades: int
-    last_trade_at: datetime | None
+    last_id: int | None = None
+    """The last trade after which the asking may go on by id."""
+    last_trade_at: datetime | None = None
     purged_after: datetime | None = None
 
 
@@ -205,11 +211,13 @@ class RawStore:
         """Store what markets told of an account, and over which time they were asked, together. No market may be
         among them twice."""
         if not symbols:
-            return Kept(0, ())
+            return Kept()
         versions = _one_version_each(account, stream, told)
         with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, versions, max(symbol.asked_at for symbol in symbols))
-            rows = json.dumps([vars(symbol) for symbol in symbols], default=datetime.isoformat)
+            trades = Counter(versions[key].record.call.get("symbol") for key in kept.added)
+            told_of = [vars(symbol) | {"trades": trades[symbol.symbol]} for symbol in symbols]
+            rows = json.dumps(told_of, default=datetime.isoformat)
             opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
             return kept
 
@@ -224,10 +232,30 @@ class RawStore:
             )
             return list(opened.execute(query, {"venue": self._venue, "stream": stream}).all())
 
-    def mark(self, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime) -> None:
-        """Mark days without storing anything: they failed, or the stream does not apply."""
+    def ask_again(self, places: Mapping[tuple[str, str, str], datetime | None]) -> None:
+        """Let these markets, by account, stream and symbol, be asked again by time from an instant on, or if it is None
+        from where they were asked first; of one that has left nothing more can be had."""
+        rows = [
+            {"account": account, "stream": stream, "symbol": symbol, "begin": begin and begin.isoformat()}
+            for (account, stream, symbol), begin in sorted(places.items())
+        ]
+        if rows:
+            with self._transaction("letting markets be asked again") as opened:
+                opened.execute(sa.text(_ASK_AGAIN), {"venue": self._venue, "rows": canonical_json(rows)})
+
+    def mark(
+        self,
+        account: str,
+        stream: str,
+        days: Mapping[date, DayRead],
+        read_at: datetime,
+        *,
+        is_judgement: bool = False,
+    ) -> None:
+        """Mark days without storing anything: they failed, or the stream does not apply. A judgement over what was read
+        also takes the place of an earlier one by which a day was complete."""
         with self._transaction(f"recording what was read of {stream}") as opened:
-            self._mark(opened, account, stream, days, read_at)
+            self._mark(opened, account, stream, days, read_at, is_judgement=is_judgement)
 
     def reopen(self, places: Mapping[tuple[str, str, date], bool]) -> None:
         """Let these days, by account and stream, be asked again, for something that they told cannot be believed: final
@@ -465,8 +493,7 @@ class RawStore:
         self, opened: sa.Connection, account: str, stream: str, versions: Versions, read_at: datetime
     ) -> Kept:
         place = {"venue": self._venue, "account": account, "stream": stream}
-        changed: set[str] = set()
-        added, keys = 0, list(versions)
+        changed, added, keys = list[str](), list[str](), list(versions)
         for begin in range(0, len(keys), AT_ONCE):
             some = keys[begin : begin + AT_ONCE]
             latest = {row.record_key: row for row in opened.execute(sa.text(_LATEST), {**place, "keys": some})}
@@ -474,12 +501,12 @@ class RawStore:
             new = [key for key in some if stand.get(key) != versions[key].digest]
             if other := [key for key in new if key in stand]:
                 opened.execute(sa.text(_SUPERSEDE), {**place, "read_at": read_at, "keys": other})
-                changed.update(other)
+                changed += other
             if new:
                 rows = ",".join(versions[key].row(1 + (latest[key].version if key in latest else 0)) for key in new)
                 opened.execute(sa.text(_INSERT), {**place, "read_at": read_at, "rows": f"[{rows}]"})
-                added += len(new)
-        return Kept(added - len(changed), tuple(sorted(changed)))
+                added += (key for key in new if key not in stand)
+        return Kept(tuple(sorted(added)), tuple(sorted(changed)))
 
     def _before(self, opened: sa.Connection, account: str, stream: str, keys: Sequence[str]) -> Contents:
         """What these records told before they changed, by their key; none that tell the same by another call."""
@@ -519,7 +546,14 @@ class RawStore:
         return {row.fid: row.record_key for row in rows if whole.is_due(exact(row.content))}
 
     def _mark(
-        self, opened: sa.Connection, account: str, stream: str, days: Mapping[date, DayRead], read_at: datetime
+        self,
+        opened: sa.Connection,
+        account: str,
+        stream: str,
+        days: Mapping[date, DayRead],
+        read_at: datetime,
+        *,
+        is_judgement: bool = False,
     ) -> None:
         rows = [
             {"date": str(day), "status": read.status, "pages": read.pages, "records": read.records,
@@ -528,7 +562,8 @@ class RawStore:
         ]  # fmt: skip
         if rows:
             given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
-            opened.execute(sa.text(_MARK), {**given, "rows": canonical_json(rows)})
+            given |= {"is_judgement": is_judgement, "rows": canonical_json(rows)}
+            opened.execute(sa.text(_MARK), given)
 
 
 @dataclass(frozen=True)
@@ -619,7 +654,7 @@ _INSERT = (
     " response_ids bigint[], is_doubted boolean)"
 )
 # What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final:
-# unless other calls would have to be made for it now.
+# unless other calls would have to be made for it now. What was only judged to be complete is judged anew.
 _MARK = (
     "INSERT INTO recon.pulls AS p (venue, account, stream, date, status, pages, records, error, message, calls,"
     " read_at) SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
@@ -629,6 +664,7 @@ _MARK = (
     " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at WHERE p.calls <> excluded.calls"
     " OR (NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete'))"
+    " OR (:is_judgement AND p.status = 'complete')"
 )
 _REOPEN = (
     "UPDATE recon.pulls AS p SET status = CASE WHEN given.is_all THEN 'partial' ELSE 'complete' END,"
@@ -636,6 +672,14 @@ _REOPEN = (
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(account text, stream text, date date, is_all boolean)"
     " WHERE p.venue = :venue AND p.account = given.account AND p.stream = given.stream AND p.date = given.date"
     " AND (p.status = 'final' OR (p.status = 'complete' AND given.is_all))"
+)
+_ASK_AGAIN = (
+    "UPDATE recon.asked_symbols AS a SET last_id = NULL,"
+    " asked_through = greatest(a.asked_from, least(a.asked_through, coalesce(given.begin, a.asked_from)))"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(account text, stream text, symbol text,"
+    " begin timestamptz)"
+    " WHERE a.venue = :venue AND a.account = given.account AND a.stream = given.stream AND a.symbol = given.symbol"
+    " AND a.purged_after IS NULL"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone. A market that left and
 # is listed again may number its trades anew.

@@ -127,8 +127,8 @@ def sticky(markets: Iterable[Market], asked: Asked, at: datetime) -> list[Market
 
 
 def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
-    """A week's part of the markets: of those not asked through `end` first what is listed again, which is a hole until
-    then, and the ones asked longest ago, in vain or not: markets that always fail keep no other from its turn."""
+    """The markets not asked through `end` in the order of their turn: first what is listed again, which is a hole until
+    then, then the ones asked longest ago, in vain or not: markets that always fail keep no other from its turn."""
     open_ones = unasked(markets, asked, start, end)
     never = datetime.min.replace(tzinfo=end.tzinfo)
 
@@ -138,8 +138,17 @@ def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: da
         last_checked = known.last_checked if known is not None else None
         return not is_hole, last_checked or never, market.symbol
 
-    open_ones.sort(key=turn)
-    return open_ones[: -(-len(markets) // ROTATION_DAYS)]
+    return sorted(open_ones, key=turn)
+
+
+def share_of_rotation(markets: int, asked: Iterable[AskedMarket], begun: datetime) -> int:
+    """How many of so many markets the rotation may ask in a run that began then, so that it asks each within a week and
+    none twice: a week's part for every day since the last one with a run, less what runs of this day have asked."""
+    checked = [m.last_checked for m in asked if m.last_checked is not None and m.last_checked < begun]
+    today = sum(at.date() == begun.date() for at in checked)
+    before = max((at.date() for at in checked if at.date() < begun.date()), default=None)
+    days = 1 if before is None else min((begun.date() - before).days, ROTATION_DAYS)
+    return max(0, days * -(-markets // ROTATION_DAYS) - today)
 
 
 def unasked(markets: Iterable[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:

@@ -16,7 +16,7 @@ from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.answers import reading
 from recon_pipeline.venues.binance.endpoints import SUB_STATISTICS
-from recon_pipeline.venues.binance.session import Session
+from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams.shapes import instant_of, under
 from recon_pipeline.venues.pull import midnight
 from recon_pipeline.venues.streams import AccountFacts, Content
@@ -28,17 +28,26 @@ _SETTLED = timedelta(days=2)
 _ROWS = under("tradeInfoVos")
 
 
-def ask_volumes(session: Session, facts: Mapping[str, AccountFacts], accounts: Iterable[str]) -> None:
-    """Ask the main accounts for the volumes of these sub-accounts, once a day; what cannot be had is recorded."""
+def ask_volumes(session: Session, facts: Mapping[str, AccountFacts], accounts: Iterable[str]) -> set[str]:
+    """Ask the main accounts for the volumes of these sub-accounts, once a day; what cannot be had is recorded. Returns
+    the main accounts whose key is refused meanwhile."""
     now = session.clock.now()
     asked_today = {row.call["email"] for row in session.raw.records([STREAM]) if row.read_at.date() == now.date()}
     masters = [(facts[email].master, email) for email in accounts if email not in asked_today]
     wanted = [(master, email) for master, email in masters if master is not None and session.has_key(master)]
 
+    stopped: set[str] = set()
+
     def ask(item: tuple[str, str]) -> None:
-        master, email = item
+        if item[0] not in stopped:
+            try:
+                ask_of(*item)
+            except AccountStopped:
+                stopped.add(item[0])
+
+    def ask_of(master: str, email: str) -> None:
         call = {"email": email}
-        with session.told_of(master, STREAM):
+        with session.told_of(master, STREAM, is_own=True):
             answer = session.ask_as(master)(SUB_STATISTICS, list(call.items()))
             with reading(SUB_STATISTICS, answer.response_id):
                 days = [(_begins(row), row) for row in _ROWS(answer.json)]
@@ -50,6 +59,7 @@ def ask_volumes(session: Session, facts: Mapping[str, AccountFacts], accounts: I
             session.raw.keep(master, STREAM, told, {}, now)
 
     session.each(wanted, ask)
+    return stopped
 
 
 def idle_days(raw: RawStore) -> Mapping[str, set[date]]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from recon_pipeline.stores.raw import Told
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.accounts import EVERYBODY
-from recon_pipeline.venues.binance.mapping import has_price, price_ways
+from recon_pipeline.venues.binance.mapping import Malformed, close_of, price_ways
 from recon_pipeline.venues.binance.markets import listed_markets, refresh_markets
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME, klines_call
@@ -91,12 +91,17 @@ def _priced_by(ways: Iterable[Collection[str]], priced: Mapping[str, set[datetim
 
 def _known(session: Session, since: datetime) -> tuple[Mapping[str, set[datetime]], Mapping[str, set[datetime]]]:
     """The days from `since` on whose candle was read once it had closed, by market; and those of them that tell a
-    price."""
+    price. One that cannot be read, or was told in two ways, is asked for again."""
     known: dict[str, set[datetime]] = {}
     priced: dict[str, set[datetime]] = {}
     for row in session.raw.records([KLINES.name], since=since):
-        if row.instant is not None and row.read_at >= row.instant + ONE_DAY:
-            known.setdefault(row.call["symbol"], set()).add(row.instant)
-            if has_price(row.content):
-                priced.setdefault(row.call["symbol"], set()).add(row.instant)
+        if row.instant is None or row.is_doubted or row.read_at < row.instant + ONE_DAY:
+            continue
+        try:
+            told = close_of(row.content)
+        except Malformed:
+            continue
+        known.setdefault(row.call["symbol"], set()).add(row.instant)
+        if told is not None:
+            priced.setdefault(row.call["symbol"], set()).add(row.instant)
     return known, priced

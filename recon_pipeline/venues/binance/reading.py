@@ -115,16 +115,20 @@ def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_onc
 
 Unusable: TypeAlias = Mapping[tuple[str, str, date], bool]
 """Account, stream and day of records that cannot be believed, and whether nothing of that day can: of a snapshot."""
+Doubtful: TypeAlias = Mapping[tuple[str, str, str], datetime | None]
+"""Account, stream and symbol of trades that cannot be believed, and the instant of the earliest; None if that cannot be
+read either."""
 
 
 @dataclass(frozen=True)
 class Read:
     """A reading, and of what the mapping made that which has to be looked at: problems, records that state no wallet
-    and their rows."""
+    and their rows; and what cannot be believed."""
 
     reading: Reading
     open: Mapped
     unusable: Unusable
+    doubtful: Doubtful
 
 
 def _read(
@@ -148,7 +152,7 @@ def _read(
         digest=digest_of_json(raw.version(), _settings(api), sorted(FLOW_STREAMS), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
-    return Read(reading, rows.open, rows.unusable), context
+    return Read(reading, rows.open, rows.unusable, rows.doubtful), context
 
 
 def _settings(api: ApiSettings) -> dict[str, Any]:
@@ -171,6 +175,7 @@ class _Rows:
         self._checked: tuple[Validated, list[Mapping[str, Any]]] | None = None
         self.open = Mapped()
         self.unusable: dict[tuple[str, str, date], bool] = {}
+        self.doubtful: dict[tuple[str, str, str], datetime | None] = {}
 
     def add(self, told: Told) -> None:
         """Map some records."""
@@ -198,6 +203,10 @@ class _Rows:
         for record, is_all in found:
             stream = BY_NAME[record.stream]
             at = stream.instant(record.content) if stream.role in ("flow", "snapshot") else None
+            if record.stream in SEARCHED:
+                market = record.account, record.stream, record.call.get("symbol", "")
+                before = self.doubtful.get(market, at)
+                self.doubtful[market] = None if at is None or before is None else min(at, before)
             if at is not None:
                 place = record.account, record.stream, at.date()
                 self.unusable[place] = self.unusable.get(place, False) or (is_all and stream.role == "snapshot")
@@ -302,6 +311,8 @@ class Search:
         self._reading: Reading | None = None
         self.unusable: dict[tuple[str, str, date], bool] = {}
         """Of which days something was told that cannot be believed; whether all of it."""
+        self.doubtful: dict[tuple[str, str, str], datetime | None] = {}
+        """Of which markets."""
 
     def read(self) -> Reading:
         """What was told so far."""
@@ -311,7 +322,7 @@ class Search:
         if self._reading is None or self._context is None or not only_grew:
             together = [name for name in TOGETHER if name not in OF_PRICES]
             read, self._context = _read(self._venue, self._api, self._raw, together, AT_ONCE)
-            self._reading, self.unusable = read.reading, dict(read.unusable)
+            self._reading, self.unusable, self.doubtful = read.reading, dict(read.unusable), dict(read.doubtful)
         else:
             if new := [fid for fid in standing if fid not in self._known]:
                 self._reading = self._with(self._reading, self._context, new)

@@ -74,7 +74,7 @@ class BinanceSource:
 
             search.read()
             raw.reopen(search.unusable)  # before the search rests on which snapshots were read
-            trades = Trades(session, facts, residuals, trades_since(self._venue))
+            trades = Trades(session, facts, residuals, trades_since(self._venue), search.doubtful)
             trades.begin()
             found = residuals(trades.open_days)
             if emptied := emptied_wallets(search.read(), found):

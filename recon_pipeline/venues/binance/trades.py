@@ -7,16 +7,14 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from recon_pipeline.frames.schema import COVERAGE_READ
-from recon_pipeline.stores.raw import DayRead, SymbolAsked, Told, exact
-from recon_pipeline.transport.errors import InvalidSymbol
-from recon_pipeline.venues.answers import reading, told_by
+from recon_pipeline.stores.raw import DayRead, SymbolAsked, exact
+from recon_pipeline.venues.binance.asking import ALLOCATIONS, TRADES, MarketAsker
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
     Gap,
@@ -25,6 +23,7 @@ from recon_pipeline.venues.binance.discovery import (
     between,
     past_idle,
     rotation,
+    share_of_rotation,
     standing,
     sticky,
     touching,
@@ -32,34 +31,23 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
-from recon_pipeline.venues.binance.markets import LISTED, listed_markets, purged_markets, refresh_markets
+from recon_pipeline.venues.binance.markets import LISTED, listed_markets, purged_markets
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
 from recon_pipeline.venues.binance.session import START_DAYS, AccountStopped, Session
-from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
+from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.pull import ONE_DAY, midnight
 from recon_pipeline.venues.sources import Residuals
 from recon_pipeline.venues.streams import AccountFacts, Stream
 
-TRADES = BY_NAME["spot_trades"]
-ALLOCATIONS = BY_NAME["allocations"]
-_ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 WALLET = "SPOT"
 SNAPSHOT = next(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own" and WALLET in s.wallets)
 ROUNDS_MAX = 8
 STILL_LEAST = 3
-LAG = timedelta(minutes=TRADES.lag_minutes)
-KEPT_AT_ONCE = 50
-"""Markets that told nothing are stored many at a time; who is killed in between asks these again."""
 
 Asked = Mapping[str, Mapping[str, AskedMarket]]
 """The markets that were asked, by account and symbol."""
 Unexplained = Mapping[str, Mapping[date, set[str]]]
 """Assets with a residual in SPOT, by account and day."""
-
-
-class _Unreached(Exception):  # noqa: N818 - never leaves this module
-    """Nothing answers where markets are asked: there is no use in asking for the others."""
 
 
 @dataclass
@@ -72,6 +60,9 @@ class Trades:
     residuals: Callable[[Collection[date]], Residuals]
     since: datetime
     """From when on trades count: the beginning of the first window."""
+    doubtful: Mapping[tuple[str, str, str], datetime | None] = field(default_factory=dict)
+    """Account, stream and symbol of trades that cannot be believed, with the instant of the earliest: they are asked
+    for again."""
     _stopped: set[str] = field(default_factory=set)
     """Accounts whose key was refused on the way."""
     _failed: set[tuple[str, str]] = field(default_factory=set)
@@ -81,10 +72,14 @@ class Trades:
     _not_looked: set[tuple[str, date]] = field(default_factory=set)
     """The days on which that failed."""
 
+    def __post_init__(self) -> None:
+        self._begun = self.session.clock.now()
+
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
+        self.session.raw.ask_again(self.doubtful)
+        self._stopped |= ask_volumes(self.session, self.facts, self._accounts)
         accounts = self._accounts
-        ask_volumes(self.session, self.facts, accounts)
         self._allocations(accounts)
 
     @cached_property
@@ -156,6 +151,7 @@ class Trades:
             wanted = self._not_yet(narrow, asked)
             if is_first:
                 of_late = sticky(markets, asked, self.session.clock.now())
+                of_late += [m for m in markets if (email, TRADES.name, m.symbol) in self.doubtful]
                 wanted[self.session.asked.days[-1]] += unasked(of_late, asked, self.since, self._end)
             if not any(self._can_ask(email, of_day) for of_day in wanted.values()) and email in wide:
                 still = {day for day in of_account if stands_still(email, day, found)}
@@ -190,22 +186,24 @@ class Trades:
         plan = {}
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
-            plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end))
+            share = share_of_rotation(len(markets), known[email].values(), self._begun)
+            plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end)[:share])
         return self._ask_all(plan, known, {})
 
     def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> int:
-        """Ask these markets; how many trades they told."""
+        """Ask these markets; how many trades they told that were not known."""
         counts: list[int] = []
 
         def ask_account(item: tuple[str, list[Market]]) -> None:
             email, markets = item
             puzzle = until.get(email)
-            with self._asking(TRADES, email, known.get(email, {})) as ask:
+            of_account = known.get(email, {})
+            with MarketAsker(self.session, TRADES, email, of_account, self.since, self._failed, self._stopped) as asker:
                 for market in markets:
-                    told = ask(market)
+                    told = asker.ask(market)
                     counts.append(len(told))
                     if puzzle is not None and told and puzzle.is_solved_with(market, told):
-                        return
+                        break
 
         self.session.asked.say("asking for trades")
         self.session.each(list(plan.items()), ask_account)
@@ -224,105 +222,6 @@ class Trades:
         """The end of the run's last day: what a market has to be asked through."""
         return midnight(self.session.asked.days[-1] + ONE_DAY)
 
-    # -- one market
-
-    @contextmanager
-    def _asking(
-        self, stream: Stream, email: str, known: Mapping[str, AskedMarket]
-    ) -> Iterator[Callable[[Market], Sequence[Told]]]:
-        """Ask markets of an account one by one; what each tells is stored with it. Ends where the account's key is
-        refused, or nothing answers: markets that were not asked have not had their turn."""
-        ask, raw = self.session.ask_as(email), self.session.raw
-        silent: dict[str, SymbolAsked] = {}
-
-        def keep_silent() -> None:
-            raw.keep_symbols(email, stream.name, list(silent.values()), ())
-            silent.clear()
-
-        def note_failed(market: Market) -> None:
-            if stream is TRADES:  # it has had its turn
-                self._failed.add((email, market.symbol))
-                before, now = known.get(market.symbol), self.session.clock.now()
-                begin, through = (before.asked_from, before.asked_through) if before else (self.since, self.since)
-                hole = before.purged_after if before else None
-                silent[market.symbol] = SymbolAsked(market.symbol, now, begin, through, None, 0, None, hole)
-
-        def drained(market: Market) -> Sequence[Told]:
-            asked, told = self._drain(stream, ask, market, known.get(market.symbol))
-            if len({each.key for each in told}) < len(told):
-                # one was told with two contents: they are kept, and the market is asked again for the same time
-                raw.keep(email, stream.name, told, {}, asked.asked_at)
-                note_failed(market)
-            elif told:
-                raw.keep_symbols(email, stream.name, [asked], told)
-            else:
-                silent[market.symbol] = asked
-            if len(silent) >= KEPT_AT_ONCE:
-                keep_silent()
-            return told
-
-        def ask_market(market: Market) -> Sequence[Told]:
-            self.session.asked.check()
-            with self.session.told_of(email, stream.name, stream, symbol=market.symbol):
-                try:
-                    return drained(market)
-                except InvalidSymbol:
-                    refresh_markets(self.session)
-                    if market.symbol in {other.symbol for other in self._markets()}:
-                        return drained(market)
-            if (email, stream.name) in self.session.unreached:
-                raise _Unreached
-            note_failed(market)
-            return ()
-
-        try:
-            yield ask_market
-            self.session.note_read(email, stream.name)
-        except _Unreached:
-            pass
-        except AccountStopped:
-            self._stopped.add(email)
-        finally:
-            keep_silent()
-
-    def _drain(
-        self, stream: Stream, ask: Ask, market: Market, known: AskedMarket | None
-    ) -> tuple[SymbolAsked, Sequence[Told]]:
-        """Everything from where the last asking ended, or from the beginning; to the newest trade. What pages that
-        overlap tell in the same words is told once. A market that is listed again goes on by time: no page says that
-        its ids go on."""
-        by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
-        frozen_at = self.session.clock.now()
-        call = {"symbol": market.symbol}
-        goes_on = known is not None and known.asked_from <= self.since
-        begin = known.asked_through if known is not None and goes_on else self.since
-        told: list[Told] = []
-        next_id = None
-        if known is not None and goes_on and known.last_id is not None and known.purged_after is None:
-            next_id = known.last_id + 1
-        while True:
-            place = ("startTime", str(_ms(begin))) if next_id is None else (by_id, str(next_id))
-            rows = page_of_market(stream, ask, [*call.items(), place, ("limit", str(size))], market.symbol, next_id)
-            told += rows
-            if len(rows) < size:
-                break
-            # a trade with oneself is told twice under one id, and the page may end between the two
-            newest = max(int(row.content[number]) for row in rows)
-            next_id = newest if next_id is None or newest > next_id else newest + 1
-        instants = [each.instant for each in told if each.instant is not None]
-        told = list({(each.key, each.digest): each for each in told}.values())
-        ids = [int(each.content[number]) for each in told]
-        asked = SymbolAsked(
-            market.symbol,
-            asked_at=frozen_at,
-            asked_from=begin if goes_on else self.since,
-            asked_through=max(begin, frozen_at - LAG),
-            last_id=max(ids, default=None),
-            trades=len(ids),
-            last_trade_at=max(instants, default=None),
-        )
-        return asked, told
-
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have or ever had them; nothing to ask where the venue never
         listed one."""
@@ -333,9 +232,9 @@ class Trades:
         known = self._asked(ALLOCATIONS)
 
         def ask_account(email: str) -> None:
-            with self._asking(ALLOCATIONS, email, known[email]) as ask:
+            with MarketAsker(self.session, ALLOCATIONS, email, known[email], self.since, set(), self._stopped) as asker:
                 for market in unasked(markets, known[email], self.since, self._end):
-                    ask(market)
+                    asker.ask(market)
 
         self.session.each(list(accounts) if markets else [], ask_account)
         known, open_ = self._asked(ALLOCATIONS), self._not_final(ALLOCATIONS)
@@ -358,12 +257,12 @@ class Trades:
                 begin, through = (asked.asked_from, asked.asked_through) if asked else (self.since, self.since)
                 if asked is not None and asked.purged_after == max(through, gone_at):
                     continue
-                found.append(SymbolAsked(symbol, now, begin, through, None, 0, None, max(through, gone_at)))
+                found.append(SymbolAsked(symbol, now, begin, through, purged_after=max(through, gone_at)))
             # listed again it is a hole until it is asked; if nothing was traded meanwhile it need not be
             for asked in known[email].values():
                 end = asked.purged_after if asked.symbol in listed else None
                 if end is not None and past_idle(asked.asked_through, idle[email]) >= end:
-                    found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through, None, 0, None))
+                    found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through))
             self.session.raw.keep_symbols(email, TRADES.name, found, ())
 
     # -- transfers between accounts in place of self-trades
@@ -410,12 +309,15 @@ class Trades:
         def look(item: tuple[OrderSearch, int | None]) -> None:
             search, number = item
             failed = {(search.email, day) for day in search.days}
-            if (search.email, PREVENTED.name) in self.session.unreached:
+            if search.email in self._stopped or (search.email, PREVENTED.name) in self.session.unreached:
                 self._not_looked.update(failed)
                 return
-            with self.session.told_of(search.email, PREVENTED.name, symbol=search.market.symbol):
-                counts.append(search.run(number))
-                failed = set()
+            try:
+                with self.session.told_of(search.email, PREVENTED.name, PREVENTED, symbol=search.market.symbol):
+                    counts.append(search.run(number))
+                    failed = set()
+            except AccountStopped:
+                self._stopped.add(search.email)
             self._not_looked.update(failed)
 
         self.session.each(work, look)
@@ -429,7 +331,7 @@ class Trades:
                 is_failed = (search.email, day) in self._not_looked
                 marks[search.email][day] = DayRead("failed" if is_failed else "complete")
         for email, of_account in marks.items():
-            self.session.raw.mark(email, PREVENTED.name, of_account, self.session.clock.now())
+            self.session.raw.mark(email, PREVENTED.name, of_account, self.session.clock.now(), is_judgement=True)
 
     # -- days
 
@@ -446,7 +348,7 @@ class Trades:
                 status = standing(assets, markets, known[email], span, idle[email])
                 is_open = judge is None and status != "final"
                 marks[day] = DayRead("partial" if is_open or (email, judge) in self._not_looked else status)
-            self.session.raw.mark(email, TRADES.name, marks, now)
+            self.session.raw.mark(email, TRADES.name, marks, now, is_judgement=True)
 
     def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:
         """How the days up to the run's last stand that are not final, by account."""
@@ -460,33 +362,22 @@ class Trades:
 
     def _asked(self, stream: Stream = TRADES) -> Asked:
         known: dict[str, dict[str, AskedMarket]] = defaultdict(dict)
-        for account, symbol, begin, through, last_id, *rest in map(tuple, self.session.raw.asked_symbols(stream.name)):
-            number = None if last_id is None else int(last_id)
-            known[account][symbol] = AskedMarket(symbol, begin, through, number, *rest)
+        for row in self.session.raw.asked_symbols(stream.name):
+            known[row.account][row.symbol] = AskedMarket(
+                row.symbol,
+                row.asked_from,
+                row.asked_through,
+                None if row.last_id is None else int(row.last_id),
+                row.trades,
+                row.last_trade_at,
+                row.purged_after,
+                row.last_checked,
+            )
         return known
 
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
         return listed_markets(self.session.raw)
-
-
-def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:
-    """One page of a market. One that goes back, or tells of another market, is not the one that was asked for, and is
-    asked for again: what ends with it would be marked as asked."""
-    for _ in range(ASKED_AGAIN_MAX):
-        answer = ask(stream.endpoint, params)
-        rows, told = told_by(stream, {"symbol": symbol}, answer)
-        with reading(stream.endpoint, answer.response_id):
-            ids = [int(row[_ID[stream.name]]) for row in rows]
-            is_of_it = all(str(row.get("symbol")) == symbol for row in rows)
-        if is_of_it and (first_id is None or min(ids, default=first_id) >= first_id):
-            return told
-    raise PageRepeated(
-        f"a page of {stream.name} is not the one that was asked for",
-        where=str(stream.endpoint),
-        expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
-        next_step="run the day again; until then the market counts as not asked",
-    )
 
 
 def unexplained(found: Residuals) -> Unexplained:
@@ -518,7 +409,3 @@ def puzzle_of(email: str, days: Iterable[date], found: Residuals) -> Puzzle:
 
 def _once(markets: Iterable[Market]) -> list[Market]:
     return list(dict.fromkeys(markets))
-
-
-def _ms(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=instant.tzinfo)) // timedelta(milliseconds=1)

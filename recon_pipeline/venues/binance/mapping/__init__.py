@@ -31,6 +31,7 @@ from recon_pipeline.venues.binance.mapping.balances import (
     map_snapshots,
 )
 from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, account_of, read_each
+from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.ld_tokens import OF_FLEXIBLE, LdTokens, assets_in_earn
 from recon_pipeline.venues.binance.mapping.model import (
     DOUBTS,
@@ -42,7 +43,7 @@ from recon_pipeline.venues.binance.mapping.model import (
     as_table,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.mapping.prices import has_price, map_prices, price_ways
+from recon_pipeline.venues.binance.mapping.prices import close_of, map_prices, price_ways
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 
@@ -54,6 +55,7 @@ __all__ = [
     "MARKER_ASSET",
     "OF_FLEXIBLE",
     "READ_BESIDE",
+    "Malformed",
     "Mapped",
     "MappingContext",
     "Problem",
@@ -63,7 +65,7 @@ __all__ = [
     "as_table",
     "assets_in_earn",
     "capture_content",
-    "has_price",
+    "close_of",
     "map_records",
     "places_of",
     "price_ways",

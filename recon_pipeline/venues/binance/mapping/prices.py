@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book
@@ -38,13 +38,15 @@ def price_ways(assets: Iterable[str], symbols: Mapping[str, tuple[str, str]]) ->
     return ways
 
 
-def has_price(content: Mapping[str, object]) -> bool:
-    """Whether a candle tells a price: one without a trade repeats an old one, and nothing is worth nothing. A close
-    that is no number is for the mapping to refuse."""
-    try:
-        return content.get("trades") != 0 and Decimal(str(content.get("close"))) > 0
-    except InvalidOperation:
-        return True
+def close_of(content: Mapping[str, object]) -> tuple[datetime, Decimal] | None:
+    """When a candle closes, and the price that it tells; None for one without a trade, which repeats an old one, and
+    for a price of nothing. Malformed names what cannot be read."""
+    closed = cells.moment(content, "closeTime")
+    trades = content.get("trades")
+    if not isinstance(trades, int) or isinstance(trades, bool):
+        raise Malformed("trades is not a whole number")
+    price = Decimal(cells.amount(content, "close"))
+    return (closed, price) if trades != 0 and price > 0 else None
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,10 @@ def _close(book: Book, record: RawRecord, days: dict[date, _Day]) -> None:
     pair = book.context.symbols.get(symbol)
     if pair is None:
         raise Malformed(f"the symbol {symbol} is not in any exchange info")
-    closed = cells.moment(content, "closeTime")
-    trades = content.get("trades")
-    if not isinstance(trades, int) or isinstance(trades, bool):
-        raise Malformed("trades is not a whole number")
-    price = Decimal(cells.amount(content, "close"))
-    if not has_price(content) or closed >= record.read_at:
+    told = close_of(content)
+    if told is None or told[0] >= record.read_at:
         return
+    closed, price = told
     days.setdefault(cells.moment(content, "openTime").date(), _Day()).closes[pair] = _Price(price, closed, record)
 
 

@@ -1,0 +1,182 @@
+"""Asking the markets of an account one by one: each from where the last asking ended, and what it tells stored with how
+far it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from recon_pipeline.stores.raw import SymbolAsked, Told
+from recon_pipeline.transport.errors import InvalidSymbol
+from recon_pipeline.venues.answers import reading, told_by
+from recon_pipeline.venues.binance.discovery import AskedMarket, Market
+from recon_pipeline.venues.binance.markets import listed_markets, refresh_markets
+from recon_pipeline.venues.binance.session import AccountStopped, Session
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
+from recon_pipeline.venues.streams import Stream
+
+TRADES = BY_NAME["spot_trades"]
+ALLOCATIONS = BY_NAME["allocations"]
+_ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
+LAG = timedelta(minutes=TRADES.lag_minutes)
+KEPT_AT_ONCE = 50
+"""Markets that told nothing are stored many at a time; who is killed in between asks these again."""
+
+
+class NothingAnswers(Exception):  # noqa: N818 - ends the asking, and leaves it no further
+    """Nothing answers where markets are asked: there is no use in asking for the others."""
+
+
+@dataclass
+class MarketAsker:
+    """Asks markets of an account; to be used in a `with` block. It ends where the account's key is refused, or nothing
+    answers: markets that were not asked have not had their turn."""
+
+    session: Session
+    stream: Stream
+    email: str
+    known: Mapping[str, AskedMarket]
+    since: datetime
+    """From when on trades count."""
+    failed: set[tuple[str, str]]
+    """Takes account and symbol of markets that could not be asked for."""
+    stopped: set[str]
+    """Takes accounts whose key was refused."""
+    _silent: dict[str, SymbolAsked] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        if isinstance(error, AccountStopped):
+            self.stopped.add(self.email)
+        self._keep_silent()
+        if kind is None:
+            self.session.note_read(self.email, self.stream.name)
+        return isinstance(error, AccountStopped | NothingAnswers)
+
+    def ask(self, market: Market) -> Sequence[Told]:
+        """Ask for everything that a market tells and was not told before; that is stored."""
+        self.session.asked.check()
+        with self.session.told_of(self.email, self.stream.name, self.stream, symbol=market.symbol):
+            try:
+                return self._drained(market)
+            except InvalidSymbol:
+                refresh_markets(self.session)
+                if market.symbol in {other.symbol for other in listed_markets(self.session.raw)}:
+                    return self._drained(market)
+        if (self.email, self.stream.name) in self.session.unreached:
+            raise NothingAnswers
+        self._note_silent(self._in_vain(market))
+        return ()
+
+    def _drained(self, market: Market) -> Sequence[Told]:
+        raw, stream = self.session.raw, self.stream
+        asked, told = drain_market(
+            stream, self.session.ask_as(self.email), market, self.cursor(market), self.session.clock.now()
+        )
+        if len({each.key for each in told}) < len(told):
+            # one was told with two contents: they are kept, and the market is asked again for the same time
+            raw.keep_symbols(self.email, stream.name, [self._in_vain(market)], told)
+            return ()
+        if told:
+            kept = raw.keep_symbols(self.email, stream.name, [asked], told)
+            news = {*kept.added, *kept.changed}
+            return [each for each in told if each.key in news]
+        self._note_silent(asked)
+        return ()
+
+    def cursor(self, market: Market) -> Cursor:
+        """Where to go on with a market. One that is listed again goes on by time: no page says that its ids go on."""
+        known = self.known.get(market.symbol)
+        if known is None or known.asked_from > self.since:
+            return Cursor(self.since)
+        if known.last_id is None or known.purged_after is not None:
+            return Cursor(known.asked_through)
+        return Cursor(known.asked_through, known.last_id + 1)
+
+    def _in_vain(self, market: Market) -> SymbolAsked:
+        """That a market has had its turn, and was asked no further."""
+        self.failed.add((self.email, market.symbol))
+        known = self.known.get(market.symbol)
+        begin, through = (known.asked_from, known.asked_through) if known else (self.since, self.since)
+        hole = known.purged_after if known else None
+        return SymbolAsked(market.symbol, self.session.clock.now(), begin, through, purged_after=hole)
+
+    def _note_silent(self, asked: SymbolAsked) -> None:
+        self._silent[asked.symbol] = asked
+        if len(self._silent) >= KEPT_AT_ONCE:
+            self._keep_silent()
+
+    def _keep_silent(self) -> None:
+        self.session.raw.keep_symbols(self.email, self.stream.name, list(self._silent.values()), ())
+        self._silent.clear()
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where the asking of a market begins: through which instant it was asked, and the first id that is wanted, if
+    one is known to go on from."""
+
+    asked_through: datetime
+    next_id: int | None = None
+
+
+def drain_market(
+    stream: Stream, ask: Ask, market: Market, cursor: Cursor, frozen_at: datetime
+) -> tuple[SymbolAsked, Sequence[Told]]:
+    """Everything from a cursor to the newest trade; what pages that overlap tell in the same words is told once.
+
+    What is younger than the venue's lag is kept, and asked for again: one with a lower id may still come.
+    """
+    by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
+    told: list[Told] = []
+    next_id = cursor.next_id
+    while True:
+        place = ("startTime", str(_ms(cursor.asked_through))) if next_id is None else (by_id, str(next_id))
+        params = [("symbol", market.symbol), place, ("limit", str(size))]
+        rows = page_of_market(stream, ask, params, market.symbol, next_id)
+        told += rows
+        if len(rows) < size:
+            break
+        # a trade with oneself is told twice under one id, and the page may end between the two
+        newest = max(int(row.content[number]) for row in rows)
+        next_id = newest if next_id is None or newest > next_id else newest + 1
+    told = list({(each.key, each.digest): each for each in told}.values())
+    settled = frozen_at - LAG
+    asked = SymbolAsked(
+        market.symbol,
+        asked_at=frozen_at,
+        asked_from=cursor.asked_through,
+        asked_through=max(cursor.asked_through, settled),
+        last_id=max((int(t.content[number]) for t in told if t.instant and t.instant <= settled), default=None),
+        last_trade_at=max((each.instant for each in told if each.instant), default=None),
+    )
+    return asked, told
+
+
+def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:
+    """One page of a market. One that goes back, or tells of another market, is not the one that was asked for, and is
+    asked for again: what ends with it would be marked as asked."""
+    for _ in range(ASKED_AGAIN_MAX):
+        answer = ask(stream.endpoint, params)
+        rows, told = told_by(stream, {"symbol": symbol}, answer)
+        with reading(stream.endpoint, answer.response_id):
+            ids = [int(row[_ID[stream.name]]) for row in rows]
+            is_of_it = all(str(row.get("symbol")) == symbol for row in rows)
+        if is_of_it and (first_id is None or min(ids, default=first_id) >= first_id):
+            return told
+    raise PageRepeated(
+        f"a page of {stream.name} is not the one that was asked for",
+        where=str(stream.endpoint),
+        expected=f"records of {symbol}" + (f" from id {first_id} on" if first_id is not None else ""),
+        next_step="run the day again; until then the market counts as not asked",
+    )
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=instant.tzinfo)) // timedelta(milliseconds=1)
