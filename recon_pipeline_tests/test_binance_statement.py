@@ -17,11 +17,12 @@ from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.venues.binance.comparing import compare_statements
 from recon_pipeline.venues.binance.statement import (
     HEADER,
+    LOCAL_HEADER,
     Line,
     NotAStatement,
     flow_lines,
     read_statement,
-    read_statements,
+    told_once,
     unmatched,
 )
 from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, binance_home, midnight
@@ -70,8 +71,8 @@ def told(amount: str, *, asset: str = "USDT", wallet: str | None = "SPOT", secon
     return Line("statement", MAIN, wallet, asset, Decimal(amount), at, "Deposit", f"line {amount} {seconds}")
 
 
-def statement(folder: Path, *rows: str, header: str = ",".join(HEADER)) -> Path:
-    path = folder / "statement.csv"
+def statement(folder: Path, *rows: str, header: str = ",".join(HEADER), name: str = "statement.csv") -> Path:
+    path = folder / name
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -154,27 +155,154 @@ def test_an_account_of_the_statement_without_a_wallet_here_may_be_any() -> None:
 
 def test_what_two_statements_of_the_same_time_tell_is_told_once(tmp_path: Path) -> None:
     twice = ["7,2026-03-01 12:00:00,Spot,Distribution,BNB,0.1,"] * 2
-    files = []
-    for number, rows in enumerate((twice, [*twice, "7,2026-03-02 12:00:00,Spot,Deposit,BNB,1,"])):
-        (folder := tmp_path / str(number)).mkdir()
-        files.append(statement(folder, *rows))
-    assert [line.amount for line in read_statements(files, {"7": MAIN})] == [Decimal(x) for x in ("0.1", "0.1", "1")]
+    longer = [*twice, "7,2026-03-02 12:00:00,Spot,Deposit,BNB,1,"]
+    # the same day as the site tells it where it is three hours later
+    local = ["7,26-03-01 15:00:00,Spot,Distribution,BNB,0.1,", "7,26-03-03 02:59:59,Spot,Deposit,BNB,2,"]
+    files = [
+        statement(tmp_path, *twice, name="1.csv"),
+        statement(tmp_path, *longer, name="2.csv"),
+        statement(tmp_path, *local, name="3(UTC+3).csv", header=",".join(LOCAL_HEADER)),
+    ]
+    lines = told_once([read_statement(path, {"7": MAIN}) for path in files])
+    assert [line.amount for line in lines] == [Decimal(amount) for amount in ("0.1", "0.1", "1", "2")]
 
 
 def test_a_downloaded_file_is_read_exactly(tmp_path: Path) -> None:
     path = statement(tmp_path, '7,2026-03-01 12:00:00,Spot,Deposit,SHIB,"123456789.00000001",')
-    (line,) = read_statement(path, {"7": MAIN})
+    (line,) = read_statement(path, {"7": MAIN}).lines
     assert (line.account, line.wallet, line.asset, line.amount) == (MAIN, "SPOT", "SHIB", Decimal("123456789.00000001"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hour"),
+    [
+        ("Binance-Transaction-History-202603041234(UTC--6).csv", 18),
+        ("Binance-Transaction-History-202603041234(UTC-6)-part1-of1.csv", 18),
+        ("Binance-Transaction-History-202603041234(UTC+1)_818070aa.csv", 11),
+        ("Binance-Riwayat-Transaksi-202603041234(UTC+10) (1).csv", 2),
+        ("history(UTC+0).csv", 12),
+        ("history(utc).csv", 12),
+        ("history(UTC+5:30).csv", 6.5),
+        ("history(UTC+5_30).csv", 6.5),
+        ("history(UTC+5-30).csv", 6.5),
+        ("history(UTC+0530).csv", 6.5),
+        ("history(UTC+5.5).csv", 6.5),
+        ("history(UTC--3-30).csv", 15.5),
+        ("history(UTC+5:45).csv", 6.25),
+    ],
+)
+@pytest.mark.parametrize("year", ["2026", "26"])
+def test_a_time_is_of_the_zone_that_the_name_of_its_file_states(
+    tmp_path: Path, name: str, hour: float, year: str
+) -> None:
+    row = f"7,{year}-03-01 12:00:00,Spot,Deposit,USDT,25,"
+    read = read_statement(statement(tmp_path, row, header=",".join(LOCAL_HEADER), name=name), {"7": MAIN})
+    assert [line.at for line in read.lines] == [NOON + timedelta(hours=hour - 12)]
+    assert read.ahead == timedelta(hours=12 - hour)
+
+
+def test_midnight_of_the_zone_may_be_of_the_year_before(tmp_path: Path) -> None:
+    row = "7,26-01-01 00:30:00,Spot,Deposit,USDT,25,"
+    path = statement(tmp_path, row, header=",".join(LOCAL_HEADER), name="history(UTC+1).csv")
+    assert read_statement(path, {"7": MAIN}).lines[0].at == datetime(2025, 12, 31, 23, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "found"),
+    [
+        (LOCAL_HEADER, "history.csv", "Time is in a time zone that its name does not state"),
+        (LOCAL_HEADER, "history UTC+3.csv", "Time is in a time zone that its name does not state"),
+        (LOCAL_HEADER, "history(UTC+3)(UTC+2).csv", r"states the offset \(UTC\+3\) and \(UTC\+2\)"),
+        (LOCAL_HEADER, "history(UTCnull).csv", r"states the offset \(UTCnull\)"),
+        (LOCAL_HEADER, "history(UTC+15).csv", r"states the offset \(UTC\+15\)"),
+        (LOCAL_HEADER, "history(UTC+5.30).csv", r"states the offset \(UTC\+5.30\)"),
+        (HEADER, "history(UTC+3).csv", r"its column is UTC_Time, its name says \(UTC\+3\)"),
+    ],
+)
+def test_a_file_whose_times_may_be_of_another_zone_is_refused(
+    tmp_path: Path, header: tuple[str, ...], name: str, found: str
+) -> None:
+    path = statement(tmp_path, "7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,", header=",".join(header), name=name)
+    with pytest.raises(NotAStatement, match=found) as refused:
+        read_statement(path, {"7": MAIN})
+    assert refused.value.where == name
+    assert "set the time zone of Binance's site to UTC" in refused.value.next_step
+
+
+@pytest.mark.parametrize("name", ["history.csv", "history(UTC+0).csv", "history(UTC).csv"])
+def test_utc_time_needs_no_offset(tmp_path: Path, name: str) -> None:
+    row = "7,26-03-01 12:00:00,Spot,Deposit,BTC,1,"
+    assert read_statement(statement(tmp_path, row, name=name), {"7": MAIN}).lines[0].at == NOON
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "User ID,UTC Time,Account,Operation,Coin,Change,Remark",
+        "user_id,utc_time,account,operation,coin,change,remark",
+        "USERID, UTCTime ,Account,Operation,Coin,Change,Remark",
+        "User_ID,Time,Account,Operation,Coin,Change,Remark",
+    ],
+)
+def test_a_header_is_known_however_it_is_spaced(tmp_path: Path, header: str) -> None:
+    path = statement(tmp_path, "7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,", header=header, name="history(UTC+0).csv")
+    assert [(line.asset, line.at) for line in read_statement(path, {"7": MAIN}).lines] == [("BTC", NOON)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "User ID,Time,Account,Operation,Coin,Change",
+        "User ID,Time,Account,Operation,Coin,Change,Remark,Balance",
+        "User ID,Time,Account,Operation,Change,Coin,Remark",
+        "User ID,Date,Account,Operation,Coin,Change,Remark",
+        "Identifiant utilisateur,Durée,Compte,Opération,Jeton,Change,Remarque",
+    ],
+)
+def test_a_header_with_another_column_is_of_no_statement(tmp_path: Path, header: str) -> None:
+    with pytest.raises(NotAStatement, match="its columns are") as refused:
+        read_statement(statement(tmp_path, header=header, name="history(UTC+0).csv"), {})
+    assert "the site in English" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("names", "wallet"),
+    [
+        (("Spot", "SPOT"), "SPOT"),
+        (("Funding", "P2P", "Card"), "FUNDING"),
+        (("Cross Margin", "CrossMargin", "Margin"), "MARGIN"),
+        (("Isolated Margin", "IsolatedMargin"), "ISOLATED_MARGIN"),
+        (("USD-M Futures", "USD-MFutures", "USDⓈ-M Futures", "USDT-Futures", "usd_m futures"), "FUTURES"),
+        (("Coin-M Futures", "COIN-MFutures", "Coin-Futures"), "FUTURES_COIN"),
+        (("Option", "Options"), "OPTION"),
+        (("Earn", "Simple Earn", "Savings"), "EARN"),
+        (("Pool", "Third-Party Wallet", ""), None),
+    ],
+)
+def test_an_account_has_its_wallet_however_it_is_written(
+    tmp_path: Path, names: tuple[str, ...], wallet: str | None
+) -> None:
+    path = statement(tmp_path, *(f"7,2026-03-01 12:00:00,{name},Fee,USDT,-1," for name in names))
+    assert {line.wallet for line in read_statement(path, {"7": MAIN}).lines} == {wallet}
+
+
+def test_what_usd_futures_paid_is_not_met_by_spot(tmp_path: Path) -> None:
+    path = statement(tmp_path, "7,2026-03-01 12:00:00,USD-M Futures,Funding Fee,USDT,-1,")
+    rows = read_statement(path, {"7": MAIN}).lines
+    assert unmatched(rows, [flow("-1", wallet="FUTURES")]) == []
+    assert len(unmatched(rows, [flow("-1", wallet="SPOT")])) == 2
 
 
 @pytest.mark.parametrize(
     ("row", "found"),
     [
         ("8,2026-03-01 12:00:00,Spot,Deposit,BTC,1,", "a User_ID that no account has"),
-        ("7,yesterday,Spot,Deposit,BTC,1,", "UTC_Time is no instant"),
+        ("7,yesterday,Spot,Deposit,BTC,1,", "the time is no instant"),
         ("7,2026-03-01 12:00:00,Spot,Deposit,BTC,1.0000000000000000001,", "Coin or Change cannot be read"),
         ("7,2026-03-01 12:00:00,Spot,Deposit,,1,", "Coin or Change cannot be read"),
-        ("7,0001-01-01 00:00:00,Spot,Deposit,BTC,1,", "UTC_Time is no instant"),
+        ("7,0001-01-01 00:00:00,Spot,Deposit,BTC,1,", "the time is no instant"),
+        ("7,99-01-01 00:00:00,Spot,Deposit,BTC,1,", "the time is no instant"),
+        ("7,26-03-01 12:00,Spot,Deposit,BTC,1,", "the time is no instant"),
         ("7,2026-03-01 12:00:00,Spot,Deposit,BTC,1,500.25,", "8 fields"),
         ('7,2026-03-01 12:00:00,Spot,Deposit,BTC,"1""', "unexpected end of data"),
     ],

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.stores.database import connection
-from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statements, unmatched
+from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statement, told_once, unmatched
 
 
 class Compared(NamedTuple):
@@ -36,7 +36,7 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
             next_step="download them (Orders, Transaction History, Generate All Statements) and put them there",
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
-    told = read_statements(files, accounts)
+    told = told_once([read_statement(path, accounts) for path in files])
     if not told:  # they say neither whose they are nor of which days: nothing would be compared, and none be missed
         raise ConfigError(
             "the statements hold no row",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from recon_pipeline.errors import SourceFileError
 from recon_pipeline.venues.binance.mapping.cells import EXACT
 
 HEADER = ("User_ID", "UTC_Time", "Account", "Operation", "Coin", "Change", "Remark")
+LOCAL_HEADER = ("User ID", "Time", *HEADER[2:])
+"""Of the files that tell times in the zone which their name states."""
 NEAR = timedelta(seconds=5)
 """How far the two may tell of one event apart: the statement has whole seconds, and rounds."""
 
@@ -30,25 +33,33 @@ _WALLETS = {
     "funding": "FUNDING",
     "p2p": "FUNDING",
     "card": "FUNDING",
-    "cross margin": "MARGIN",
-    "crossmargin": "MARGIN",
     "margin": "MARGIN",
-    "isolated margin": "ISOLATED_MARGIN",
+    "crossmargin": "MARGIN",
     "isolatedmargin": "ISOLATED_MARGIN",
-    "usdt-futures": "FUTURES",
-    "usd-mfutures": "FUTURES",
-    "usdⓢ-m futures": "FUTURES",
-    "coin-futures": "FUTURES_COIN",
-    "coin-m futures": "FUTURES_COIN",
+    "usdfutures": "FUTURES",
+    "usdtfutures": "FUTURES",
+    "usdmfutures": "FUTURES",
+    "usdsmfutures": "FUTURES",
+    "coinfutures": "FUTURES_COIN",
+    "coinmfutures": "FUTURES_COIN",
     "option": "OPTION",
     "options": "OPTION",
     "earn": "EARN",
     "savings": "EARN",
-    "simple earn": "EARN",
+    "simpleearn": "EARN",
 }
+"""By what `_plain` leaves of an account's name: the site has written it with and without spaces and hyphens."""
 _YEARS = range(2017, 2100)
 """Since the venue is there; what is far beyond has no days around it to be compared with."""
-_ANEW = "download it anew: Orders, Transaction History, Generate All Statements"
+_ANEW = "download it anew, the site in English: Orders, Transaction History, Generate All Statements"
+_IN_UTC = "set the time zone of Binance's site to UTC, and download it anew"
+_KEEP = f"keep the name under which it was downloaded; or {_IN_UTC}"
+_ZONE = re.compile(r"\(UTC([^)]*)\)", re.IGNORECASE)
+_OFFSET = re.compile(r"(\+|--?)(\d{1,2})(?:[:_-]?(00|15|30|45)|\.(0|25|5|75))?", re.ASCII)
+"""How a name states an offset: +3, --6 for six hours behind, +5:30 and what is made of its colon, +5.5."""
+_MINUTES = {"25": 15, "5": 30, "75": 45}
+ZONES = (timedelta(hours=-12), timedelta(hours=14))
+"""How far a zone may be behind UTC and ahead of it."""
 _AMOUNT = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,2})?")
 
 _LEGS = frozenset({"amt", "fee", "from", "to", "base", "quote", "earn", "rewards"})
@@ -83,33 +94,35 @@ class Line:
     ties: tuple[str, ...] = ()
 
 
-def read_statements(paths: Iterable[Path], accounts: Mapping[str, str]) -> list[Line]:
+@dataclass(frozen=True)
+class Statement:
+    """One downloaded file: its rows, and how far the times that it tells are ahead of UTC."""
+
+    path: Path
+    ahead: timedelta
+    lines: list[Line]
+
+
+def told_once(statements: Iterable[Statement]) -> list[Line]:
     """The rows of several statements. Where two of them span the same time, what both tell is told once; a row that one
     of them tells twice is two."""
     told: dict[tuple[Line, int], Line] = {}
-    for path in paths:
+    for statement in statements:
         seen: Counter[Line] = Counter()
-        for line in read_statement(path, accounts):
+        for line in statement.lines:
             row = replace(line, place="")
             seen[row] += 1
             told.setdefault((row, seen[row]), line)
     return list(told.values())
 
 
-def read_statement(path: Path, accounts: Mapping[str, str]) -> list[Line]:
-    """The rows of a downloaded statement; `accounts` says whose each User_ID is. NotAStatement names the row."""
+def read_statement(path: Path, accounts: Mapping[str, str]) -> Statement:
+    """A downloaded statement; `accounts` says whose each User_ID is. NotAStatement names the row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, strict=True)  # a quote that is never closed would swallow the rows after it
         try:
-            header = tuple(name.strip() for name in next(rows, ()))
-            if header != HEADER:
-                raise NotAStatement(
-                    f"its columns are {', '.join(header) or 'missing'}",
-                    where=path.name,
-                    expected=", ".join(HEADER),
-                    next_step=_ANEW,
-                )
-            return [_line(path, rows.line_num, row, accounts) for row in rows if row]
+            ahead = _ahead(path.name, _header(path.name, next(rows, [])))
+            return Statement(path, ahead, [_line(path, rows.line_num, row, accounts, ahead) for row in rows if row])
         except csv.Error as error:
             found, where = str(error), f"{path.name}, line {rows.line_num}"
             raise NotAStatement(found, where=where, expected="CSV, each quote closed", next_step=_ANEW) from None
@@ -118,7 +131,70 @@ def read_statement(path: Path, accounts: Mapping[str, str]) -> list[Line]:
             raise NotAStatement(found, where=path.name, expected=", ".join(HEADER), next_step=_ANEW) from None
 
 
-def _line(path: Path, number: int, row: Sequence[str], accounts: Mapping[str, str]) -> Line:
+def _header(file: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Which of the two headers a file has."""
+    plain = [_plain(name) for name in names]
+    for header in (HEADER, LOCAL_HEADER):
+        if plain == [_plain(name) for name in header]:
+            return header
+    raise NotAStatement(
+        f"its columns are {', '.join(name.strip() for name in names) or 'missing'}",
+        where=file,
+        expected=f"{', '.join(HEADER)}; or Time for UTC_Time",
+        next_step=_ANEW,
+    )
+
+
+def _plain(name: str) -> str:
+    """A column or an account without what the site writes in several ways: case, spaces, hyphens, the S in a circle."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
+
+
+def _ahead(file: str, header: tuple[str, ...]) -> timedelta:
+    """How far a file is ahead of UTC: not at all with the column UTC_Time; with Time, only its name tells."""
+    texts = _ZONE.findall(file)
+    stated = {_offset(text) for text in texts}
+    told, wanted = " and ".join(f"(UTC{text})" for text in texts), "one offset in its name, as (UTC+3) or (UTC+5:30)"
+    if None in stated or len(stated) > 1:
+        raise NotAStatement(f"its name states the offset {told}", where=file, expected=wanted, next_step=_KEEP)
+    [ahead] = stated or {None}
+    if header == LOCAL_HEADER and ahead is None:
+        found = "its column Time is in a time zone that its name does not state"
+        raise NotAStatement(found, where=file, expected=wanted, next_step=_KEEP)
+    if header == HEADER and ahead:
+        raise NotAStatement(
+            f"its column is UTC_Time, its name says {told}",
+            where=file,
+            expected="times in UTC, or the column Time",
+            next_step=f"{_IN_UTC}; or, if its times are known to be in UTC, take {told} out of its name",
+        )
+    return ahead or timedelta(0)
+
+
+def _offset(text: str) -> timedelta | None:
+    """The offset that a name states after UTC, zero if it states none; None for what is no zone's."""
+    if not text.strip():
+        return timedelta(0)
+    stated = _OFFSET.fullmatch(text.strip())
+    if stated is None:
+        return None
+    sign, hours, minutes, part = stated.groups()
+    offset = timedelta(hours=int(hours), minutes=_MINUTES.get(part, 0) if part else int(minutes or 0))
+    offset = offset if sign == "+" else -offset
+    return offset if ZONES[0] <= offset <= ZONES[1] else None
+
+
+def _instant(text: str, ahead: timedelta) -> datetime:
+    """When a row happened, in UTC; ValueError if that is no time, or far from any of the venue's. Some files tell two
+    digits of the year."""
+    year = "%Y" if text[4:5] == "-" else "%y"
+    told = datetime.strptime(text, f"{year}-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    if told.year not in _YEARS:
+        raise ValueError(text)
+    return told - ahead
+
+
+def _line(path: Path, number: int, row: Sequence[str], accounts: Mapping[str, str], ahead: timedelta) -> Line:
     def refuse(found: str, expected: str, next_step: str = "download the statement anew") -> NotAStatement:
         return NotAStatement(found, where=f"{path.name}, line {number}", expected=expected, next_step=next_step)
 
@@ -130,18 +206,16 @@ def _line(path: Path, number: int, row: Sequence[str], accounts: Mapping[str, st
         known = ", ".join(sorted(accounts)) or "none is configured"
         raise refuse("a User_ID that no account has", known, "give the account its user_id in recon.yaml")
     try:
-        at = datetime.strptime(told["UTC_Time"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-        if at.year not in _YEARS:
-            raise ValueError
+        at = _instant(told["UTC_Time"], ahead)
     except ValueError:
-        raise refuse("UTC_Time is no instant", "YYYY-MM-DD HH:MM:SS, since the venue is there") from None
+        raise refuse("the time is no instant", "[YY]YY-MM-DD HH:MM:SS, since the venue is there") from None
     if not told["Coin"] or not _AMOUNT.fullmatch(told["Change"]):
         raise refuse("Coin or Change cannot be read", "a code, and an amount with at most 18 decimals")
     try:
         amount = Decimal(told["Change"])
     except InvalidOperation:
         raise refuse("Change is no amount", "an amount with at most 18 decimals") from None
-    wallet = _WALLETS.get(told["Account"].casefold())
+    wallet = _WALLETS.get(_plain(told["Account"]))
     what = " ".join(filter(None, (told["Operation"], told["Remark"])))
     return Line("statement", account, wallet, told["Coin"], amount, at, what, f"{path.name}, line {number}")
 
