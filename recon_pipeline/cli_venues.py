@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from typing import Any
 
 import click
@@ -85,24 +86,41 @@ def compare(venue: str, is_json: bool) -> int:
             "wallet": line.wallet or "",
             "asset": line.asset,
             "amount": format(line.amount, "f"),
-            "at": f"{line.at:%Y-%m-%d %H:%M:%S}",
+            "at": _second(line.at),
             "what": line.what,
             "where": line.place,
         }
         for line in found.alone
     ]
+    spans = {
+        account: [{"from": _second(first), "to": _second(last)} for first, last in of_account]
+        for account, of_account in found.spans.items()
+    }
     if is_json:
-        told = {"statement_rows": found.rows, "told_by_one_side": rows, "not_compared": found.untold}
+        told = {"statement_rows": found.rows, "compared": spans, "told_by_one_side": rows, "not_compared": found.untold}
         click.echo(json.dumps(told, indent=2))
-    elif rows:
-        from recon_pipeline.terminal import console, rows_table
-
-        console().print(rows_table("Told by one side alone", rows, list(rows[0]), most=200))
-    if not rows and not is_json:
-        click.echo(f"{found.rows} rows of statements, each told by the API too, and no other")
+    else:
+        _show(rows, found.rows, spans)
     if found.untold:
         click.echo(f"not compared, for no statement has a row of them: {', '.join(found.untold)}", err=True)
     return 1 if rows else 3 if found.untold else 0
+
+
+def _show(alone: list[dict[str, str]], rows: int, spans: dict[str, list[dict[str, str]]]) -> None:
+    """What one side tells alone, and when: between two statements nothing was compared."""
+    if alone:
+        from recon_pipeline.terminal import console, rows_table
+
+        console().print(rows_table("Told by one side alone", alone, list(alone[0]), most=200))
+    else:
+        click.echo(f"{rows} rows of statements, each told by the API too, and no other")
+    for account, of_account in spans.items():
+        compared = ", ".join(f"{span['from']} to {span['to']}" for span in of_account)
+        click.echo(f"compared of {account}, in UTC: {compared}")
+
+
+def _second(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

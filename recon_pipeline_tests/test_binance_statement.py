@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import yaml
+from click.testing import CliRunner
 
-from recon_pipeline.config import load_settings
+from recon_pipeline.cli_venues import compare
+from recon_pipeline.config import VenueSettings, load_settings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.home import recon_yaml
+from recon_pipeline.stores.database import connection
 from recon_pipeline.venues.binance.comparing import compare_statements
 from recon_pipeline.venues.binance.statement import (
     HEADER,
     LOCAL_HEADER,
     Line,
     NotAStatement,
+    downloads,
     flow_lines,
     read_statement,
     told_once,
@@ -163,8 +169,16 @@ def test_what_two_statements_of_the_same_time_tell_is_told_once(tmp_path: Path) 
         statement(tmp_path, *longer, name="2.csv"),
         statement(tmp_path, *local, name="3(UTC+3).csv", header=",".join(LOCAL_HEADER)),
     ]
-    lines = told_once([read_statement(path, {"7": MAIN}) for path in files])
+    lines = told_once(downloads(read_statement(path, {"7": MAIN}) for path in files))
     assert [line.amount for line in lines] == [Decimal(amount) for amount in ("0.1", "0.1", "1", "2")]
+
+
+def test_what_ends_one_part_of_a_download_and_begins_the_next_is_told_twice(tmp_path: Path) -> None:
+    row = "7,2026-03-01 12:00:00,Spot,Distribution,BNB,0.1,"
+    names = ("history-part1-of2.csv", "history-part2-of2.csv", "history-part2-of2 (1).csv", "history-part4-of4.csv")
+    read = [read_statement(statement(tmp_path, row, name=name), {"7": MAIN}) for name in names]
+    assert [len(lines) for lines in downloads(read)] == [1, 2, 1]
+    assert len(told_once(downloads(read))) == 2
 
 
 def test_a_downloaded_file_is_read_exactly(tmp_path: Path) -> None:
@@ -332,12 +346,40 @@ def test_another_file_is_no_statement(tmp_path: Path) -> None:
         read_statement(statement(tmp_path, header="a,b"), {})
 
 
+def venue_of(folder: Path, **user_ids: int) -> VenueSettings:
+    """A venue of accounts with their numbers, and a folder for their statements."""
+    (folder / "statements" / VENUE).mkdir(parents=True)
+    config = folder / "recon.yaml"
+    accounts = ", ".join(f"{name}@example.com: {{user_id: {number}}}" for name, number in user_ids.items())
+    config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {{{accounts}}}}}}}\n")
+    return load_settings(config).venues[VENUE]
+
+
+def store(url: str, *flows: Line) -> None:
+    """Flows as the pipeline has published them."""
+    insert = (
+        "INSERT INTO recon.transfers (venue, account, wallet, source, external_id, datetime, txn_type, txn_subtype,"
+        " measure, asset, amount, raw_id) VALUES (:venue, :account, :wallet, 'deposits', :name, :at, 'transfer_in',"
+        " 'deposit', 'balance', :asset, :amount, :name)"
+    )
+    with connection(url, "storing flows") as opened:
+        for number, flow in enumerate(flows):
+            told = {"account": flow.account, "wallet": flow.wallet, "asset": flow.asset, "amount": flow.amount}
+            opened.execute(sa.text("SELECT recon.ensure_month('transfers', :at)"), {"at": flow.at.date()})
+            opened.execute(sa.text(insert), {"venue": VENUE, "at": flow.at, "name": f"d{number}", **told})
+
+
+def deposit(at: datetime, amount: str) -> Line:
+    return Line("api", MAIN, "SPOT", "USDT", Decimal(amount), at, "deposit", "")
+
+
+def rows_of(*flows: Line, ahead: timedelta = timedelta(0)) -> list[str]:
+    """The rows of a statement that tell of these flows."""
+    return [f"7,{flow.at + ahead:%Y-%m-%d %H:%M:%S},Spot,Deposit,USDT,{flow.amount}," for flow in flows]
+
+
 def test_statements_without_a_row_agree_with_nothing(tmp_path: Path) -> None:
-    (tmp_path / "statements" / VENUE).mkdir(parents=True)
-    config = tmp_path / "recon.yaml"
-    accounts = "{main@example.com: {user_id: 7}}"
-    config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {accounts}}}}}\n")
-    venue = load_settings(config).venues[VENUE]
+    venue = venue_of(tmp_path, main=7)
     (venue.folder / "main.csv").write_text(",".join(HEADER) + "\n")
     with pytest.raises(ConfigError, match="the statements hold no row"):
         compare_statements(venue, "postgresql://nobody@127.0.0.1:1/none")
@@ -345,11 +387,7 @@ def test_statements_without_a_row_agree_with_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_path: Path, database: str) -> None:
-    (tmp_path / "statements" / VENUE).mkdir(parents=True)
-    config = tmp_path / "recon.yaml"
-    accounts = "{main@example.com: {user_id: 7}, desk@example.com: {user_id: 8}}"
-    config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {accounts}}}}}\n")
-    venue = load_settings(config).venues[VENUE]
+    venue = venue_of(tmp_path, main=7, desk=8)
     row = "7,2026-01-02 10:00:00,Spot,Deposit,USDT,25,"
     (venue.folder / "main.csv").write_text("\n".join([",".join(HEADER), row]) + "\n")
     found = compare_statements(venue, database)
@@ -357,6 +395,71 @@ def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_pa
         ("main@example.com", "statement", Decimal(25))
     ]
     assert (found.rows, found.untold) == (1, ["desk@example.com"])
+
+
+@pytest.mark.postgres
+def test_what_the_api_tells_between_two_statements_is_not_held_against_them(tmp_path: Path, database: str) -> None:
+    """January and March were downloaded; of what came in on other days only those months' own are missed."""
+    venue = venue_of(tmp_path, main=7)
+    days = [datetime(2026, month, day, 12, tzinfo=UTC) for month in (1, 2, 3) for day in (5, 15, 25)]
+    flows = [deposit(at, f"{number}.5") for number, at in enumerate(days)]
+    store(database, *flows)
+    statement(venue.folder, *rows_of(flows[0], flows[2]), name="january.csv")
+    statement(venue.folder, *rows_of(flows[6], flows[8]), name="march.csv")
+    found = compare_statements(venue, database)
+    assert found.spans == {MAIN: [(days[0], days[2]), (days[6], days[8])]}
+    assert [(line.side, line.at) for line in found.alone] == [("api", days[1]), ("api", days[7])]
+    # February's statement says nothing of one of its deposits, and March is in it once more
+    statement(venue.folder, *rows_of(flows[2], flows[3], flows[5], flows[6], flows[8]), name="february.csv")
+    found = compare_statements(venue, database)
+    assert (found.spans, found.rows) == ({MAIN: [(days[0], days[8])]}, 6)
+    assert [line.at for line in found.alone] == [days[1], days[4], days[7]]
+
+
+@pytest.mark.postgres
+def test_a_flow_that_is_near_to_two_statements_is_one(tmp_path: Path, database: str) -> None:
+    venue = venue_of(tmp_path, main=7)
+    store(database, deposit(NOON + timedelta(seconds=4), "25"))
+    for number, seconds in enumerate((0, 8)):
+        statement(venue.folder, *rows_of(deposit(NOON + timedelta(seconds=seconds), "25")), name=f"{number}.csv")
+    assert [line.side for line in compare_statements(venue, database).alone] == ["statement"]
+
+
+@pytest.mark.postgres
+def test_what_lies_between_the_parts_of_a_download_is_compared(tmp_path: Path, database: str) -> None:
+    venue = venue_of(tmp_path, main=7)
+    flows = [deposit(NOON + timedelta(days=day), f"{day}.5") for day in range(7)]
+    store(database, *flows)
+    for part, first in ((1, 0), (2, 2), (4, 5)):
+        statement(venue.folder, *rows_of(flows[first]), name=f"history-part{part}-of4.csv")
+    found = compare_statements(venue, database)
+    assert found.spans == {MAIN: [(flows[0].at, flows[2].at), (flows[5].at, flows[5].at)]}
+    assert [line.at for line in found.alone] == [flows[1].at]
+
+
+@pytest.mark.postgres
+def test_the_command_says_what_it_compared(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = venue_of(tmp_path, main=7)
+    for name, value in (("HOME", tmp_path), ("CONFIG", tmp_path / "recon.yaml"), ("DATABASE_URL", database)):
+        monkeypatch.setenv(f"RECON_{name}", str(value))
+    flows = [deposit(NOON + timedelta(days=day), f"{day}.5") for day in range(3)]
+    store(database, *flows)
+    for day in (0, 2):
+        statement(venue.folder, *rows_of(flows[day]), name=f"{day}.csv")
+    told = CliRunner().invoke(compare, ["--venue", VENUE], standalone_mode=False)
+    assert told.return_value == 0
+    assert told.stdout == (
+        "2 rows of statements, each told by the API too, and no other\n"
+        "compared of main@example.com, in UTC: 2026-03-01 12:00:00 to 2026-03-01 12:00:00,"
+        " 2026-03-03 12:00:00 to 2026-03-03 12:00:00\n"
+    )
+    told = CliRunner().invoke(compare, ["--venue", VENUE, "--json"], standalone_mode=False)
+    assert json.loads(told.stdout) == {
+        "statement_rows": 2,
+        "compared": {MAIN: [{"from": f"2026-03-0{day} 12:00:00", "to": f"2026-03-0{day} 12:00:00"} for day in (1, 3)]},
+        "told_by_one_side": [],
+        "not_compared": [],
+    }
 
 
 @pytest.mark.postgres
@@ -386,4 +489,6 @@ def test_a_whole_world_without_faults_differs_in_no_row(
             (venue.folder / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
             told += len(rows) - 1
         assert told > 1000
-        assert compare_statements(venue, database) == ([], told, [])
+        found = compare_statements(venue, database)
+        assert (found.alone, found.rows, found.untold) == ([], told, [])
+        assert [len(of_account) for of_account in found.spans.values()] == [1] * len(world.accounts)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.stores.database import connection
-from recon_pipeline.venues.binance.statement import NEAR, Line, flow_lines, read_statement, told_once, unmatched
+from recon_pipeline.venues.binance.statement import (
+    NEAR,
+    Line,
+    downloads,
+    flow_lines,
+    read_statement,
+    told_once,
+    unmatched,
+)
+
+Span: TypeAlias = tuple[datetime, datetime]
+"""From an instant to another, both included."""
 
 
 class Compared(NamedTuple):
     """What one side tells alone, over the time that each account's statements span."""
 
     alone: list[Line]
+    spans: dict[str, list[Span]]
+    """What was compared of each account, from the first to the last row of each download; the rest was not."""
     rows: int
     """How many rows the statements have."""
     untold: list[str]
@@ -36,7 +51,8 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
             next_step="download them (Orders, Transaction History, Generate All Statements) and put them there",
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
-    told = told_once([read_statement(path, accounts) for path in files])
+    downloaded = downloads(read_statement(path, accounts) for path in files)
+    told = told_once(downloaded)
     if not told:  # they say neither whose they are nor of which days: nothing would be compared, and none be missed
         raise ConfigError(
             "the statements hold no row",
@@ -44,33 +60,53 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
             expected="statements of days on which something moved",
             next_step="download them anew, over more days",
         )
-    spans = {account: _span([line for line in told if line.account == account]) for account in accounts.values()}
+    spans = _spans(downloaded)
     flows = [
         flow
-        for account, span in sorted(spans.items())
-        if span is not None
-        for flow in flow_lines(_flows(url, venue.name, account, *span))
+        for account, of_account in spans.items()
+        # a flow just outside may match a row at the edge, but says nothing if it does not
+        for first, last in _joined((first - NEAR, last + NEAR) for first, last in of_account)
+        for flow in flow_lines(_flows(url, venue.name, account, first, last))
     ]
-    found = unmatched(told, flows)
-    # a flow just outside may match a row at the edge, but says nothing if it does not
-    alone = [line for line in found if (span := spans[line.account]) and span[0] <= line.at <= span[1]]
-    return Compared(alone, len(told), sorted(account for account, span in spans.items() if span is None))
+    alone = [line for line in unmatched(told, flows) if _is_within(line, spans)]
+    return Compared(alone, spans, len(told), sorted(account for account in accounts.values() if account not in spans))
 
 
-def _span(told: list[Line]) -> tuple[datetime, datetime] | None:
-    """From the first to the last row of an account's statements."""
-    instants = [line.at for line in told]
-    return (min(instants), max(instants)) if instants else None
+def _spans(downloaded: Iterable[Sequence[Line]]) -> dict[str, list[Span]]:
+    """From the first to the last row that each download has of each account, joined where they overlap."""
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for lines in downloaded:
+        instants: dict[str, list[datetime]] = defaultdict(list)
+        for line in lines:
+            instants[line.account].append(line.at)
+        for account, told in instants.items():
+            spans[account].append((min(told), max(told)))
+    return {account: _joined(of_account) for account, of_account in sorted(spans.items())}
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans in the order of time, as one where they overlap or touch."""
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _is_within(line: Line, spans: Mapping[str, Sequence[Span]]) -> bool:
+    return any(first <= line.at <= last for first, last in spans[line.account])
 
 
 def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
-    """The account's flows of balances over that time, and what lies near enough to be told of in it."""
+    """The account's flows of balances over that time."""
     columns = "account, wallet, asset, amount, datetime, txn_subtype, source, external_id, raw_id"
     query = " UNION ALL ".join(
         f"SELECT {columns}, {order} AS agg_id FROM recon.{frame} WHERE venue = :venue AND account = :account"
         " AND retired_at IS NULL AND measure = 'balance' AND datetime BETWEEN :first AND :last"
         for frame, order in (("transfers", "NULL"), ("trades", "agg_id"))
     )
-    given = {"venue": venue, "account": account, "first": first - NEAR, "last": last + NEAR}
+    given = {"venue": venue, "account": account, "first": first, "last": last}
     with connection(url, f"reading the flows of {venue}") as opened:
         return [dict(row._mapping) for row in opened.execute(sa.text(query), given)]

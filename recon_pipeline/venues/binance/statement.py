@@ -57,6 +57,7 @@ _KEEP = f"keep the name under which it was downloaded; or {_IN_UTC}"
 _ZONE = re.compile(r"\(UTC([^)]*)\)", re.IGNORECASE)
 _OFFSET = re.compile(r"(\+|--?)(\d{1,2})(?:[:_-]?(00|15|30|45)|\.(0|25|5|75))?", re.ASCII)
 """How a name states an offset: +3, --6 for six hours behind, +5:30 and what is made of its colon, +5.5."""
+_PART = re.compile(r"(.*-part)(\d+)(-of\d+.*)", re.IGNORECASE | re.ASCII)
 _MINUTES = {"25": 15, "5": 30, "75": 45}
 ZONES = (timedelta(hours=-12), timedelta(hours=14))
 """How far a zone may be behind UTC and ahead of it."""
@@ -103,13 +104,34 @@ class Statement:
     lines: list[Line]
 
 
-def told_once(statements: Iterable[Statement]) -> list[Line]:
-    """The rows of several statements. Where two of them span the same time, what both tell is told once; a row that one
+def downloads(statements: Iterable[Statement]) -> list[list[Line]]:
+    """The rows of each download: of a file, or of files that are one in parts (`-part1-of2`, `-part2-of2`)."""
+    found: list[list[Line]] = []
+    before: tuple[str, ...] = ()
+    number = 0
+    for statement in sorted(statements, key=lambda each: (_part(each.path), each.path)):
+        (name, part), last = _part(statement.path), (before, number)
+        if part and last == (name, part - 1):
+            found[-1] += statement.lines
+        else:
+            found.append([*statement.lines])
+        before, number = name, part
+    return found
+
+
+def _part(path: Path) -> tuple[tuple[str, ...], int]:
+    """The download that a file is a part of, and which; a file that is a whole download is part 0 of itself."""
+    parted = _PART.fullmatch(path.name)
+    return ((parted[1], parted[3]), int(parted[2])) if parted else ((path.name,), 0)
+
+
+def told_once(downloaded: Iterable[Sequence[Line]]) -> list[Line]:
+    """The rows of several downloads. Where two of them span the same time, what both tell is told once; a row that one
     of them tells twice is two."""
     told: dict[tuple[Line, int], Line] = {}
-    for statement in statements:
+    for lines in downloaded:
         seen: Counter[Line] = Counter()
-        for line in statement.lines:
+        for line in lines:
             row = replace(line, place="")
             seen[row] += 1
             told.setdefault((row, seen[row]), line)
