@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from recon_pipeline.cli_settings import find_settings, venue_names
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recon_pipeline.venues.binance.statement_zone import OtherZone
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
@@ -97,10 +100,18 @@ def compare(venue: str, is_json: bool) -> int:
         for account, of_account in found.spans.items()
     }
     if is_json:
-        told = {"statement_rows": found.rows, "compared": spans, "told_by_one_side": rows, "not_compared": found.untold}
+        told = {
+            "statement_rows": found.rows,
+            "compared": spans,
+            "told_by_one_side": rows,
+            "not_compared": found.untold,
+            "hints": [_hint(hint) for hint in found.hints],
+        }
         click.echo(json.dumps(told, indent=2))
     else:
         _show(rows, found.rows, spans)
+    for hint in found.hints:
+        click.echo(str(hint), err=True)
     if found.untold:
         click.echo(f"not compared, for no statement has a row of them: {', '.join(found.untold)}", err=True)
     return 1 if rows else 3 if found.untold else 0
@@ -117,6 +128,20 @@ def _show(alone: list[dict[str, str]], rows: int, spans: dict[str, list[dict[str
     for account, of_account in spans.items():
         compared = ", ".join(f"{span['from']} to {span['to']}" for span in of_account)
         click.echo(f"compared of {account}, in UTC: {compared}")
+
+
+def _hint(hint: OtherZone) -> dict[str, Any]:
+    from recon_pipeline.venues.binance.statement_zone import zone_name
+
+    return {
+        "hint": type(hint).__name__,
+        "file": hint.file,
+        "rows": hint.rows,
+        "matching": hint.matching,
+        "read_as": zone_name(hint.ahead),
+        "would_match": hint.would_match,
+        "if": zone_name(hint.likely_ahead),
+    }
 
 
 def _second(at: datetime) -> str:

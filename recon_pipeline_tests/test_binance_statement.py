@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,12 +26,14 @@ from recon_pipeline.venues.binance.statement import (
     LOCAL_HEADER,
     Line,
     NotAStatement,
+    Statement,
     downloads,
     flow_lines,
     read_statement,
     told_once,
     unmatched,
 )
+from recon_pipeline.venues.binance.statement_zone import OtherZone, other_zone, zone_name
 from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, binance_home, midnight
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -175,9 +178,9 @@ def test_what_two_statements_of_the_same_time_tell_is_told_once(tmp_path: Path) 
 
 def test_what_ends_one_part_of_a_download_and_begins_the_next_is_told_twice(tmp_path: Path) -> None:
     row = "7,2026-03-01 12:00:00,Spot,Distribution,BNB,0.1,"
-    names = ("history-part1-of2.csv", "history-part2-of2.csv", "history-part2-of2 (1).csv", "history-part4-of4.csv")
-    read = [read_statement(statement(tmp_path, row, name=name), {"7": MAIN}) for name in names]
-    assert [len(lines) for lines in downloads(read)] == [1, 2, 1]
+    names = ("part1-of2", "part2-of2", "part2-of2 (1)", "part2-of4", "part4-of4")
+    read = [read_statement(statement(tmp_path, row, name=f"history-{name}.csv"), {"7": MAIN}) for name in names]
+    assert [len(lines) for lines in downloads(read)] == [1, 2, 1, 1]
     assert len(told_once(downloads(read))) == 2
 
 
@@ -401,19 +404,20 @@ def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_pa
 def test_what_the_api_tells_between_two_statements_is_not_held_against_them(tmp_path: Path, database: str) -> None:
     """January and March were downloaded; of what came in on other days only those months' own are missed."""
     venue = venue_of(tmp_path, main=7)
-    days = [datetime(2026, month, day, 12, tzinfo=UTC) for month in (1, 2, 3) for day in (5, 15, 25)]
+    days = [datetime(2026, month, day, 12, tzinfo=UTC) for month in (1, 2, 3, 4) for day in (5, 15, 25)][:10]
     flows = [deposit(at, f"{number}.5") for number, at in enumerate(days)]
-    store(database, *flows)
+    moment_later = deposit(days[2] + timedelta(seconds=4), "0.1")
+    store(database, *flows, moment_later)
     statement(venue.folder, *rows_of(flows[0], flows[2]), name="january.csv")
     statement(venue.folder, *rows_of(flows[6], flows[8]), name="march.csv")
     found = compare_statements(venue, database)
     assert found.spans == {MAIN: [(days[0], days[2]), (days[6], days[8])]}
     assert [(line.side, line.at) for line in found.alone] == [("api", days[1]), ("api", days[7])]
-    # February's statement says nothing of one of its deposits, and March is in it once more
-    statement(venue.folder, *rows_of(flows[2], flows[3], flows[5], flows[6], flows[8]), name="february.csv")
+    # from the end of January into April, with March once more, and without one deposit of February
+    statement(venue.folder, *rows_of(*flows[2:4], *flows[5:7], *flows[8:]), name="later.csv")
     found = compare_statements(venue, database)
-    assert (found.spans, found.rows) == ({MAIN: [(days[0], days[8])]}, 6)
-    assert [line.at for line in found.alone] == [days[1], days[4], days[7]]
+    assert (found.spans, found.rows) == ({MAIN: [(days[0], days[9])]}, 7)
+    assert [line.at for line in found.alone] == [days[1], moment_later.at, days[4], days[7]]
 
 
 @pytest.mark.postgres
@@ -435,6 +439,110 @@ def test_what_lies_between_the_parts_of_a_download_is_compared(tmp_path: Path, d
     found = compare_statements(venue, database)
     assert found.spans == {MAIN: [(flows[0].at, flows[2].at), (flows[5].at, flows[5].at)]}
     assert [line.at for line in found.alone] == [flows[1].at]
+
+
+def late(*rows: Line, by: timedelta, ahead: timedelta = timedelta(0)) -> Statement:
+    """A file whose times are later than it says."""
+    lines = [replace(row, at=row.at + by) for row in rows]
+    return Statement(Path("history.csv"), ahead, lines)
+
+
+HOUR = timedelta(hours=1)
+AMOUNTS = [f"{number}.5" for number in range(1, 11)]
+ROWS = [told(amount, seconds=number * 4000) for number, amount in enumerate(AMOUNTS)]
+FLOWS = [flow(amount, seconds=number * 4000 + 2) for number, amount in enumerate(AMOUNTS)]
+
+
+@pytest.mark.parametrize("hours", [-12, -3.5, 0.25, 3, 5.75, 14])
+def test_a_file_of_another_zone_is_known_by_what_would_match(hours: float) -> None:
+    by = hours * HOUR
+    assert other_zone(late(*ROWS, by=by), FLOWS) == OtherZone("history.csv", 10, 0, 10, timedelta(0), by)
+    # the name says UTC+2, and the times are later still, or less late
+    ahead = 2 * HOUR
+    found = other_zone(late(*ROWS, by=by - ahead, ahead=ahead), FLOWS)
+    assert found == OtherZone("history.csv", 10, 0, 10, ahead, by)
+
+
+@pytest.mark.parametrize("hours", [-12.25, 1 / 3, 14.25, 24])
+def test_what_is_no_zone_is_none(hours: float) -> None:
+    assert other_zone(late(*ROWS, by=hours * HOUR), FLOWS) is None
+
+
+def test_six_of_ten_rows_say_which_zone_it_is_and_five_do_not() -> None:
+    moved, flows = late(*ROWS, by=HOUR), FLOWS
+    assert other_zone(moved, flows[4:]) == OtherZone("history.csv", 10, 0, 6, timedelta(0), HOUR)
+    assert other_zone(moved, flows[5:]) is None
+
+
+def test_four_rows_may_match_by_chance() -> None:
+    assert other_zone(late(*ROWS[:4], by=HOUR), FLOWS) is None
+    assert other_zone(late(*ROWS[:5], told("0"), by=HOUR), FLOWS) == OtherZone(
+        "history.csv", 5, 0, 5, timedelta(0), HOUR
+    )
+
+
+def test_interest_of_each_hour_does_not_hide_the_zone_of_the_rest() -> None:
+    interest = [told("0.1", asset="BNB", seconds=hour * 3600) for hour in range(8)]
+    paid = [flow("0.1", asset="BNB", seconds=hour * 3600, event=f"i{hour}") for hour in range(-15, 15)]
+    found = other_zone(late(*ROWS, *interest, by=3 * HOUR), [*FLOWS, *paid])
+    assert found == OtherZone("history.csv", 18, 8, 18, timedelta(0), 3 * HOUR)
+    # where it is half of the file, the file is not doubted
+    assert other_zone(late(*ROWS[:8], *interest, by=3 * HOUR), [*FLOWS, *paid]) is None
+
+
+def test_flows_that_no_zone_explains_do_not_hide_it() -> None:
+    others = [replace(flow, at=flow.at + HOUR / 3) for flow in FLOWS]
+    found = other_zone(late(*ROWS, by=3 * HOUR), [*FLOWS[:7], *others])
+    assert found == OtherZone("history.csv", 10, 0, 7, timedelta(0), 3 * HOUR)
+    # one flow that each of ten rows may mean, where they stand, and six a zone before
+    flows = [flow("1", seconds=3 * 3600, event="e0"), *(flow("1", event=f"e{number}") for number in range(1, 7))]
+    found = other_zone(late(*[told("1")] * 10, by=3 * HOUR), flows)
+    assert found == OtherZone("history.csv", 10, 1, 6, timedelta(0), 3 * HOUR)
+
+
+def test_a_withdrawal_with_its_fee_would_match_too() -> None:
+    fees = [stored("-8", "w:amt"), stored("-1", "w:fee")]
+    found = other_zone(late(*ROWS, told("-9"), by=-HOUR), [*FLOWS, *fees])
+    assert found == OtherZone("history.csv", 11, 0, 11, timedelta(0), -HOUR)
+
+
+def test_each_flow_would_match_one_row_alone() -> None:
+    assert other_zone(late(*[ROWS[0]] * 10, by=HOUR), FLOWS) is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "name"),
+    [(0, "UTC"), (3, "UTC+3"), (-6, "UTC-6"), (5.5, "UTC+5:30"), (-3.5, "UTC-3:30"), (0.25, "UTC+0:15")],
+)
+def test_a_zone_has_a_name(hours: float, name: str) -> None:
+    assert zone_name(hours * HOUR) == name
+
+
+@pytest.mark.postgres
+def test_the_command_says_which_zone_a_file_seems_to_be_of_and_moves_no_row(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The column says UTC, and every deposit stands there three hours late; twice, for the file was copied."""
+    venue = venue_of(tmp_path, main=7)
+    for name, value in (("HOME", tmp_path), ("CONFIG", tmp_path / "recon.yaml"), ("DATABASE_URL", database)):
+        monkeypatch.setenv(f"RECON_{name}", str(value))
+    flows = [deposit(NOON + timedelta(hours=hour), f"{hour}.5") for hour in range(12)]
+    store(database, *flows)
+    for name in ("copy.csv", "local.csv"):
+        statement(venue.folder, *rows_of(*flows[:6], ahead=3 * HOUR), name=name)
+    statement(venue.folder, *rows_of(*flows[6:]), name="utc.csv")
+    told = CliRunner().invoke(compare, ["--venue", VENUE, "--json"], standalone_mode=False)
+    found = json.loads(told.stdout)
+    hint = {"hint": "OtherZone", "rows": 6, "matching": 0, "read_as": "UTC", "would_match": 6, "if": "UTC+3"}
+    assert found["hints"] == [{**hint, "file": "copy.csv"}, {**hint, "file": "local.csv"}]
+    sides = [row["told_by"] for row in found["told_by_one_side"]]
+    assert (told.return_value, sides.count("statement"), sides.count("api")) == (1, 6, 3)
+    told = CliRunner().invoke(compare, ["--venue", VENUE], standalone_mode=False)
+    assert told.stderr.startswith(
+        "OtherZone: 6 of 6 rows would match if the times were UTC+3; read as UTC, 0 do\n"
+        "  where:    copy.csv\n"
+        "  next:     set the time zone of Binance's site to UTC, and download it anew; no row was moved\n"
+    )
 
 
 @pytest.mark.postgres
@@ -459,6 +567,7 @@ def test_the_command_says_what_it_compared(tmp_path: Path, database: str, monkey
         "compared": {MAIN: [{"from": f"2026-03-0{day} 12:00:00", "to": f"2026-03-0{day} 12:00:00"} for day in (1, 3)]},
         "told_by_one_side": [],
         "not_compared": [],
+        "hints": [],
     }
 
 
@@ -490,5 +599,5 @@ def test_a_whole_world_without_faults_differs_in_no_row(
             told += len(rows) - 1
         assert told > 1000
         found = compare_statements(venue, database)
-        assert (found.alone, found.rows, found.untold) == ([], told, [])
+        assert (found.alone, found.rows, found.untold, found.hints) == ([], told, [], [])
         assert [len(of_account) for of_account in found.spans.values()] == [1] * len(world.accounts)

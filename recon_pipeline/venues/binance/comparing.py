@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -15,12 +16,14 @@ from recon_pipeline.stores.database import connection
 from recon_pipeline.venues.binance.statement import (
     NEAR,
     Line,
+    Statement,
     downloads,
     flow_lines,
     read_statement,
     told_once,
     unmatched,
 )
+from recon_pipeline.venues.binance.statement_zone import OtherZone, other_zone, reach
 
 Span: TypeAlias = tuple[datetime, datetime]
 """From an instant to another, both included."""
@@ -36,6 +39,8 @@ class Compared(NamedTuple):
     """How many rows the statements have."""
     untold: list[str]
     """The accounts with a user_id of which no statement has a row: nothing of theirs was compared."""
+    hints: list[OtherZone]
+    """The files whose times seem to be of another zone than they were read in."""
 
 
 def compare_statements(venue: VenueSettings, url: str) -> Compared:
@@ -51,7 +56,8 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
             next_step="download them (Orders, Transaction History, Generate All Statements) and put them there",
         )
     accounts = {account.user_id: name for name, account in api.accounts.items() if account.user_id}
-    downloaded = downloads(read_statement(path, accounts) for path in files)
+    statements = [read_statement(path, accounts) for path in files]
+    downloaded = downloads(statements)
     told = told_once(downloaded)
     if not told:  # they say neither whose they are nor of which days: nothing would be compared, and none be missed
         raise ConfigError(
@@ -66,10 +72,35 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
         for account, of_account in spans.items()
         # a flow just outside may match a row at the edge, but says nothing if it does not
         for first, last in _joined((first - NEAR, last + NEAR) for first, last in of_account)
-        for flow in flow_lines(_flows(url, venue.name, account, first, last))
+        for flow in _flows(url, venue.name, account, first, last)
     ]
     alone = [line for line in unmatched(told, flows) if _is_within(line, spans)]
-    return Compared(alone, spans, len(told), sorted(account for account in accounts.values() if account not in spans))
+    untold = sorted(account for account in accounts.values() if account not in spans)
+    hints = [
+        hint
+        for statement in _doubtful(statements, alone)
+        if (hint := other_zone(statement, _flows_of_any_zone(url, venue.name, statement)))
+    ]
+    return Compared(alone, spans, len(told), untold, hints)
+
+
+def _doubtful(statements: Iterable[Statement], alone: Iterable[Line]) -> Iterator[Statement]:
+    """The files most of whose rows they alone tell."""
+    unmet = {replace(line, place="") for line in alone if line.side == "statement"}
+    for statement in statements:
+        rows = [line for line in statement.lines if line.amount != 0]
+        if 2 * sum(replace(line, place="") in unmet for line in rows) > len(rows):
+            yield statement
+
+
+def _flows_of_any_zone(url: str, venue: str, statement: Statement) -> list[Line]:
+    """The flows that a file may tell of, of whatever zone its times are."""
+    return [
+        flow
+        for account, of_account in _spans([statement.lines]).items()
+        for first, last in of_account
+        for flow in _flows(url, venue, account, *reach(first, last, statement.ahead))
+    ]
 
 
 def _spans(downloaded: Iterable[Sequence[Line]]) -> dict[str, list[Span]]:
@@ -99,7 +130,7 @@ def _is_within(line: Line, spans: Mapping[str, Sequence[Span]]) -> bool:
     return any(first <= line.at <= last for first, last in spans[line.account])
 
 
-def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
+def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) -> list[Line]:
     """The account's flows of balances over that time."""
     columns = "account, wallet, asset, amount, datetime, txn_subtype, source, external_id, raw_id"
     query = " UNION ALL ".join(
@@ -109,4 +140,4 @@ def _flows(url: str, venue: str, account: str, first: datetime, last: datetime) 
     )
     given = {"venue": venue, "account": account, "first": first, "last": last}
     with connection(url, f"reading the flows of {venue}") as opened:
-        return [dict(row._mapping) for row in opened.execute(sa.text(query), given)]
+        return list(flow_lines(dict(row._mapping) for row in opened.execute(sa.text(query), given)))

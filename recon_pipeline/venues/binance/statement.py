@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +38,6 @@ _WALLETS = {
     "usdfutures": "FUTURES",
     "usdtfutures": "FUTURES",
     "usdmfutures": "FUTURES",
-    "usdsmfutures": "FUTURES",
     "coinfutures": "FUTURES_COIN",
     "coinmfutures": "FUTURES_COIN",
     "option": "OPTION",
@@ -52,8 +50,8 @@ _WALLETS = {
 _YEARS = range(2017, 2100)
 """Since the venue is there; what is far beyond has no days around it to be compared with."""
 _ANEW = "download it anew, the site in English: Orders, Transaction History, Generate All Statements"
-_IN_UTC = "set the time zone of Binance's site to UTC, and download it anew"
-_KEEP = f"keep the name under which it was downloaded; or {_IN_UTC}"
+IN_UTC = "set the time zone of Binance's site to UTC, and download it anew"
+_KEEP = f"keep the name under which it was downloaded; or {IN_UTC}"
 _ZONE = re.compile(r"\(UTC([^)]*)\)", re.IGNORECASE)
 _OFFSET = re.compile(r"(\+|--?)(\d{1,2})(?:[:_-]?(00|15|30|45)|\.(0|25|5|75))?", re.ASCII)
 """How a name states an offset: +3, --6 for six hours behind, +5:30 and what is made of its colon, +5.5."""
@@ -169,7 +167,7 @@ def _header(file: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     """A column or an account without what the site writes in several ways: case, spaces, hyphens, the S in a circle."""
-    return "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _ahead(file: str, header: tuple[str, ...]) -> timedelta:
@@ -188,7 +186,7 @@ def _ahead(file: str, header: tuple[str, ...]) -> timedelta:
             f"its column is UTC_Time, its name says {told}",
             where=file,
             expected="times in UTC, or the column Time",
-            next_step=f"{_IN_UTC}; or, if its times are known to be in UTC, take {told} out of its name",
+            next_step=f"{IN_UTC}; or, if its times are known to be in UTC, take {told} out of its name",
         )
     return ahead or timedelta(0)
 
