@@ -15,7 +15,7 @@ import pytest
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.accounts import MAIN
 from recon_pipeline.sandbox.binance.book import Move, Record
-from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, staking
+from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, spot, staking
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore
@@ -284,18 +284,31 @@ def test_a_transfer_in_place_of_a_self_trade_is_found_whatever_became_of_the_ord
         assert found == sorted((email, 2) for email in accounts)
 
 
+BUSY = (b"<html>Be right back</html>", 200, "text/html")
+KEY_REFUSED = (b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}', 401, "application/json")
+
+
+@pytest.mark.parametrize(
+    "answer", [BUSY, pytest.param(KEY_REFUSED, marks=pytest.mark.long)], ids=["busy", "key refused"]
+)
 def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, answer: tuple[bytes, int, str]
 ) -> None:
+    """With a key that is refused nothing more is asked meanwhile."""
     world = make_world(25, days=12, subs=1, symbols_max=250, burst_max=5, without=TRADING)
-    from_us, page = day_ms(day(7)) * 1000, b"<html>Be right back</html>"
+    from_us = day_ms(day(7)) * 1000
     until_us = from_us + 12 * HOUR_MS * 1000
-    world.plants.outages.append(Outage(MAIN, orders.ORDERS, from_us, until_us, page, content_type="text/html"))
+    world.plants.outages.append(Outage(MAIN, orders.ORDERS, from_us, until_us, *answer))
     keys = {MAIN: {"credentials": "binance_main"}}
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3), accounts=keys) as home:
         home.capture_days(day(2), day(6))
         home.run(day(3), day(5))
         assert {row[4] for row in home.not_matched() if row[1] == MAIN} == {"incomplete"}
+        if answer is KEY_REFUSED:
+            asked = [
+                entry["status"] for entry in home.sandbox.site.gate.log if entry["path"] in (orders.ORDERS, spot.PATH)
+            ]
+            assert set(asked[asked.index(401) :]) == {401}
         home.run(day(6), day(6))
         assert [row for row in home.not_matched() if row[1] == MAIN] == []
 

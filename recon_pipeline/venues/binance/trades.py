@@ -167,8 +167,8 @@ class Trades:
         return set(plan)
 
     def _can_ask(self, email: str, markets: Iterable[Market]) -> list[Market]:
-        """Those that have not failed in this run; none if nothing answers where they are asked."""
-        if (email, TRADES.name) in self.session.unreached:
+        """Those that have not failed yet; none if the key is refused, or nothing answers where they are asked."""
+        if email in self._stopped or (email, TRADES.name) in self.session.unreached:
             return []
         return [market for market in markets if (email, market.symbol) not in self._failed]
 
