@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,19 @@ import pytest
 import yaml
 
 from recon_pipeline.config import load_settings
-from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
+from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.raw import RawStore, SymbolAsked
+from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
-from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, day, quiet_world, spot_of, trade
+from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, REFUSED, day, quiet_world, spot_of, trade
 
 pytestmark = pytest.mark.postgres
+RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
 WRONG = {"qty": "99.00000000", "quoteQty": "198.00000000"}
 
 
@@ -133,6 +139,13 @@ def test_a_trade_that_could_not_be_read_is_asked_for_until_it_can(
         run_days(home, 3, 5)
         assert off(home) == {day(4)}
         assert spot_of(home, "incomplete") == {day(4)}
+        # where something is missing no variance is told, and no zero that would look like a match
+        view = "SELECT DISTINCT variance_in_asset FROM marts.binance_reconciliation_balances WHERE date = :on"
+        assert home.ask(f"{view} AND asset = 'LINK'", on=day(4)) == [(None,)]
+        export_marts(home.url, tmp_path / "files")
+        with (tmp_path / "files" / "binance_reconciliation_summary.csv").open(encoding="utf-8", newline="") as file:
+            variances = {(row["date"], row["asset"]): row["variance"] for row in csv.DictReader(file)}
+        assert (variances[f"{day(4)}", "LINK"], variances[f"{day(5)}", "LINK"]) == ("", "0")
         is_wrong = False
         run_days(home, 6, 6)
         assert off(home) == set()
@@ -238,3 +251,78 @@ def test_markets_whose_orders_are_routed_no_more_are_asked_for_allocations_all_t
         asked = [entry["params"]["symbol"] for entry in home.sandbox.site.gate.log[begun:] if "myAll" in entry["path"]]
         assert sorted(set(asked)) == ["BTCUSDC", "BTCUSDT"]
         assert home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'allocations'") == [("final",)]
+
+
+def statuses(home: BinanceHome) -> dict[date, str]:
+    """How the trades of each day stand."""
+    return dict(home.ask("SELECT date, status FROM recon.pulls WHERE stream = 'spot_trades'"))
+
+
+def test_a_day_that_is_run_again_is_judged_by_the_snapshots_after_it(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    world.plants.snapshots[MAIN, "SPOT", day(5)] = SnapshotFault(is_hidden=True)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        run_days(home, 3, 6)
+        before = statuses(home), spot_of(home, "incomplete")
+        assert before == (dict.fromkeys([day(3), day(4), day(5), day(6)], "complete"), {day(5)})
+        home.run(day(5), day(5))
+        assert (statuses(home), spot_of(home, "incomplete")) == before
+
+
+def round_trip(world: World, on: date) -> None:
+    """A coin is bought for one stablecoin and sold for another, and that for the first, to the last decimal."""
+    nine, symbols = day_ms(on) + 9 * HOUR_MS, world.market.symbols
+    bases = sorted(each.base for each in symbols.values() if each.quote == "USDT" and each.base > "G")
+    coin = next(base for base in bases if f"{base}USDC" in symbols)
+    trade(world, f"{coin}USDT", nine, is_buyer=True, quantity="10", price="2")
+    trade(world, f"{coin}USDC", nine + 1000, is_buyer=False, quantity="10", price="2")
+    trade(world, "USDCUSDT", nine + 2000, is_buyer=False, quantity="20", price="1")
+
+
+@pytest.mark.long
+def test_what_the_rotation_of_an_older_run_finds_of_a_later_day_is_searched_for_at_once(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=16, subs=0, symbols_max=150, burst_max=5, without=QUIET)
+    round_trip(world, day(6))
+    trades = "SELECT count(*) FROM recon.trades WHERE retired_at IS NULL"
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.run(day(6), day(6))
+        assert home.ask(trades) == [(0,)]
+        for number in range(9, 14):
+            home.run(day(3), day(5), when=midnight(day(number)) + timedelta(hours=2))
+            assert spot_of(home, "variance") == set()
+        assert home.ask(trades) == [(6,)]
+
+
+@pytest.mark.long
+def test_what_came_to_light_before_a_key_was_refused_leaves_its_day_incomplete(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rotation finds one side of a round trip, and the run is killed before it searches for the others."""
+    world = make_world(21, days=16, subs=0, symbols_max=250, burst_max=5, without=QUIET)
+    round_trip(world, day(3))
+    truly, killed = Trades._rotate, list[int]()
+
+    def rotate(self: Trades, accounts: Iterable[str]) -> int:
+        if (found := truly(self, accounts)) and not killed:
+            killed.append(found)
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Trades, "_rotate", rotate)
+    number = 2
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        while not killed:
+            number += 1
+            with contextlib.suppress(KeyboardInterrupt):
+                home.run(day(number), day(number))
+        begin = int(home.now.timestamp() * 1_000_000)
+        refused = Outage(MAIN, RESTRICTIONS, begin, begin + 6 * HOUR_MS * 1000, REFUSED, 401, "application/json")
+        world.plants.outages.append(refused)
+        home.run(day(number), day(number), when=home.now)
+        assert day(3) in spot_of(home, "incomplete") - spot_of(home, "variance")
+        home.run(day(number + 1), day(number + 1))
+        assert off(home) == set()

@@ -101,16 +101,21 @@ def test_over_days_on_which_nothing_was_traded_no_market_is_asked_but_for_a_resi
     assert so_far == asked("ETHBTC", through=day)
 
 
-def rotate(
-    so_far: dict[str, AskedMarket], at: datetime, end: datetime = END, failing: Collection[str] = ()
-) -> list[str]:
-    """What the rotation of a run asks, noted as asked."""
-    share = share_of_rotation(len(MARKETS), so_far.values(), at)
-    some = symbols(rotation(MARKETS, so_far, START, end)[:share])
-    for symbol in some:
-        through = START if symbol in failing else end
-        so_far[symbol] = AskedMarket(symbol, START, through, None, 0, None, last_checked=at)
-    return some
+class Rotation:
+    """Rotations of one account, as runs make them."""
+
+    def __init__(self, so_far: dict[str, AskedMarket], failing: Collection[str] = ()) -> None:
+        self.so_far, self.failing = so_far, failing
+        self.last: date | None = None
+
+    def run(self, at: datetime, end: datetime = END) -> list[str]:
+        share = share_of_rotation(len(MARKETS), self.last, at.date())
+        some = symbols(rotation(MARKETS, self.so_far, START, end)[:share])
+        for symbol in some:
+            through = START if symbol in self.failing else end
+            self.so_far[symbol] = AskedMarket(symbol, START, through, None, 0, None, last_checked=at)
+        self.last = at.date()
+        return some
 
 
 @given(st.sets(st.sampled_from(MARKETS), max_size=40), st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3))))
@@ -118,22 +123,31 @@ def test_the_rotation_has_asked_every_market_after_a_week_however_often_it_runs(
     known: set[Market], rhythm: list[tuple[int, int]]
 ) -> None:
     """Some days pass, and some runs follow on one; in the end there is one after a week."""
-    so_far = asked(*(market.symbol for market in known), through=START)
-    at, counts = END, [len(rotate(so_far, END))]
+    each = Rotation(asked(*(market.symbol for market in known), through=START))
+    at, counts = END, [len(each.run(END))]
     for days, runs in [*rhythm, (max(0, ROTATION_DAYS - 1 - sum(days for days, _ in rhythm)), 1)]:
         at += timedelta(days=days)
-        counts += [len(rotate(so_far, at + timedelta(hours=number))) for number in range(runs)]
+        counts += [len(each.run(at + timedelta(hours=number * 11))) for number in range(runs)]
         assert sum(counts) <= ((at - END).days + 1) * -(-len(MARKETS) // ROTATION_DAYS)
-    assert standing(set(), MARKETS, so_far, (START, END)) == "final"
+    assert standing(set(), MARKETS, each.so_far, (START, END)) == "final"
+
+
+@pytest.mark.parametrize(("last", "share"), [(None, 500), (END, 0), (START, 500), (START - timedelta(days=1), 1_000)])
+def test_a_run_asks_a_week_s_part_for_every_day_since_the_last_rotation(last: datetime | None, share: int) -> None:
+    assert share_of_rotation(3_497, last and last.date(), END.date()) == share
+
+
+def test_after_weeks_without_a_run_the_rotation_asks_every_market_once() -> None:
+    assert share_of_rotation(3_500, END.date() - timedelta(days=30), END.date()) == 3_500
 
 
 def test_markets_that_always_fail_keep_no_other_from_its_turn() -> None:
     so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, 0, None) for market in MARKETS}
-    failing = set(symbols(MARKETS)[: len(MARKETS) // 3])
+    each = Rotation(so_far, failing=set(symbols(MARKETS)[: len(MARKETS) // 3]))
     turns: dict[str, list[int]] = {symbol: [] for symbol in so_far}
     for number in range(30):
         now = END + timedelta(days=number)
-        for symbol in rotate(so_far, now, now, failing):
+        for symbol in each.run(now, now):
             turns[symbol].append(number)
     waits = {b - a for of_one in turns.values() for a, b in zip([-1, *of_one], [*of_one, 30], strict=True)}
     assert max(waits) <= ROTATION_DAYS

@@ -94,8 +94,9 @@ SELECT
     r.loan_calculated AS cal_loan,
     r.interest_calculated AS cal_interest,
     r.unrealised_pnl_calculated AS cal_unrealised_pnl,
-    r.variance_in_asset,
-    r.variance_in_usd,
+    -- an amount of a window of which something is missing is no variance, and a zero would look like a match
+    CASE WHEN r.status NOT IN ('incomplete', 'pending') THEN r.variance_in_asset END::numeric(38, 18) AS variance_in_asset,
+    CASE WHEN r.status NOT IN ('incomplete', 'pending') THEN r.variance_in_usd END::numeric(38, 8) AS variance_in_usd,
     r.usd_price,
     h.recorded_at AS created_at,
     h.recorded_at AS updated_at,

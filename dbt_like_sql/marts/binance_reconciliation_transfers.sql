@@ -26,11 +26,14 @@ SELECT
         ELSE ('x' || left(md5(move.number), 15))::bit(60)::bigint
     END AS match_id,
     coalesce((
-        SELECT bool_or(r.status = 'matched')
+        SELECT r.status = 'matched'
         FROM recon.reconciliation AS r
         WHERE
             r.venue = t.venue AND r.account = t.account AND r.wallet = t.wallet AND r.asset = t.asset
             AND r.window_start < t.datetime AND r.window_end >= t.datetime
+        -- the first window that ends after it, by the index: all days of a position would be read for each flow
+        ORDER BY r.window_end, r.status = 'matched' DESC
+        LIMIT 1
     ), FALSE) AS reconciled,
     t.recorded_at AS created_at,
     t.recorded_at AS updated_at,

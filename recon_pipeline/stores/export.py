@@ -73,7 +73,8 @@ _STATEMENTS = {
             "calculated_balance",
             "actual_balance",
         )
-        + ", trim_scale(variance_in_asset) AS variance FROM recon.reconciliation WHERE venue = '{venue}'"
+        + ", CASE WHEN status NOT IN ('incomplete', 'pending') THEN trim_scale(variance_in_asset) END AS variance"
+        " FROM recon.reconciliation WHERE venue = '{venue}'"
         " ORDER BY 1, 2, 3, 4"
     ),
 }

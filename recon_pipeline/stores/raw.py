@@ -207,14 +207,24 @@ class RawStore:
                 self._keep_records(opened, account, part.stream, of_part, read_at)
                 self._mark(opened, account, part.stream, part.days, read_at)
 
-    def keep_symbols(self, account: str, stream: str, symbols: Sequence[SymbolAsked], told: Sequence[Told]) -> Kept:
+    def keep_symbols(
+        self,
+        account: str,
+        stream: str,
+        symbols: Sequence[SymbolAsked],
+        told: Sequence[Told],
+        *,
+        tell_changed: Callable[[Contents], None] | None = None,
+    ) -> Kept:
         """Store what markets told of an account, and over which time they were asked, together. No market may be
-        among them twice."""
+        among them twice. `tell_changed` is that of `keep`."""
         if not symbols:
             return Kept()
         versions = _one_version_each(account, stream, told)
         with self._alone(account, [stream]) as opened:
             kept = self._keep_records(opened, account, stream, versions, max(symbol.asked_at for symbol in symbols))
+            if tell_changed is not None and (before := self._before(opened, account, stream, kept.changed)):
+                tell_changed(before)
             trades = Counter(versions[key].record.call.get("symbol") for key in kept.added)
             told_of = [vars(symbol) | {"trades": trades[symbol.symbol]} for symbol in symbols]
             rows = json.dumps(told_of, default=datetime.isoformat)
@@ -231,6 +241,21 @@ class RawStore:
                 " ORDER BY account, symbol"
             )
             return list(opened.execute(query, {"venue": self._venue, "stream": stream}).all())
+
+    def rotated(self) -> dict[str, date]:
+        """The day of the last rotation of each account's markets."""
+        with self._transaction("reading which markets had their turn") as opened:
+            query = sa.text("SELECT account, rotated_on FROM recon.rotations WHERE venue = :venue")
+            return {row.account: row.rotated_on for row in opened.execute(query, {"venue": self._venue})}
+
+    def note_rotation(self, account: str, day: date) -> None:
+        """Note that a run of that day has asked the part of an account's markets that were due."""
+        with self._transaction("recording which markets had their turn") as opened:
+            query = sa.text(
+                "INSERT INTO recon.rotations AS r (venue, account, rotated_on) VALUES (:venue, :account, :day)"
+                " ON CONFLICT (venue, account) DO UPDATE SET rotated_on = greatest(r.rotated_on, excluded.rotated_on)"
+            )
+            opened.execute(query, {"venue": self._venue, "account": account, "day": day})
 
     def ask_again(self, places: Mapping[tuple[str, str, str], datetime | None]) -> None:
         """Let these markets, by account, stream and symbol, be asked again by time from an instant on, or if it is None

@@ -84,7 +84,13 @@ class MarketAsker:
             raw.keep_symbols(self.email, stream.name, [self._in_vain(market)], told)
             return ()
         if told:
-            kept = raw.keep_symbols(self.email, stream.name, [asked], told)
+            kept = raw.keep_symbols(
+                self.email,
+                stream.name,
+                [asked],
+                told,
+                tell_changed=lambda before: self.session.tell_changed(self.email, stream, before),
+            )
             news = {*kept.added, *kept.changed}
             return [each for each in told if each.key in news]
         self._note_silent(asked)

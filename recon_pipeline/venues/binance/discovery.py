@@ -141,14 +141,11 @@ def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: da
     return sorted(open_ones, key=turn)
 
 
-def share_of_rotation(markets: int, asked: Iterable[AskedMarket], begun: datetime) -> int:
-    """How many of so many markets the rotation may ask in a run that began then, so that it asks each within a week and
-    none twice: a week's part for every day since the last one with a run, less what runs of this day have asked."""
-    checked = [m.last_checked for m in asked if m.last_checked is not None and m.last_checked < begun]
-    today = sum(at.date() == begun.date() for at in checked)
-    before = max((at.date() for at in checked if at.date() < begun.date()), default=None)
-    days = 1 if before is None else min((begun.date() - before).days, ROTATION_DAYS)
-    return max(0, days * -(-markets // ROTATION_DAYS) - today)
+def share_of_rotation(markets: int, last: date | None, today: date) -> int:
+    """How many of so many markets are due in a run that begins today: a week's part for every day since the last
+    rotation, so that each is asked within a week, however often runs are, and none twice."""
+    days = 1 if last is None else min((today - last).days, ROTATION_DAYS)
+    return max(0, days) * -(-markets // ROTATION_DAYS)
 
 
 def unasked(markets: Iterable[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:

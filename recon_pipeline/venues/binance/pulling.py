@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import Contents, DayRead
+from recon_pipeline.stores.raw import DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
-from recon_pipeline.venues.binance.problems import record_changed, record_gone
+from recon_pipeline.venues.binance.problems import record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, Span, covered, digest_of_calls, midnight
@@ -69,7 +69,7 @@ class Pull:
             self.session.clock.now,
             self.session.asked.check,
             self._tell_gone,
-            tell_changed=self._tell_changed,
+            tell_changed=self.session.tell_changed,
             is_not_there=self.session.is_not_there,
             unopened=lambda of_account, day: [
                 product
@@ -171,12 +171,6 @@ class Pull:
         gone = [key for key in keys if not key.startswith(EQUAL_ROWS)]
         if gone and stream.role == "flow":
             self.session.tell(record_gone(email, stream, gone, self.session.clock.now().date()))
-
-    def _tell_changed(self, email: str, stream: Stream, before: Contents) -> None:
-        """A flow that was settled and is told in another way now: both versions are kept, the new one counts."""
-        changed = sorted(key for key, content in before.items() if not stream.is_pending(content))
-        if changed and stream.role == "flow":
-            self.session.tell(record_changed(email, stream, changed, self.session.clock.now().date()))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""

@@ -13,7 +13,7 @@ from typing import Any
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import DayRead, RawStore
+from recon_pipeline.stores.raw import Contents, DayRead, RawStore
 from recon_pipeline.stores.reviews import Place, Problem, record_problem
 from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
@@ -21,7 +21,7 @@ from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled, VenueError
-from recon_pipeline.venues.binance.problems import problem_of, unforeseen
+from recon_pipeline.venues.binance.problems import problem_of, record_changed, unforeseen
 from recon_pipeline.venues.drain import Ask
 from recon_pipeline.venues.pull import ONE_DAY, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
@@ -177,6 +177,12 @@ class Session:
     def tell(self, problem: Problem) -> None:
         """Keep for a person what does not fail the run."""
         record_problem(self.url, self.venue, problem)
+
+    def tell_changed(self, email: str, stream: Stream, before: Contents) -> None:
+        """A flow that was settled and is told in another way now: both versions are kept, the new one counts."""
+        changed = sorted(key for key, content in before.items() if not stream.is_pending(content))
+        if changed and stream.role == "flow":
+            self.tell(record_changed(email, stream, changed, self.clock.now().date()))
 
     def note_read(self, email: str, stream: str) -> None:
         """A stream of an account was read, as far as it was asked for."""

@@ -73,7 +73,7 @@ class Trades:
     """The days on which that failed."""
 
     def __post_init__(self) -> None:
-        self._begun = self.session.clock.now()
+        self._today = self.session.clock.now().date()
 
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
@@ -84,10 +84,9 @@ class Trades:
 
     @cached_property
     def open_days(self) -> set[date]:
-        """The run's days, and those before whose trades may still change: a snapshot that came late, a market that
-        failed or a trade that the rotation found leaves something unexplained there."""
-        open_ = self._not_final(TRADES)
-        days = {(email, day) for email in self._accounts for day in (*self._days, *open_.get(email, {}))}
+        """The run's days, and all others whose trades may still change: a snapshot that came late, a market that failed
+        or a trade that the rotation found leaves something unexplained there."""
+        days = {(email, day) for email, of_account in self._judged().items() for day in of_account}
         judges = (self._judge(email, day) for email, day in days)
         return {*self.session.asked.days, *(day for _, day in days), *(day for day in judges if day is not None)}
 
@@ -99,9 +98,9 @@ class Trades:
 
     @cached_property
     def _stated(self) -> Mapping[str, set[date]]:
-        """The days up to the run's last whose SPOT snapshot was read, by account."""
+        """The days whose SPOT snapshot was read, by account."""
         stated: dict[str, set[date]] = defaultdict(set)
-        for row in self.session.raw.ledger(last=self.session.asked.days[-1], streams=[SNAPSHOT]):
+        for row in self.session.raw.ledger(streams=[SNAPSHOT]):
             if row.status in COVERAGE_READ:
                 stated[row.account].add(row.date)
         return stated
@@ -113,7 +112,7 @@ class Trades:
         if self._rotate(accounts):  # what it found may be one side of something
             found = self._search_for(accounts, self.residuals(self.open_days))
         self._note_purged(accounts)
-        self._mark(accounts, found)
+        self._mark(found)
 
     def _search_for(self, accounts: Collection[str], found: Residuals, *, is_first: bool = False) -> Residuals:
         """Round after round, until nothing is left to ask; what is unexplained then."""
@@ -132,10 +131,9 @@ class Trades:
 
     @property
     def _accounts(self) -> list[str]:
-        """Those of the run that can be asked."""
-        wanted = self.session.asked.accounts
-        asked = (email for email in self.facts if wanted is None or email in wanted)
-        return [email for email in asked if self.session.has_key(email) and email not in self._stopped]
+        """The accounts that the run is about and that can be asked."""
+        wanted = (email for email in self.facts if self.session.is_wanted(email))
+        return [email for email in wanted if self.session.has_key(email) and email not in self._stopped]
 
     # -- rounds
 
@@ -183,12 +181,16 @@ class Trades:
     def _rotate(self, accounts: Iterable[str]) -> int:
         """Ask a week's part of the other markets; how many trades that found."""
         known, markets, idle = self._asked(), self._markets(), idle_days(self.session.raw)
-        plan = {}
+        plan, rotated = {}, self.session.raw.rotated()
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
-            share = share_of_rotation(len(markets), known[email].values(), self._begun)
+            share = share_of_rotation(len(markets), rotated.get(email), self._today)
             plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end)[:share])
-        return self._ask_all(plan, known, {})
+        found = self._ask_all(plan, known, {})
+        for email in plan:
+            if email not in self._stopped and (email, TRADES.name) not in self.session.unreached:
+                self.session.raw.note_rotation(email, self._today)
+        return found
 
     def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> int:
         """Ask these markets; how many trades they told that were not known."""
@@ -335,13 +337,13 @@ class Trades:
 
     # -- days
 
-    def _mark(self, accounts: Iterable[str], found: Residuals) -> None:
+    def _mark(self, found: Residuals) -> None:
         """How the trades of each day stand now."""
         known, markets, now = self._asked(), self._markets(), self.session.clock.now()
-        idle, open_ = idle_days(self.session.raw), self._not_final(TRADES)
-        for email in accounts:
+        idle = idle_days(self.session.raw)
+        for email, days in self._judged().items():
             marks: dict[date, DayRead] = {}
-            for day in sorted({*self._days, *open_.get(email, {})}):
+            for day in sorted(days):
                 judge = self._judge(email, day)
                 assets = set(found.get((email, WALLET, judge), {})) if judge else set()
                 span = self.since, midnight(day + ONE_DAY)
@@ -350,10 +352,22 @@ class Trades:
                 marks[day] = DayRead("partial" if is_open or (email, judge) in self._not_looked else status)
             self.session.raw.mark(email, TRADES.name, marks, now, is_judgement=True)
 
+    def _judged(self) -> Mapping[str, set[date]]:
+        """The days whose trades are judged, by account: the run's own, and all that are not final. Of an account that
+        cannot be asked those that were complete: something may have come to light that nobody looked for."""
+        open_, judged = self._not_final(TRADES), {}
+        for email in self.facts:
+            of_account = open_.get(email, {})
+            if self.session.is_wanted(email) and self.session.has_key(email):
+                judged[email] = {*self._days, *of_account}
+            elif self.session.is_wanted(email):
+                judged[email] = {day for day, status in of_account.items() if status == "complete"}
+        return judged
+
     def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:
-        """How the days up to the run's last stand that are not final, by account."""
+        """How the days stand that are not final, by account."""
         found: dict[str, dict[date, str]] = defaultdict(dict)
-        for row in self.session.raw.ledger(last=self.session.asked.days[-1], streams=[stream.name]):
+        for row in self.session.raw.ledger(streams=[stream.name]):
             if row.status != "final":
                 found[row.account][row.date] = row.status
         return found
