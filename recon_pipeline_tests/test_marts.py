@@ -155,7 +155,7 @@ class Book:
             retired_at=close(day) if retired else None,
         )
 
-    def record(self, stream: str, digest: str, content: str = "{}") -> int:
+    def record(self, stream: str, digest: str, content: str = "{}", version: int = 1) -> int:
         """A raw record; returns its number."""
         self.insert(
             "raw_records",
@@ -163,7 +163,7 @@ class Book:
             account="main",
             stream=stream,
             record_key=digest,
-            version=1,
+            version=version,
             call="{}",
             content=content,
             digest=digest,
@@ -858,6 +858,37 @@ def test_a_conversion_has_what_was_given_and_what_was_got_for_a_market(book: Boo
     book.moved("trades", "9:from", "-7", source="dust", asset="DOGE", agg_id="9")  # of another stream
     rows = book.read("SELECT source, symbol FROM marts.binance_reconciliation_trades ORDER BY 1, 2")
     assert rows == [{"source": "converts", "symbol": "USDTBTC"}] * 3 + [{"source": "dust", "symbol": ""}]
+
+
+def test_the_number_of_a_row_is_that_of_its_first_version(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    for table in ("transfers", "trades"):
+        pid = f"SELECT pid FROM marts.binance_reconciliation_{table}"
+        book.moved(table, "7", "50")
+        before = book.read(pid)
+        with connection(book.url, "telling it anew") as database:
+            database.execute(sa.text(f"UPDATE recon.{table} SET retired_at = now()"))
+        book.moved(table, "7", "49")
+        book.moved(table, "8", "50")
+        assert book.read(f"{pid} WHERE external_id = '7'") == before != []
+        assert len({row["pid"] for row in book.read(pid)}) == 2
+    book.statement(2)
+    before = book.read(BALANCES)
+    with connection(book.url, "telling it anew") as database:
+        database.execute(sa.text("UPDATE recon.balances SET retired_at = now()"))
+    book.statement(2, raw_balance=Decimal(7))
+    assert [(row["pid"], row["raw_balance"]) for row in book.read(BALANCES)] == [(before[0]["pid"], 7)]
+
+
+def test_a_market_that_is_told_anew_keeps_its_number(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    first = book.record("exchange_info", "A", '{"symbol": "A"}')
+    with connection(book.url, "telling it anew") as database:
+        database.execute(sa.text("UPDATE recon.raw_records SET superseded_at = now()"))
+    book.record("exchange_info", "A", '{"symbol": "A", "status": "BREAK"}', version=2)
+    assert book.read("SELECT id, status FROM marts.binance_exchange_info") == [{"id": first, "status": "BREAK"}]
+    versions = book.read("SELECT content ->> 'status' AS status FROM marts.binance_raw_records ORDER BY fid")
+    assert versions == [{"status": None}, {"status": "BREAK"}]
 
 
 def test_every_stream_that_states_balances_or_moves_between_own_accounts_has_a_raw_view(book: Book) -> None:

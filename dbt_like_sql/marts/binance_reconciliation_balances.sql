@@ -11,8 +11,28 @@ WITH reads AS NOT MATERIALIZED (
 
 listed AS NOT MATERIALIZED (
     SELECT
-        b.id, b.source, b.raw_id, b.snapshot_id, b.date, b.venue, b.account, b.wallet, b.asset, b.raw_balance, b.raw_loan,
-        b.raw_interest, b.raw_unrealised_pnl, b.recorded_at
+        -- the number of its first version: a row that is told anew keeps it
+        least(b.id, (
+            SELECT min(before.id)
+            FROM recon.balances AS before
+            WHERE
+                before.venue = b.venue AND before.account = b.account AND before.wallet = b.wallet
+                AND before.asset = b.asset AND before.as_of = b.as_of AND before.snapshot_id = b.snapshot_id
+                AND before.retired_at IS NOT NULL
+        )) AS id,
+        b.source,
+        b.raw_id,
+        b.snapshot_id,
+        b.date,
+        b.venue,
+        b.account,
+        b.wallet,
+        b.asset,
+        b.raw_balance,
+        b.raw_loan,
+        b.raw_interest,
+        b.raw_unrealised_pnl,
+        b.recorded_at
     FROM recon.balances AS b
     JOIN reads
         ON

@@ -1,6 +1,13 @@
 -- The legs of fills and conversions of every venue of kind binance, with the columns of the Binance plan.
 SELECT
-    t.id AS pid,
+    -- the number of its first version: a row that is told anew keeps it
+    least(t.id, (
+        SELECT min(before.id)
+        FROM recon.trades AS before
+        WHERE
+            before.venue = t.venue AND before.account = t.account AND before.source = t.source
+            AND before.external_id = t.external_id AND before.retired_at IS NOT NULL
+    )) AS pid,
     t.source,
     -- told in another way since, which changed nothing of this row: the version that it was made from
     coalesce(raw.fid, (

@@ -1,7 +1,14 @@
 -- Transfers of every venue of kind binance that count, with the columns of the Binance plan. What moves a loan or interest
 -- owed is none of them: the money that was borrowed or repaid has a row of its own.
 SELECT
-    t.id AS pid,
+    -- the number of its first version: a row that is told anew keeps it
+    least(t.id, (
+        SELECT min(before.id)
+        FROM recon.transfers AS before
+        WHERE
+            before.venue = t.venue AND before.account = t.account AND before.source = t.source
+            AND before.external_id = t.external_id AND before.retired_at IS NOT NULL
+    )) AS pid,
     t.source,
     -- told in another way since, which changed nothing of this row: the version that it was made from
     coalesce(raw.fid, (

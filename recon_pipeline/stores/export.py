@@ -48,8 +48,10 @@ _STATEMENTS = {
     "daily_snapshot": (
         "SELECT date, account AS email, wallet, asset, trim_scale(raw_balance) AS raw_balance,"
         " trim_scale(coalesce(raw_loan, 0)) AS raw_loan, trim_scale(coalesce(raw_interest, 0)) AS raw_interest,"
-        " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM recon.balances"
-        " WHERE venue = '{venue}' AND retired_at IS NULL ORDER BY 1, 2, 3, 4"
+        " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM (SELECT *, max(read_at) OVER"
+        " (PARTITION BY account, wallet, date) AS last_read_at FROM recon.balances"
+        # of several statements of one wallet and day the one read last counts, as it does for the reconciliation
+        " WHERE venue = '{venue}' AND retired_at IS NULL) AS stated WHERE read_at = last_read_at ORDER BY 1, 2, 3, 4"
     ),
     "transfers": (
         f"SELECT {_INSTANT}, email, txn_type, txn_subtype, wallet, asset, {_plain('amount')}, counter_party, network,"
