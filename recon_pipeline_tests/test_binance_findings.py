@@ -126,7 +126,7 @@ def test_an_amount_that_is_not_stated_matters_where_something_is_unexplained_tha
     undated = Found("not_stated", MAIN, "fiat_orders", "2", "credited in part")
 
     def residuals(account: str, day: int, days: int = 1) -> dict[tuple[str, str, date], dict[str, Residual]]:
-        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), is_closed=True, days=days)}}
+        return {(account, "SPOT", date(2026, 1, day)): {"USDT": Residual(Decimal(5), days=days)}}
 
     assert [is_open(settled, residuals(MAIN, day)) for day in (3, 4, 5)] == [False, True, False]
     assert [is_open(settled, residuals(MAIN, day, 2)) for day in (4, 5, 6)] == [True, True, False]

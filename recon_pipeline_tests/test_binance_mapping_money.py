@@ -22,7 +22,7 @@ def test_a_convert_is_two_legs_without_a_fee_in_the_default_wallet_and_is_marked
         ("940000000000000001:from", "USDT", "-20", "convert_sell", "SPOT", "940000000000000001"),
         ("940000000000000001:to", "BNB", "0.03", "convert_buy", "SPOT", "940000000000000001"),
     ]
-    assert [(u.wallet, u.is_decided) for u in found.unplaced] == [("SPOT", False)]
+    assert [(u.wallet, u.decided) for u in found.unplaced] == [("SPOT", None)]
 
 
 def test_a_decision_moves_a_convert_to_another_wallet() -> None:
@@ -30,7 +30,7 @@ def test_a_decision_moves_a_convert_to_another_wallet() -> None:
     decided = MappingContext(FACTS, SYMBOLS, decisions={convert.digest: "FUNDING"})
     found = mapped(convert, context=decided)
     assert {row["wallet"] for row in found.trades} == {"FUNDING"}
-    assert [(u.wallet, u.is_decided, u.raw_id) for u in found.unplaced] == [("FUNDING", True, convert.digest)]
+    assert [(u.usual, u.decided, u.raw_id) for u in found.unplaced] == [("SPOT", "FUNDING", convert.digest)]
 
 
 @pytest.mark.parametrize("status", ["PROCESS", "ACCEPT_SUCCESS", "FAIL"])

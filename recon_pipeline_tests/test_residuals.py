@@ -32,8 +32,8 @@ def reading_of(ledger: Ledger) -> Reading:
 
 
 def residuals_of(ledger: Ledger, reading: Reading) -> Residuals:
-    with left_over(lambda _: kernel_settings_of(ledger), ledger.as_of_day) as of:
-        return of(reading, ledger.days)
+    with left_over(lambda _: kernel_settings_of(ledger), ledger.as_of_day) as left:
+        return left.of(reading, ledger.days)
 
 
 @settings(

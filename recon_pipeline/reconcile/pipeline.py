@@ -378,9 +378,16 @@ class VenueRun:
         def kernel(reading: Reading) -> KernelSettings:
             return kernel_settings(self.settings, self.venue, reading.streams, self.source.families)
 
-        with left_over(kernel, request.as_of_day) as residuals:
+        with left_over(kernel, request.as_of_day) as left:
             yield Asked(
-                request.days, request.as_of_day, request.accounts, self.say, self._check, residuals, self.run_id
+                days=request.days,
+                as_of_day=request.as_of_day,
+                accounts=request.accounts,
+                say=self.say,
+                check=self._check,
+                residuals=left.of,
+                reconciled=left.rows,
+                run_id=self.run_id,
             )
 
     def _bring_inputs_up_to_date(self, stop: Stop) -> list[date]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon_pipeline.reconcile.kernel import reconcile
 from recon_pipeline.reconcile.plan import consulted
@@ -22,8 +23,7 @@ from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.sources import Residual, Residuals
 
 _COLUMNS = [
-    "account", "wallet", "date", "asset", "variance_in_asset", "status", "window_start", "start_balance",
-    "actual_balance",
+    "account", "wallet", "date", "asset", "variance_in_asset", "window_start", "start_balance", "actual_balance"
 ]  # fmt: skip
 _JUST_AFTER = timedelta(microseconds=1)
 """A window begins right after its start."""
@@ -42,11 +42,16 @@ class LeftOver:
     def of(self, reading: Reading, days: Collection[date]) -> Residuals:
         """actual - calculated of every position of these days that is not zero, whether its feeds were complete or
         not."""
+        rows = self.rows(reading, days)
+        return _residuals(rows.filter(pc.not_equal(rows["variance_in_asset"], 0)).select(_COLUMNS))
+
+    def rows(self, reading: Reading, days: Collection[date]) -> pa.Table:
+        """Every row of these days."""
         kernel = self._kernel(reading)
         asked = sorted(day for day in set(days) if day >= kernel.start)
         self._bring_in_line(reading, asked)
         reconcile(self._lake, kernel, asked, self._as_of_day, run="residuals")
-        return _residuals(self._lake.read("reconciliation", reading.venue, asked).select(_COLUMNS))
+        return self._lake.read("reconciliation", reading.venue, asked)
 
     def _bring_in_line(self, reading: Reading, days: Sequence[date]) -> None:
         plan = consulted(reading.frames, reading.quarantine, days)
@@ -69,21 +74,17 @@ class LeftOver:
 
 
 @contextmanager
-def left_over(
-    kernel: Callable[[Reading], KernelSettings], as_of_day: date
-) -> Iterator[Callable[[Reading, Collection[date]], Residuals]]:
+def left_over(kernel: Callable[[Reading], KernelSettings], as_of_day: date) -> Iterator[LeftOver]:
     """What readings leave unexplained, for as long as they are asked about."""
     with tempfile.TemporaryDirectory(prefix="recon-residuals-") as folder:
-        yield LeftOver(folder, kernel, as_of_day).of
+        yield LeftOver(folder, kernel, as_of_day)
 
 
 def _residuals(rows: pa.Table) -> Residuals:
     found: dict[tuple[str, str, date], dict[str, Residual]] = defaultdict(dict)
     for row in rows.to_pylist():
-        if row["variance_in_asset"]:
-            is_closed = row["status"] != "incomplete"
-            first = (row["window_start"] + _JUST_AFTER).date() if row["window_start"] else row["date"]
-            span, is_still = max((row["date"] - first).days + 1, 1), row["start_balance"] == row["actual_balance"]
-            residual = Residual(row["variance_in_asset"], is_closed, span, is_still)
-            found[row["account"], row["wallet"], row["date"]][row["asset"]] = residual
+        first = (row["window_start"] + _JUST_AFTER).date() if row["window_start"] else row["date"]
+        span, is_still = max((row["date"] - first).days + 1, 1), row["start_balance"] == row["actual_balance"]
+        residual = Residual(row["variance_in_asset"], span, is_still)
+        found[row["account"], row["wallet"], row["date"]][row["asset"]] = residual
     return found

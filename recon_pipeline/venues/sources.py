@@ -9,8 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import pyarrow as pa
+
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ReconError
+from recon_pipeline.frames.schema import RECONCILIATION
 from recon_pipeline.stores.coverage import Needed
 from recon_pipeline.stores.journal import files_version, last_good_files, record_files
 from recon_pipeline.venues.reading import Reading
@@ -22,10 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Residual:
-    """actual - calculated of a position on a day; `is_closed` if every feed of its window was complete."""
+    """actual - calculated of a position on a day."""
 
     amount: Decimal
-    is_closed: bool
     days: int = 1
     """How many days its window spans: more than one where days before it have no balance."""
     is_still: bool = False
@@ -48,6 +50,8 @@ class Asked:
     """Called between requests; raises if the run is to stop."""
     residuals: Callable[[Reading, Collection[date]], Residuals]
     """What a reading leaves unexplained on some days, as the kernel computes it."""
+    reconciled: Callable[[Reading, Collection[date]], pa.Table]
+    """The rows of the reconciliation of a reading on some days, explained or not."""
     run_id: str | None = None
 
 
@@ -102,7 +106,8 @@ def capture_now(
     if isinstance(source, StatementsSource):
         return 0, ()
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    return source.capture(Asked([yesterday], yesterday, None, say, check, lambda *_: {}))
+    nothing = RECONCILIATION.arrow.empty_table()
+    return source.capture(Asked([yesterday], yesterday, None, say, check, lambda *_: {}, lambda *_: nothing))
 
 
 def needed_of(settings: Settings, venue: str) -> Needed:

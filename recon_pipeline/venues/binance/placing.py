@@ -2,21 +2,31 @@
 
 It is booked where the account usually has such flows, and marked. It is moved only where that closes two wallets
 exactly, to the last decimal of every coin that it moved, over windows whose feeds were complete, and where no other
-such flow would do the same. The decision is kept with its evidence, and withdrawn when the evidence no longer holds.
+such flow may explain any of it. Each run decides all of them anew, as if nothing had been decided, and stores what
+differs from what stands: so a record that comes late is decided by the run that reads it, and one that another speaks
+against is taken back by the run that reads the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
+from functools import reduce
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.venues.binance.mapping import Mapped, Unplaced
 from recon_pipeline.venues.binance.mapping.cells import EXACT
-from recon_pipeline.venues.sources import Residual, Residuals
+from recon_pipeline.venues.binance.reading import Read
+from recon_pipeline.venues.reading import Reading
+from recon_pipeline.venues.windows import Window, Windows, days_that_close
 
 CANDIDATES = ("SPOT", "FUNDING", "EARN")
 """Wallets between which a record without one may lie."""
@@ -24,7 +34,7 @@ CANDIDATES = ("SPOT", "FUNDING", "EARN")
 
 @dataclass(frozen=True)
 class Decision:
-    """A record's wallet (None: as it was booked), and what it rests on."""
+    """A record's wallet (None: as it is booked without one), and what it rests on."""
 
     record_digest: str
     wallet: str | None
@@ -32,116 +42,182 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class _Moved:
-    """What an unplaced record moved: amounts by coin, all on one day."""
+class Flow:
+    """What an unplaced record moved, coin by coin: when, and how much."""
 
     unplaced: Unplaced
-    day: date
-    amounts: Mapping[str, Decimal]
+    moved: Mapping[str, Sequence[tuple[datetime, Decimal]]]
+
+    @property
+    def wallets(self) -> Sequence[str]:
+        """Where it may have taken place: its usual wallet first."""
+        told = (self.unplaced.usual, *CANDIDATES, self.unplaced.wallet)
+        return list(dict.fromkeys(told))
 
 
-def place_flows(raw: RawStore, mapped: Mapped, residuals: Residuals) -> int:
-    """Store every decision that the residuals call for; how many there are. They must be known for all
-    `decided_days`."""
-    found = decisions(mapped, residuals)
+@dataclass(frozen=True)
+class _Case:
+    """That a flow took place in another wallet than the usual one, and nothing speaks against it."""
+
+    wallet: str
+    explained: frozenset[Window]
+    """The windows, here and there, that are off by exactly what it moved in them."""
+    is_proven: bool
+    """Whether these are all that hold any of it, and each is closed."""
+
+
+def place_flows(raw: RawStore, read: Read, reconciled: Callable[[Reading, Collection[date]], pa.Table]) -> int:
+    """Decide every flow anew and store what differs from what stands; how many decisions that were. `reconciled` tells
+    the rows of the reconciliation of a reading on some days."""
+    flows, standing = flows_of(read.open), raw.decisions()
+    if not flows and not standing:
+        return 0
+    reading = as_usual(read)
+    days = days_that_close(reading, _instants(flows))
+    windows = Windows(reconciled(reading, days), reading.quarantine, {asset for flow in flows for asset in flow.moved})
+    found = decisions(flows, windows, standing)
     for decision in found:
         raw.decide(decision.record_digest, decision.wallet, decision.evidence)
     return len(found)
 
 
-def decided_days(mapped: Mapped) -> set[date]:
-    """The days of the flows that were decided: there the evidence has to be looked at again."""
-    return {each.day for each in _moved(mapped) if each.unplaced.is_decided}
+def decisions(flows: Iterable[Flow], windows: Windows, standing: Mapping[str, str]) -> list[Decision]:
+    """What has to be stored, so that what stands is what the windows call for; `windows` are those of a reading in
+    which nothing is decided, `standing` are the wallets of records, by digest.
 
-
-def decisions(mapped: Mapped, residuals: Residuals) -> list[Decision]:
-    """What has to be decided anew: flows to be moved, and decisions whose evidence is gone."""
-    moved = _moved(mapped)
-    withdrawn = [_withdrawal(each) for each in moved if each.unplaced.is_decided and not _still_holds(each, residuals)]
-    found: list[tuple[_Moved, str]] = []
-    for each in moved:
-        if each.unplaced.is_decided:
+    A flow is placed where that is proven, and no window that it would explain may be explained by another one, or by
+    the same one in a third wallet. What stands and is neither proven nor contradicted, because a feed of its windows
+    has a hole by now, goes on standing.
+    """
+    by_digest = {flow.unplaced.raw_id: flow for flow in flows}
+    cases = {digest: _cases(flow, windows) for digest, flow in by_digest.items()}
+    claims = Counter(window for of_flow in cases.values() for case in of_flow for window in case.explained)
+    found = []
+    for digest in sorted(by_digest.keys() | standing.keys()):
+        stands, of_flow = standing.get(digest), cases.get(digest, [])
+        alone = [case for case in of_flow if all(claims[window] == 1 for window in case.explained)]
+        chosen = next((case for case in alone if case.is_proven), None)
+        if chosen is None and any(case.wallet == stands for case in alone):
             continue
-        for wallet in CANDIDATES:
-            if wallet != each.unplaced.wallet and _closes_both(each, wallet, residuals):
-                found.append((each, wallet))
-    # two records, or two wallets for one record, that would explain the same coin: nobody can say which it was
-    claims = Counter(position for each, _ in found for position in _positions(each))
-    alone = [(each, wallet) for each, wallet in found if all(claims[position] == 1 for position in _positions(each))]
-    return withdrawn + [_decision(each, wallet) for each, wallet in alone]
+        if chosen is not None and chosen.wallet != stands:
+            found.append(Decision(digest, chosen.wallet, _evidence(by_digest[digest], chosen.explained)))
+        elif chosen is None and stands is not None:
+            case = next((case for case in of_flow if case.wallet == stands), None)
+            found.append(Decision(digest, None, {"why": _why(by_digest.get(digest), case)}))
+    return found
 
 
-def _positions(moved: _Moved) -> Sequence[tuple[str, date, str]]:
-    """What a flow would explain: the account's coins on its day."""
-    return [(moved.unplaced.account, moved.day, asset) for asset in moved.amounts]
+def _cases(flow: Flow, windows: Windows) -> list[_Case]:
+    """Every other wallet in which nothing speaks against it."""
+    usual, *others = flow.wallets
+    here = _left_by(flow, usual, windows, is_missing=True)
+    if _is_contradicted(here):
+        return []
+    there = {wallet: _left_by(flow, wallet, windows) for wallet in others}
+    return [_case(wallet, here, left) for wallet, left in there.items() if not _is_contradicted(left)]
 
 
-def _moved(mapped: Mapped) -> list[_Moved]:
+_Left = Mapping[str, Mapping[Window | None, Decimal]]
+"""By coin, what each window is off by if a flow is in the wrong wallet; None stands for those that are not known."""
+
+
+def _left_by(flow: Flow, wallet: str, windows: Windows, *, is_missing: bool = False) -> _Left:
+    left: dict[str, dict[Window | None, Decimal]] = {}
+    for asset, moved in flow.moved.items():
+        of_coin = left[asset] = defaultdict(Decimal)
+        for at, amount in moved:
+            window = windows.holding(flow.unplaced.account, wallet, asset, at)
+            of_coin[window] = EXACT.add(of_coin[window], amount.copy_negate() if is_missing else amount)
+    return left
+
+
+def _is_contradicted(left: _Left) -> bool:
+    """Whether a closed window is off by something else."""
+    told = (each for of_coin in left.values() for each in of_coin.items())
+    return any(window is not None and window.is_closed and window.amount != amount for window, amount in told)
+
+
+def _case(wallet: str, here: _Left, there: _Left) -> _Case:
+    """A coin is explained only if all its windows in both wallets agree: what is not known proves nothing."""
+    explained: set[Window] = set()
+    is_proven = True
+    for asset in here:
+        sides = [*here[asset].items(), *there[asset].items()]
+        of_coin = {window for window, amount in sides if window is not None and window.amount == amount}
+        if len(of_coin) == len(sides):
+            explained |= {window for window in of_coin if window.amount}
+            is_proven &= all(window.is_closed for window in of_coin)
+        else:
+            is_proven = False
+    return _Case(wallet, frozenset(explained), is_proven and len({window.wallet for window in explained}) == 2)
+
+
+def flows_of(mapped: Mapped) -> list[Flow]:
+    """What the records that state no wallet moved; not those of their rows whose wallet is known all the same."""
     rows = defaultdict(list)
     for row in (*mapped.transfers, *mapped.trades):
         rows[row["raw_id"]].append(row)
-    moved = []
-    for unplaced in mapped.unplaced:
-        placed = (row for row in rows[unplaced.raw_id] if row["external_id"] not in unplaced.fixed)
-        of_record = [row for row in placed if row["wallet"] == unplaced.wallet]
-        days = {row["datetime"].date() for row in of_record}
-        if len(days) != 1:
-            continue
-        amounts: dict[str, Decimal] = defaultdict(Decimal)
-        for row in of_record:
-            amounts[row["asset"]] = EXACT.add(amounts[row["asset"]], Decimal(row["amount"]))
-        moved.append(_Moved(unplaced, days.pop(), {asset: amount for asset, amount in amounts.items() if amount}))
-    return [each for each in moved if each.amounts]
+    flows = {each.raw_id: Flow(each, _moved(each, rows[each.raw_id])) for each in mapped.unplaced}
+    return [flow for flow in flows.values() if flow.moved]
 
 
-def _residual(residuals: Residuals, account: str, wallet: str, day: date, asset: str) -> Residual | None:
-    return residuals.get((account, wallet, day), {}).get(asset)
+def _moved(unplaced: Unplaced, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[datetime, Decimal]]]:
+    moved: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
+    for row in rows:
+        if _is_movable(row, unplaced):
+            moved[row["asset"]].append((row["datetime"], Decimal(row["amount"])))
+    return moved
 
 
-def _closes_both(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
-    """Whether each coin is off by what was booked here, and by the same the other way round there."""
-    account, day = moved.unplaced.account, moved.day
-    for asset, amount in moved.amounts.items():
-        here = _residual(residuals, account, moved.unplaced.wallet, day, asset)
-        there = _residual(residuals, account, wallet, day, asset)
-        if here is None or there is None or not (here.is_closed and there.is_closed):
-            return False
-        if here.amount != amount.copy_negate() or there.amount != amount:
-            return False
-    return True
+def _is_movable(row: Mapping[str, Any], unplaced: Unplaced) -> bool:
+    return row["wallet"] == unplaced.wallet and row["external_id"] not in unplaced.fixed
 
 
-def _still_holds(moved: _Moved, residuals: Residuals) -> bool:
-    """A decision holds as long as the wallet it names is explained in every coin that it moved, and no other wallet, of
-    which one is where it was booked first, is off by exactly what it moved."""
-    account, wallet, day = moved.unplaced.account, moved.unplaced.wallet, moved.day
-    if any(_residual(residuals, account, wallet, day, asset) is not None for asset in moved.amounts):
-        return False
-    return not any(_misses(moved, other, residuals) for other in CANDIDATES if other != wallet)
+def _instants(flows: Iterable[Flow]) -> Mapping[tuple[str, str], set[datetime]]:
+    """When something was moved in each wallet of an account, if every flow took place wherever it may have."""
+    instants: dict[tuple[str, str], set[datetime]] = defaultdict(set)
+    for flow in flows:
+        for wallet in flow.wallets:
+            instants[flow.unplaced.account, wallet] |= {at for moved in flow.moved.values() for at, _ in moved}
+    return instants
 
 
-def _misses(moved: _Moved, wallet: str, residuals: Residuals) -> bool:
-    """Whether a wallet is off by exactly what a flow moved, in every coin: as if it had taken place there."""
-    found = {asset: _residual(residuals, moved.unplaced.account, wallet, moved.day, asset) for asset in moved.amounts}
-    return all(each is not None and each.amount == moved.amounts[asset] for asset, each in found.items())
+def as_usual(read: Read) -> Reading:
+    """The reading as it would be if nothing had been decided."""
+    moved = {each.raw_id: each for each in read.open.unplaced if each.wallet != each.usual}
+    if not moved:
+        return read.reading
+    frames = dict(read.reading.frames)
+    for name in ("transfers", "trades"):
+        is_moved = pc.is_in(frames[name]["raw_id"], pa.array(sorted(moved), pa.string()))
+        rows = [_taken_back(row, moved[row["raw_id"]]) for row in frames[name].filter(is_moved).to_pylist()]
+        taken_back = pa.Table.from_pylist(rows, schema=frames[name].schema)
+        whole = pa.concat_tables([frames[name].filter(pc.invert(is_moved)), taken_back])
+        frames[name] = whole.sort_by([(column, "ascending") for column in FRAMES[name].order])
+    return replace(read.reading, frames=frames)
 
 
-def _decision(moved: _Moved, wallet: str) -> Decision:
-    evidence = {
-        "account": moved.unplaced.account,
-        "stream": moved.unplaced.stream,
-        "record": moved.unplaced.key,
-        "day": moved.day.isoformat(),
-        "booked_in": moved.unplaced.wallet,
-        "amounts": _texts(moved.amounts.items()),
+def _taken_back(row: dict[str, Any], unplaced: Unplaced) -> dict[str, Any]:
+    return {**row, "wallet": unplaced.usual} if _is_movable(row, unplaced) else row
+
+
+def _evidence(flow: Flow, explained: Iterable[Window]) -> Mapping[str, object]:
+    amounts = {asset: reduce(EXACT.add, (amount for _, amount in moved)) for asset, moved in flow.moved.items()}
+    windows = ([each.wallet, each.asset, each.start.isoformat(), each.end.isoformat()] for each in explained)
+    return {
+        "account": flow.unplaced.account,
+        "stream": flow.unplaced.stream,
+        "record": flow.unplaced.key,
+        "day": min(at for moved in flow.moved.values() for at, _ in moved).date().isoformat(),
+        "booked_in": flow.unplaced.usual,
+        "amounts": {asset: format(amounts[asset], "f") for asset in sorted(amounts)},
+        "windows": sorted(windows),
     }
-    return Decision(moved.unplaced.raw_id, wallet, evidence)
 
 
-def _withdrawal(moved: _Moved) -> Decision:
-    evidence = {"day": moved.day.isoformat(), "why": "one of its two wallets is not explained any more"}
-    return Decision(moved.unplaced.raw_id, None, evidence)
-
-
-def _texts(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
-    return {asset: format(amount, "f") for asset, amount in sorted(amounts)}
+def _why(flow: Flow | None, case: _Case | None) -> str:
+    if flow is None:
+        return "the record does not count any more, or states its wallet"
+    if case is None:
+        return "its two wallets are not off by what it moved any more"
+    return "another flow without a wallet, or a third wallet, would explain the same"

@@ -26,7 +26,7 @@ from recon_pipeline.venues.binance.family import look_at_accounts
 from recon_pipeline.venues.binance.findings import finding, is_open
 from recon_pipeline.venues.binance.holes import OWN_SNAPSHOTS
 from recon_pipeline.venues.binance.markets import look_at_markets
-from recon_pipeline.venues.binance.placing import decided_days, place_flows
+from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import BY_MARKET, Pull
 from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
@@ -88,8 +88,8 @@ class BinanceSource:
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             read = read_mapped(self._venue, self._api, raw)
-            found = asked.residuals(read.reading, trades.open_days | decided_days(read.open))
-            place_flows(raw, read.open, found)
+            found = asked.residuals(read.reading, trades.open_days)
+            place_flows(raw, read, asked.reconciled)
             told = [finding(problem) for problem in read.open.problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
             self._problems = tuple(session.problems)

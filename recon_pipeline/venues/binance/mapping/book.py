@@ -125,14 +125,13 @@ class Book:
     def place(self, record: RawRecord, usual: str | None = None, *, fixed: tuple[str, ...] = ()) -> str:
         """The wallet of a record that states none: as decided, else the usual one of such records, else the account's
         default. It is marked. `fixed` are the external ids of its rows whose wallet is known all the same."""
-        decided = self.context.decisions.get(record.digest)
         account = account_of(record)
         facts = self.context.accounts.get(account)
-        wallet = decided or usual or (facts.default_wallet if facts else "SPOT")
-        self.mapped.unplaced.append(
-            Unplaced(account, record.stream, record.key, record.digest, wallet, decided is not None, fixed)
-        )
-        return wallet
+        usual = usual or (facts.default_wallet if facts else "SPOT")
+        decided = self.context.decisions.get(record.digest)
+        unplaced = Unplaced(account, record.stream, record.key, record.digest, usual, decided, fixed)
+        self.mapped.unplaced.append(unplaced)
+        return unplaced.wallet
 
     # --- what a person has to see -----------------------------------------------------------------------------------
 

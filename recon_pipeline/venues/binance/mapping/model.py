@@ -76,7 +76,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Unplaced:
-    """A record that states no wallet: where its rows were booked, and whether a decision said so.
+    """A record that states no wallet: where such records usually lie, and where a decision puts this one, if any does.
 
     Its rows are those whose raw_id is `raw_id`.
     """
@@ -85,10 +85,15 @@ class Unplaced:
     stream: str
     key: str
     raw_id: str
-    wallet: str
-    is_decided: bool
+    usual: str
+    decided: str | None = None
     fixed: tuple[str, ...] = ()
     """External ids of those of its rows that lie where they lie, whatever is decided."""
+
+    @property
+    def wallet(self) -> str:
+        """Where its rows are booked."""
+        return self.decided or self.usual
 
 
 @dataclass
