@@ -84,6 +84,7 @@ def coverage(
     if first and last and first > last:
         raise click.UsageError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
     from recon_pipeline.stores.coverage import HOLES, coverage_spans, known_accounts
+    from recon_pipeline.venues.pull import NOT_CONFIGURED
     from recon_pipeline.venues.sources import needed_of
 
     needed = {name: needed_of(settings, name) for name in names}
@@ -105,6 +106,9 @@ def coverage(
         click.echo(_json(spans))
     elif spans:
         _print("Coverage", spans, ("venue", "account", "stream", "status", "from", "to", "records", "error"))
+        unsaid = {f"{span['stream']}: {span['message']}" for span in spans if span["error"] == NOT_CONFIGURED}
+        for text in sorted(unsaid):
+            click.echo(text)
     else:
         click.echo("no hole" if read else "nothing was read yet")
     return 3 if any(span["status"] in HOLES for span in spans) else 0

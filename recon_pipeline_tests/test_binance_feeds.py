@@ -409,6 +409,29 @@ def test_days_that_a_person_said_were_never_used_are_asked_for_once_that_is_take
         assert "not_applicable" not in {row.status for row in raw.ledger()}
 
 
+@pytest.mark.parametrize(
+    ("stream", "extras", "error"),
+    [
+        ("mining_earnings", {}, "NotConfigured"),
+        ("managed_transfers", {"managed_trader_subs": ["fund@example.com"]}, "NotConfigured"),
+        ("prediction_transfers", {"prediction_wallets": ["0xours"]}, None),
+        ("margin_capital_flow", {}, None),
+    ],
+)
+def test_what_only_the_user_can_name_is_said_to_be_not_configured(
+    database: str, stream: str, extras: Mapping[str, Sequence[str]], error: str | None
+) -> None:
+    now, on = datetime(2026, 4, 1, tzinfo=UTC), date(2026, 3, 1)
+    facts = AccountFacts(MAIN, products=frozenset({"spot"}), extras=extras)
+    with closing(RawStore(database, "binance")) as raw:
+        told = Puller(raw, Ledger(raw), lambda: now, lambda: None)
+        told.pull(BY_NAME[stream], facts, lambda *_: Reply({"code": "000000", "data": {}, "transfers": []}), on, on)
+        [day_read] = raw.ledger(on, on)
+        assert day_read.error == error
+        if error:
+            assert str(BY_NAME[stream].needs) in day_read.message
+
+
 def test_days_that_wait_for_another_name_are_not_final_if_the_run_is_killed_before_it_asks(database: str) -> None:
     class Killed(BaseException):
         pass

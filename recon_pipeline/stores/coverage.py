@@ -79,7 +79,7 @@ def coverage_spans(
 
 _SPANS = """
 WITH told AS (
-    SELECT venue, account, stream, date, status, records, error
+    SELECT venue, account, stream, date, status, records, error, message
     FROM recon.pulls
     WHERE
         venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)
@@ -137,11 +137,11 @@ missing AS (
 ),
 
 every AS (
-    SELECT venue, account, stream, date, status, records, error
+    SELECT venue, account, stream, date, status, records, error, message
     FROM told
     UNION ALL
     SELECT DISTINCT
-        venue, account, CASE WHEN lacking = streams THEN '*' ELSE stream END, date, 'unread', 0::bigint, NULL
+        venue, account, CASE WHEN lacking = streams THEN '*' ELSE stream END, date, 'unread', 0::bigint, NULL, NULL
     FROM missing
     WHERE lacking = streams OR NOT is_absent
 ),
@@ -156,7 +156,7 @@ placed AS (
 
 SELECT
     venue, account, stream, status, error, min(date) AS "from", max(date) AS "to",
-    CAST(sum(records) AS bigint) AS records
+    CAST(sum(records) AS bigint) AS records, (array_agg(message ORDER BY date DESC))[1] AS message
 FROM placed
 GROUP BY venue, account, stream, status, error, island
 ORDER BY venue COLLATE "C", account COLLATE "C", stream COLLATE "C", min(date), status

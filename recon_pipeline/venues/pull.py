@@ -201,7 +201,7 @@ class Puller:
                 if stream.calls(then):
                     new += self._pull_part(stream, then, ask, Span(begin, end), part, again=again)
                 else:
-                    self._not_applicable(stream, covered(stream, then), part, _NOT_APPLICABLE, now)
+                    self._not_applicable(stream, covered(stream, then), part, _why_not(stream, then), now)
             except (VenueError, ReadsDiffer) as error:  # of other days it may tell
                 if isinstance(error, VenueError) and error.stops_account:
                     raise
@@ -484,10 +484,20 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
 _OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
 _NOT_MADE = DayRead("not_applicable", message="the account was made later")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
+NOT_CONFIGURED = "NotConfigured"
+"""Nobody said whether the account uses what the stream tells of: a setting names what to ask for."""
 SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
 """What the user says of a day, good for as long as it is said."""
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 NOT_TOLD = DayRead("partial", error="NotTold", message="the venue has no snapshot of the day's end yet")
+
+
+def _why_not(stream: Stream, facts: AccountFacts) -> DayRead:
+    """Why nothing is asked of a stream."""
+    if stream.needs is None or stream.product not in facts.products or facts.extras.get(stream.needs):
+        return _NOT_APPLICABLE
+    found = f"{stream.needs} of the account in recon.yaml names nothing; whether it has any, nobody said"
+    return DayRead("not_applicable", error=NOT_CONFIGURED, message=found)
 
 
 def coverage_rows(ledger: Iterable[Any]) -> list[Mapping[str, Any]]:

@@ -134,6 +134,8 @@ class Stream:
     """The fields that the mapping knows; any other is reported."""
     is_verified: bool = False
     """Whether a documented sample of its shape exists."""
+    needs: str | None = None
+    """The setting of an account without which nobody knows what to ask for."""
 
 
 @dataclass(frozen=True)

@@ -299,6 +299,7 @@ def stream(
     last: int | None = None,
     by_master: bool = False,
     is_verified: bool = True,
+    needs: str | None = None,
 ) -> Stream:
     """One entry. `wallets` and `known` are names with blanks between them."""
     return Stream(
@@ -324,4 +325,5 @@ def stream(
         product=product,
         known=frozenset(known.split()),
         is_verified=is_verified,
+        needs=needs,
     )

@@ -93,7 +93,7 @@ def _if_managed(facts: AccountFacts) -> Sequence[Call]:
     return ({},) if facts.email in facts.extras.get("managed_accounts", ()) else ()
 
 
-def _managed(name: str, endpoint: Endpoint, calls: Calls, *, by_master: bool) -> Stream:
+def _managed(name: str, endpoint: Endpoint, calls: Calls, needs: str, *, by_master: bool) -> Stream:
     """The log of a managed sub-account, as its investor, its trader's master or itself is told."""
     return stream(
         name,
@@ -109,6 +109,7 @@ def _managed(name: str, endpoint: Endpoint, calls: Calls, *, by_master: bool) ->
         window=span(180),
         paging=pages(500, "page", "limit"),
         pending=is_transfer_under_way,
+        needs=needs,
     )
 
 
@@ -186,14 +187,21 @@ TRANSFERS: tuple[Stream, ...] = (
         window=span(30, reach=30),
         paging=pages(500, "page", "limit"),
     ),
-    _managed("managed_transfers", e.MANAGED_TRANSFERS, for_each("managed_subs", "email", "spot"), by_master=True),
+    _managed(
+        "managed_transfers",
+        e.MANAGED_TRANSFERS,
+        for_each("managed_subs", "email", "spot"),
+        "managed_subs",
+        by_master=True,
+    ),
     _managed(
         "managed_trader_transfers",
         e.MANAGED_TRADER_TRANSFERS,
         for_each("managed_trader_subs", "email", "spot"),
+        "managed_trader_subs",
         by_master=True,
     ),
-    _managed("managed_own_transfers", e.MANAGED_OWN_TRANSFERS, _if_managed, by_master=False),
+    _managed("managed_own_transfers", e.MANAGED_OWN_TRANSFERS, _if_managed, "managed_accounts", by_master=False),
     stream(
         "custody_transfers",
         e.CUSTODY_TRANSFERS,
@@ -204,6 +212,7 @@ TRANSFERS: tuple[Stream, ...] = (
         key=by("clientTranId"),
         instant=at("time"),
         calls=for_each("custody_subs", "email", "spot"),
+        needs="custody_subs",
         by_master=True,
         window=span(30),
         paging=pages(100),
