@@ -212,6 +212,9 @@ def the_views_say_what_was_reconciled(home: BinanceHome) -> None:
     assert home.ask(WITHOUT_RAW_RECORD) == []
     kinds = "SELECT DISTINCT symbol FROM marts.binance_reconciliation_trades WHERE source = :source"
     assert "" not in {symbol for (symbol,) in home.ask(kinds, source="converts")}
+    sources = "SELECT count(DISTINCT counter_party), count(*) FROM marts.binance_reconciliation_transfers"
+    told, deposits = home.ask(f"{sources} WHERE source = 'deposits' AND txn_subtype = 'deposit'")[0]
+    assert told == deposits > 0
     fills = "SELECT count(agg_id), count(*) FROM marts.binance_reconciliation_trades WHERE source = 'spot_trades'"
     assert len(set(home.ask(fills)[0])) == 1
 

@@ -203,7 +203,7 @@ def test_what_only_the_user_knows_is_asked_for_when_it_is_configured() -> None:
     assert calls("isolated_capital_flow", knowing) == [{"symbol": "BTCUSDT"}]
     assert calls("margin_interest", knowing) == [{}, {"isolatedSymbol": "BTCUSDT"}]
     assert calls("mining_earnings", knowing) == [{"algo": "sha256", "userName": "worker"}]
-    assert calls("sub_deposits", knowing) == [{"email": DESK}]
+    assert calls("sub_deposits", knowing) == [{"email": DESK, "includeSource": "true"}]
     assert calls("sub_futures_account", knowing) == [{"email": DESK, "futuresType": "1"}]
     assert calls("pm_loans", knowing) == [{"asset": "BNB"}]
     assert calls("managed_transfers", knowing) == [{"email": FUND}]

@@ -47,13 +47,20 @@ def _too_long_earn(days: int) -> refusals.Refusal:
     return refusals.Refusal(-6021, "Query time range too large")
 
 
+def _source_if_asked(content: Content, call: Call) -> Content:
+    """A deposit says from where it came only if that is asked for."""
+    if call.text("includeSource") == "true":
+        return content
+    return {name: value for name, value in content.items() if name != "sourceAddress"}
+
+
 # Deposits and withdrawals
 _CAPITAL = Listing(
     capital.DEPOSITS, page="offset", size="limit", size_default=1000, size_most=1000, default_days=90, longest_days=90,
     is_longest_excluded=True, too_long=_too_long_capital, envelope=bare,
     filters={"coin": "coin", "status": "status", "txId": "txId"},
 )  # fmt: skip
-DEPOSITS = _CAPITAL
+DEPOSITS = replace(_CAPITAL, edit=_source_if_asked)
 _WITHDRAWALS = replace(
     _CAPITAL, path=capital.WITHDRAWALS,
     filters={"coin": "coin", "status": "status", "withdrawOrderId": "withdrawOrderId"},
@@ -77,8 +84,9 @@ def sub_deposits(call: Call) -> Answer:
     """`capital/deposit/subHisrec`: a sub's deposits as the main account sees them."""
     sub = find_sub(call)
 
-    def edit(content: Content, _: Call) -> Content:
-        return {name: value for name, value in content.items() if name not in ("completeTime", "travelRuleStatus")}
+    def edit(content: Content, call: Call) -> Content:
+        told = _source_if_asked(content, call)
+        return {name: value for name, value in told.items() if name not in ("completeTime", "travelRuleStatus")}
 
     return replace(DEPOSITS, edit=edit).answer(call, sub.email, capital.DEPOSITS)
 

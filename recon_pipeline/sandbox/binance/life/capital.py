@@ -45,6 +45,8 @@ def deposit(scene: Scene, account: Account, dice: Dice, *, ends_as: int = SUCCES
         "insertTime": scene.now_ms, "transferType": int(is_internal), "confirmTimes": "0/12", "unlockConfirm": 12,
         "walletType": 1 if dice.chance(25) else 0, "travelRuleStatus": 0,
     }  # fmt: skip
+    # made of the transaction, which is as much theirs
+    content["sourceAddress"] = "" if is_internal else f"0x{content['txId'][-40:]}"
     record = scene.tell(account, DEPOSITS, content)
     if ends_as == WRONG:
         verdict = dice.pick((REJECTED, WRONG))

@@ -37,6 +37,8 @@ _SINCE = Window("startTime", "", span(3_650).longest)
 _BY_ID = Paging("from_id", 1_000, "limit", "fromId")
 _BY_OFFSET = Paging("offset", 1_000, "limit", "offset")
 _FIAT = ("beginTime", "endTime")
+_WITH_SOURCE = {"includeSource": "true"}
+"""Without it no deposit says from where it came."""
 _CONVERTING = ("INIT", "PROCESS", "ACCEPT_SUCCESS")
 
 
@@ -67,6 +69,7 @@ IN_AND_OUT: tuple[Stream, ...] = (
         rows=bare,
         key=by("id"),
         instant=at("insertTime"),
+        calls=once("spot", _WITH_SOURCE),
         window=span(90, below=True),
         paging=_BY_OFFSET,
         pending=while_in("status", 0, 6, 8),
@@ -80,7 +83,7 @@ IN_AND_OUT: tuple[Stream, ...] = (
         rows=bare,
         key=by("email", "id"),
         instant=at("insertTime"),
-        calls=keyless_subs,
+        calls=lambda facts: [{**call, **_WITH_SOURCE} for call in keyless_subs(facts)],
         by_master=True,
         window=span(90, below=True),
         paging=_BY_OFFSET,
