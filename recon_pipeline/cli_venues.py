@@ -72,7 +72,7 @@ def _streams(venue: VenueSettings) -> list[dict[str, Any]]:
 @as_json
 def compare(venue: str, is_json: bool) -> int:
     """Compare what the API told with statements that a person downloaded into the venue's folder; 1 if they differ,
-    3 if no statement tells of an account with a user_id."""
+    3 if no statement tells of an account with a user_id, or a file beside them is no CSV."""
     settings = find_settings()
     of_venue = settings.venues.get(venue)
     if of_venue is None or of_venue.api is None:
@@ -105,6 +105,8 @@ def compare(venue: str, is_json: bool) -> int:
             "compared": spans,
             "told_by_one_side": rows,
             "not_compared": found.untold,
+            "without_user_id": found.unnamed,
+            "not_read": found.unread,
             "hints": [_hint(hint) for hint in found.hints],
         }
         click.echo(json.dumps(told, indent=2))
@@ -114,7 +116,11 @@ def compare(venue: str, is_json: bool) -> int:
         click.echo(str(hint), err=True)
     if found.untold:
         click.echo(f"not compared, for no statement has a row of them: {', '.join(found.untold)}", err=True)
-    return 1 if rows else 3 if found.untold else 0
+    if found.unnamed:
+        click.echo(f"not compared, for recon.yaml has no user_id of them: {', '.join(found.unnamed)}", err=True)
+    if found.unread:
+        click.echo(f"not read, for it is no .csv: {', '.join(found.unread)}; unpack it first", err=True)
+    return 1 if rows else 3 if found.untold or found.unread else 0
 
 
 def _show(alone: list[dict[str, str]], rows: int, spans: dict[str, list[dict[str, str]]]) -> None:

@@ -349,11 +349,11 @@ def test_another_file_is_no_statement(tmp_path: Path) -> None:
         read_statement(statement(tmp_path, header="a,b"), {})
 
 
-def venue_of(folder: Path, **user_ids: int) -> VenueSettings:
+def venue_of(folder: Path, **user_ids: int | None) -> VenueSettings:
     """A venue of accounts with their numbers, and a folder for their statements."""
     (folder / "statements" / VENUE).mkdir(parents=True)
     config = folder / "recon.yaml"
-    accounts = ", ".join(f"{name}@example.com: {{user_id: {number}}}" for name, number in user_ids.items())
+    accounts = ", ".join(f"{name}@example.com: {{user_id: {number or 'null'}}}" for name, number in user_ids.items())
     config.write_text(f"start: 2026-01-01\nvenues: {{binance: {{kind: binance, accounts: {{{accounts}}}}}}}\n")
     return load_settings(config).venues[VENUE]
 
@@ -390,14 +390,14 @@ def test_statements_without_a_row_agree_with_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_path: Path, database: str) -> None:
-    venue = venue_of(tmp_path, main=7, desk=8)
+    venue = venue_of(tmp_path, main=7, desk=8, fund=None)
     row = "7,2026-01-02 10:00:00,Spot,Deposit,USDT,25,"
     (venue.folder / "main.csv").write_text("\n".join([",".join(HEADER), row]) + "\n")
     found = compare_statements(venue, database)
     assert [(line.account, line.side, line.amount) for line in found.alone] == [
         ("main@example.com", "statement", Decimal(25))
     ]
-    assert (found.rows, found.untold) == (1, ["desk@example.com"])
+    assert (found.rows, found.untold, found.unnamed) == (1, ["desk@example.com"], ["fund@example.com"])
 
 
 @pytest.mark.postgres
@@ -567,8 +567,13 @@ def test_the_command_says_what_it_compared(tmp_path: Path, database: str, monkey
         "compared": {MAIN: [{"from": f"2026-03-0{day} 12:00:00", "to": f"2026-03-0{day} 12:00:00"} for day in (1, 3)]},
         "told_by_one_side": [],
         "not_compared": [],
+        "without_user_id": [],
+        "not_read": [],
         "hints": [],
     }
+    (venue.folder / "april.zip").write_bytes(b"PK")
+    told = CliRunner().invoke(compare, ["--venue", VENUE], standalone_mode=False)
+    assert (told.return_value, told.stderr) == (3, "not read, for it is no .csv: april.zip; unpack it first\n")
 
 
 @pytest.mark.postgres

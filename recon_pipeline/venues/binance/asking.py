@@ -81,20 +81,19 @@ class MarketAsker:
         )
         if len({each.key for each in told}) < len(told):
             # one was told with two contents: they are kept, and the market is asked again for the same time
-            raw.keep_symbols(self.email, stream.name, [self._in_vain(market)], told)
+            asked = self._in_vain(market)
+        if not told:
+            self._note_silent(asked)
             return ()
-        if told:
-            kept = raw.keep_symbols(
-                self.email,
-                stream.name,
-                [asked],
-                told,
-                tell_changed=lambda before: self.session.tell_changed(self.email, stream, before),
-            )
-            news = {*kept.added, *kept.changed}
-            return [each for each in told if each.key in news]
-        self._note_silent(asked)
-        return ()
+        kept = raw.keep_symbols(
+            self.email,
+            stream.name,
+            [asked],
+            told,
+            tell_changed=lambda before: self.session.tell_changed(self.email, stream, before),
+        )
+        news = {*kept.added, *kept.changed}
+        return [each for each in told if each.key in news]
 
     def cursor(self, market: Market) -> Cursor:
         """Where to go on with a market. One that is listed again goes on by time: no page says that its ids go on."""

@@ -39,6 +39,10 @@ class Compared(NamedTuple):
     """How many rows the statements have."""
     untold: list[str]
     """The accounts with a user_id of which no statement has a row: nothing of theirs was compared."""
+    unnamed: list[str]
+    """The accounts without one: no statement can be of them."""
+    unread: list[str]
+    """Files beside the statements that are no CSV, such as a download that is still packed."""
     hints: list[OtherZone]
     """The files whose times seem to be of another zone than they were read in."""
 
@@ -81,7 +85,9 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
         for statement in _doubtful(statements, alone)
         if (hint := other_zone(statement, _flows_of_any_zone(url, venue.name, statement)))
     ]
-    return Compared(alone, spans, len(told), untold, hints)
+    unnamed = sorted(name for name, account in api.accounts.items() if not account.user_id)
+    unread = [path.name for path in listed if path not in files and not path.name.startswith(".")]
+    return Compared(alone, spans, len(told), untold, unnamed, unread, hints)
 
 
 def _doubtful(statements: Iterable[Statement], alone: Iterable[Line]) -> Iterator[Statement]:
