@@ -104,11 +104,15 @@ def test_a_wallet_that_the_account_does_not_have_lacks_no_night_before(home: Bin
         )  # fmt: skip
 
 
-def test_a_capture_that_comes_too_late_says_so(home: BinanceHome) -> None:
+@pytest.mark.parametrize(("is_captured", "code"), [(True, 0), (False, 3)])
+def test_a_capture_that_comes_too_late_says_what_is_lost(home: BinanceHome, is_captured: bool, code: int) -> None:
+    if is_captured:
+        home.capture_days(FIRST, FIRST)
     home.advance(midnight(LAST) + timedelta(hours=7))
     result = CliRunner().invoke(capture, standalone_mode=False)
-    assert (result.return_value, result.stdout) == (0, "0 captures\n")
+    assert (result.return_value, result.stdout) == (code, "0 captures\n")
     assert result.stderr.startswith(f"too late to close {FIRST}: that is done until 6:00:00 after midnight UTC")
+    assert ("NightLost" in result.stderr) is not is_captured
 
 
 def test_a_name_that_nobody_knows_is_wrong_use_and_not_a_clean_bill(home: BinanceHome) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from recon_pipeline.errors import ReconError
+from recon_pipeline.frames.schema import COVERAGE_READ
 from recon_pipeline.stores.raw import DayRead, Part, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE
@@ -36,6 +37,14 @@ _NOT_CAPTURED = DayRead("failed", error="NotCaptured", message="it could not be 
 
 class NeverAtRest(ReconError):  # noqa: N818 - the name says what is the matter
     """No two consecutive reads of a wallet agreed."""
+
+
+class NightLost(ReconError):  # noqa: N818 - as above
+    """The hours in which a capture closes a day are over, and wallets were not captured."""
+
+
+def _is_settled(row: Any) -> bool:
+    return row.status in (*COVERAGE_READ, "not_applicable")
 
 
 @dataclass(frozen=True)
@@ -76,17 +85,11 @@ class Capture:
         day = now.date() - ONE_DAY
         if now - midnight(now.date()) >= CLOSES_UNTIL:
             self.session.asked.say(f"too late to close {day}: that is done until {CLOSES_UNTIL} after midnight UTC")
+            self._tell_lost(day)
             return 0
-        done = self._done(day)
         made: list[str] = []
-        accounts = [facts for facts in self.context.accounts.values() if self.session.has_key(facts.email)]
+        accounts, work = self._accounts, self._missing(day)
         never_used = {facts.email: self.session.never_used(facts) for facts in accounts}
-        work = [
-            (facts, group)
-            for facts in accounts
-            for group in groups(facts)
-            if not all((facts.email, _subject(group), stream.name) in done for stream, _ in group.streams)
-        ]
 
         def take(item: tuple[AccountFacts, Group]) -> None:
             facts, group = item
@@ -113,6 +116,40 @@ class Capture:
             for stream in (*CAPTURED, *SNAPSHOTS):
                 if stream.asked_with == "own" and not stream.calls(facts):
                     self.session.raw.mark(facts.email, stream.name, {day: NOT_THERE}, self.session.clock.now())
+
+    @property
+    def _accounts(self) -> list[AccountFacts]:
+        return [facts for facts in self.context.accounts.values() if self.session.has_key(facts.email)]
+
+    def _missing(self, day: date) -> list[tuple[AccountFacts, Group]]:
+        """What was not captured for the day."""
+        done = self._done(day)
+        return [
+            (facts, group)
+            for facts in self._accounts
+            for group in groups(facts)
+            if not all((facts.email, _subject(group), stream.name) in done for stream, _ in group.streams)
+        ]
+
+    def _tell_lost(self, day: date) -> None:
+        """What was not captured and is not said to be not there cannot be had any more."""
+        missing = self._missing(day)
+        names = [stream.name for _, group in missing for stream, _ in group.streams]
+        settled = {(row.account, row.stream) for row in self.session.raw.ledger(day, day, names) if _is_settled(row)}
+        lost = {
+            group.name
+            for facts, group in missing
+            if not all((_subject(group) or facts.email, stream.name) in settled for stream, _ in group.streams)
+        }
+        if lost:
+            self.session.problems.append(
+                NightLost(
+                    f"{', '.join(sorted(lost))} were not captured",
+                    where=f"venue {self.session.venue}, {day}",
+                    expected=f"captures until {CLOSES_UNTIL} after midnight UTC",
+                    next_step="the day stays incomplete, the next capture reaches over it; see that the schedule runs",
+                )
+            )
 
     def _done(self, day: date) -> set[tuple[str, str, str]]:
         """(account, sub-account or nothing, stream) of what was captured for the day: a group is kept whole."""
