@@ -47,7 +47,7 @@ def ask_volumes(session: Session, facts: Mapping[str, AccountFacts], accounts: I
 
     def ask_of(master: str, email: str) -> None:
         call = {"email": email}
-        with session.told_of(master, STREAM, is_own=True):
+        with session.told_of(master, STREAM, can_stop=True):
             answer = session.ask_as(master)(SUB_STATISTICS, list(call.items()))
             with reading(SUB_STATISTICS, answer.response_id):
                 days = [(_begins(row), row) for row in _ROWS(answer.json)]

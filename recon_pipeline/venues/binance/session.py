@@ -124,11 +124,11 @@ class Session:
         facts: AccountFacts | None = None,
         symbol: str | None = None,
         *,
-        is_own: bool = False,
+        can_stop: bool = False,
     ) -> Iterator[None]:
-        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused to a stream
-        of the tables or to what else `is_own`. Where the same would go wrong with any symbol it is recorded without
-        one, and the place noted as `unreached`.
+        """Record what goes wrong with a stream, and go on; AccountStopped if the account's key is refused and `stream`
+        is given or the caller `can_stop` for want of it. Where the same would go wrong with any symbol it is recorded
+        without one, and the place noted as `unreached`.
 
         So is an error that nobody foresaw: a fault of ours shall not cost the other streams and accounts. An archive
         that takes no more ends the whole pull: every further answer would be lost too.
@@ -140,7 +140,7 @@ class Session:
             raise
         except ReconError as error:
             self.record(error, email, stream_name, symbol)
-            if getattr(error, "stops_account", False) and (is_own or stream is not None):
+            if getattr(error, "stops_account", False) and (can_stop or stream is not None):
                 raise AccountStopped(error) from None
         except Exception as error:
             fault = unforeseen(error, f"venue {self.venue}, account {email or '-'}, {stream_name}")

@@ -187,7 +187,7 @@ class Trades:
             share = share_of_rotation(len(markets), rotated.get(email), self._today)
             plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end)[:share])
         found = self._ask_all(plan, known, {})
-        for email in plan:
+        for email in plan if markets else ():  # without a list of markets nothing had its turn
             if email not in self._stopped and (email, TRADES.name) not in self.session.unreached:
                 self.session.raw.note_rotation(email, self._today)
         return found
