@@ -151,6 +151,31 @@ def test_a_sub_account_is_whole_without_its_main_account(
         assert statuses(home, MAIN) <= {"incomplete"}
 
 
+def test_a_sub_account_that_gets_a_key_of_its_own_is_reconciled_with_what_that_tells(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then its main account's key told what it held; the venue keeps the snapshots of those days, too."""
+    view = "marts.binance_reconciliation_balances"
+    world = make_world(21, days=8, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+
+        def sources() -> set[str]:
+            told = home.ask(f"SELECT DISTINCT source FROM {view} WHERE email = :desk AND wallet = 'SPOT'", desk=DESK)
+            return {source for (source,) in told}
+
+        both = home.settings
+        configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}})
+        home.capture_days(date(2026, 1, 2), LAST)
+        home.run(FIRST, LAST)
+        assert sources() == {"sub_assets"}
+        home.settings = both
+        home.run(FIRST, LAST + timedelta(days=1))
+        assert sources() == {"spot_snapshots"}
+        spot = "SELECT DISTINCT status FROM recon.reconciliation WHERE account = :desk AND wallet = 'SPOT'"
+        assert home.ask(spot, desk=DESK) == [("matched",)]
+        assert home.ask(f"SELECT 1 FROM {view} GROUP BY email, wallet, asset, date HAVING count(*) > 1") == []
+
+
 def test_an_account_that_is_neither_main_nor_sub_is_asked_what_subs_alone_may_ask(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

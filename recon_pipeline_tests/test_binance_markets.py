@@ -9,18 +9,22 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from recon_pipeline.config import load_settings
 from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.book import Move
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.raw import RawStore, SymbolAsked
 from recon_pipeline.venues.binance.trades import Trades
@@ -153,6 +157,29 @@ def test_a_trade_that_could_not_be_read_is_asked_for_until_it_can(
         assert told == [(2,)]
 
 
+def test_a_trade_that_comes_back_under_another_name_takes_the_place_of_the_one_that_could_not_be_read(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who bought is told as text, which says nothing; the sale that it was has a name of its own."""
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=False, quantity="10", price="2")
+    is_wrong = True
+
+    def unreadable(rows: Any, _: Asked) -> Any:
+        return [row | {"isBuyer": "false"} for row in rows] if is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, spot.PATH, unreadable)
+        run_days(home, 3, 5)
+        assert off(home) == {day(4)}
+        is_wrong = False
+        run_days(home, 6, 6)
+        assert off(home) == set()
+        sold = "SELECT amount FROM marts.binance_reconciliation_trades WHERE asset = 'LINK'"
+        assert home.ask(sold) == [(-10,)]
+        assert home.ask("SELECT stream FROM recon.errors WHERE name = 'RecordGone'") == [("spot_trades",)]
+
+
 LIST = "/api/v3/exchangeInfo"
 
 
@@ -197,6 +224,39 @@ def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
         run_days(home, 6, 7)
         assert (edits, off(home)) == ([], set())
         assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
+
+
+def test_a_market_that_comes_back_and_numbers_its_trades_anew_loses_none_of_its_first(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both trades have one number; those of the first listing are told no more."""
+    world = quiet_world()
+    for number in (4, 8):
+        trade(world, "LINKUSDT", day_ms(day(number)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    is_gone = False
+
+    def listed(body: Any, _: Asked) -> Any:
+        return without("LINKUSDT")(body) if is_gone else None
+
+    def of_this_listing(rows: Any, _: Asked) -> Any:
+        return [row for row in rows if row["time"] > day_ms(day(8))] if home.now > midnight(day(9)) else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, listed)
+        edit_answers(home, monkeypatch, spot.PATH, of_this_listing)
+        run_days(home, 3, 5)
+        is_gone = True
+        run_days(home, 6, 6)
+        is_gone = False
+        run_days(home, 7, 8)
+        told = home.ask(
+            "SELECT date(datetime), agg_id, count(*) FROM marts.binance_reconciliation_trades"
+            " WHERE symbol = 'LINKUSDT' GROUP BY 1, 2 ORDER BY 1"
+        )
+        assert [(on, legs) for on, _, legs in told] == [(day(4), 2), (day(8), 2)]
+        assert len({number for _, number, _ in told}) == 1
+        assert off(home) == set()
+        assert home.ask("SELECT count(*) FROM recon.errors WHERE name = 'RecordChanged'") == [(0,)]
 
 
 def holes_of(home: BinanceHome, email: str) -> set[date]:
@@ -251,6 +311,28 @@ def test_markets_whose_orders_are_routed_no_more_are_asked_for_allocations_all_t
         asked = [entry["params"]["symbol"] for entry in home.sandbox.site.gate.log[begun:] if "myAll" in entry["path"]]
         assert sorted(set(asked)) == ["BTCUSDC", "BTCUSDT"]
         assert home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'allocations'") == [("final",)]
+
+
+def test_orders_are_looked_through_once_for_each_market_that_is_unexplained_on_a_day(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else was looked for on that day."""
+    world = quiet_world()
+    at_us = (day_ms(day(4)) + 9 * HOUR_MS) * 1000
+    for asset, moved in (("LINK", "10"), ("USDT", "-20")):
+        world.ledger.post(Move(at_us, MAIN, "SPOT", asset, Decimal(moved), "balance", "untold"))
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+
+        def looked_through(number: int) -> set[str]:
+            begun = len(home.sandbox.site.gate.log)
+            run_days(home, number, number)
+            return {each["params"]["symbol"] for each in home.sandbox.site.gate.log[begun:] if "allOr" in each["path"]}
+
+        assert [looked_through(number) for number in (3, 4, 5)] == [set(), {"LINKUSDT"}, set()]
+        with connection(home.url, "as if another market had been unexplained then") as opened:
+            opened.execute(sa.text("UPDATE recon.pulls SET calls = 'ETHBTC' WHERE stream = 'prevented_matches'"))
+        assert [looked_through(number) for number in (6, 7)] == [{"LINKUSDT"}, set()]
+        assert spot_of(home, "variance") == {day(4)}
 
 
 def statuses(home: BinanceHome) -> dict[date, str]:

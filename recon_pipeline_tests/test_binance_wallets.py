@@ -56,6 +56,14 @@ def add_round_trip(world: World, convert: Record, *, told_ms: int) -> None:
         world.archive.add(MAIN, path, record)
 
 
+def assumed(home: BinanceHome) -> list[tuple[Any, ...]]:
+    """What a person sees of the wallets of converts, which no record states."""
+    return home.ask(
+        "SELECT DISTINCT wallet, usual_wallet, is_decided, evidence IS NOT NULL FROM marts.assumed_wallets"
+        " WHERE txn_subtype LIKE 'convert%' ORDER BY 1, 2, 3, 4"
+    )
+
+
 def read_of(home: BinanceHome) -> Read:
     venue = home.settings.venues["binance"]
     assert venue.api is not None
@@ -106,10 +114,12 @@ def test_a_decision_is_withdrawn_by_the_run_that_reads_an_equal_convert_and_by_n
         home.capture_days(FIRST - ONE_DAY, on)
         home.run(FIRST, on)
         assert (home.ask(DECIDED), home.not_matched()) == ([("FUNDING",)], [])
+        assert assumed(home) == [("FUNDING", "SPOT", True, True)]
         for later, stored in ((on + ONE_DAY, [("FUNDING",)]), (on + 2 * ONE_DAY, [("FUNDING",), (None,)])):
             home.capture_days(later, later)
             home.run(later, later)
             assert home.ask(DECIDED) == stored
+        assert assumed(home) == [("SPOT", "SPOT", False, False), ("SPOT", "SPOT", False, True)]
         off = {(row[2], row[3]): row[6] for row in home.not_matched()}
         assert {place: abs(amount) for place, amount in off.items()} == {
             (wallet, asset): amount for wallet in ("SPOT", "FUNDING") for asset, amount in moved.items()

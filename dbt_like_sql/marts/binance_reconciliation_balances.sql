@@ -2,11 +2,12 @@
 -- wallet leaves out is zero: a position that was reconciled against such a nothing has its row too.
 WITH reads AS NOT MATERIALIZED (
     -- of several statements of one wallet and day the one read last counts, as it does for the reconciliation
-    SELECT b.venue, b.account, b.wallet, b.date, max(b.read_at) AS read_at
+    SELECT DISTINCT ON (b.venue, b.account, b.wallet, b.date)
+        b.venue, b.account, b.wallet, b.date, b.read_at, b.snapshot_id
     FROM recon.balances AS b
     JOIN recon.venues AS v ON v.venue = b.venue AND v.kind = 'binance'
     WHERE b.retired_at IS NULL
-    GROUP BY b.venue, b.account, b.wallet, b.date
+    ORDER BY b.venue, b.account, b.wallet, b.date, b.read_at DESC, b.snapshot_id DESC
 ),
 
 listed AS NOT MATERIALIZED (
@@ -37,7 +38,7 @@ listed AS NOT MATERIALIZED (
     JOIN reads
         ON
             reads.venue = b.venue AND reads.account = b.account AND reads.wallet = b.wallet AND reads.date = b.date
-            AND reads.read_at = b.read_at
+            AND reads.read_at = b.read_at AND reads.snapshot_id = b.snapshot_id
     WHERE b.retired_at IS NULL
 ),
 

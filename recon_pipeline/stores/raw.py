@@ -214,10 +214,13 @@ class RawStore:
         symbols: Sequence[SymbolAsked],
         told: Sequence[Told],
         *,
+        gone: Collection[str] = (),
         tell_changed: Callable[[Contents], None] | None = None,
+        tell_gone: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> Kept:
-        """Store what markets told of an account, and over which time they were asked, together. No market may be
-        among them twice. `tell_changed` is that of `keep`."""
+        """Store what markets told of an account, and over which time they were asked, together; the records with the
+        keys of `gone` count no longer. No market may be among them twice. `tell_changed` is that of `keep`, and
+        `tell_gone` hears of `gone` before anything is stored."""
         if not symbols:
             return Kept()
         versions = _one_version_each(account, stream, told)
@@ -225,11 +228,15 @@ class RawStore:
             kept = self._keep_records(opened, account, stream, versions, max(symbol.asked_at for symbol in symbols))
             if tell_changed is not None and (before := self._before(opened, account, stream, kept.changed)):
                 tell_changed(before)
+            if gone:
+                tell_gone(sorted(gone))
+                place = {"venue": self._venue, "account": account, "stream": stream, "keys": list(gone)}
+                opened.execute(sa.text(_SUPERSEDE), {**place, "read_at": max(symbol.asked_at for symbol in symbols)})
             trades = Counter(versions[key].record.call.get("symbol") for key in kept.added)
             told_of = [vars(symbol) | {"trades": trades[symbol.symbol]} for symbol in symbols]
             rows = json.dumps(told_of, default=datetime.isoformat)
             opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
-            return kept
+            return replace(kept, gone=tuple(sorted(gone)))
 
     def asked_symbols(self, stream: str) -> list[sa.Row[Any]]:
         """Every market that was asked: account, symbol, asked_from, asked_through, last_id, trades, last_trade_at,
@@ -466,6 +473,16 @@ class RawStore:
                     "evidence": canonical_json(evidence),
                 },
             )
+
+    def note_assumed(self, wallets: Mapping[tuple[str, str], str]) -> None:
+        """Note the usual wallet of every row, by raw_id and external_id, whose record states none; no other is."""
+        rows = [
+            {"raw_id": raw_id, "external_id": external_id, "usual_wallet": wallet}
+            for (raw_id, external_id), wallet in sorted(wallets.items())
+        ]
+        with self._transaction("noting which wallets are assumed") as opened:
+            for statement in _ASSUMED:
+                opened.execute(sa.text(statement), {"venue": self._venue, "rows": canonical_json(rows)})
 
     def version(self) -> str:
         """Another text whenever anything that a reading rests on has changed."""
@@ -705,6 +722,13 @@ _ASK_AGAIN = (
     " begin timestamptz)"
     " WHERE a.venue = :venue AND a.account = given.account AND a.stream = given.stream AND a.symbol = given.symbol"
     " AND a.purged_after IS NULL"
+)
+_OF_ASSUMED = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(raw_id text, external_id text, usual_wallet text)"
+_ASSUMED = (
+    f"DELETE FROM recon.assumed_wallets AS a WHERE venue = :venue AND NOT EXISTS (SELECT FROM {_OF_ASSUMED}"
+    " WHERE given.raw_id = a.raw_id AND given.external_id = a.external_id AND given.usual_wallet = a.usual_wallet)",
+    "INSERT INTO recon.assumed_wallets (venue, raw_id, external_id, usual_wallet)"
+    f" SELECT :venue, given.* FROM {_OF_ASSUMED} ON CONFLICT DO NOTHING",
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone. A market that left and
 # is listed again may number its trades anew.

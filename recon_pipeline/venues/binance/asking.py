@@ -4,8 +4,8 @@ far it was asked."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +13,11 @@ from recon_pipeline.stores.raw import SymbolAsked, Told
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.answers import reading, told_by
 from recon_pipeline.venues.binance.discovery import AskedMarket, Market
-from recon_pipeline.venues.binance.markets import listed_markets, refresh_markets
+from recon_pipeline.venues.binance.markets import Departures, listed_markets, refresh_markets
+from recon_pipeline.venues.binance.reading import Doubt
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.binance.streams.spot import LISTING
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.streams import Stream
 
@@ -46,6 +48,10 @@ class MarketAsker:
     """Takes account and symbol of markets that could not be asked for."""
     stopped: set[str]
     """Takes accounts whose key was refused."""
+    departed: Departures
+    """When markets left the list."""
+    doubts: Mapping[tuple[str, str, str], Doubt] = field(default_factory=dict)
+    """What cannot be believed, by account, stream and symbol."""
     _silent: dict[str, SymbolAsked] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -76,13 +82,14 @@ class MarketAsker:
 
     def _drained(self, market: Market) -> Sequence[Told]:
         raw, stream = self.session.raw, self.stream
-        asked, told = drain_market(
-            stream, self.session.ask_as(self.email), market, self.cursor(market), self.session.clock.now()
-        )
+        cursor = self.cursor(market)
+        asked, told = drain_market(stream, self.session.ask_as(self.email), market, cursor, self.session.clock.now())
+        told = [named_by_listing(each, self.departed.get(market.symbol, ())) for each in told]
+        gone = self._doubts_not_told(market, cursor) - {each.key for each in told}
         if len({each.key for each in told}) < len(told):
             # one was told with two contents: they are kept, and the market is asked again for the same time
             asked = self._in_vain(market)
-        if not told:
+        if not told and not gone:
             self._note_silent(asked)
             return ()
         kept = raw.keep_symbols(
@@ -90,7 +97,9 @@ class MarketAsker:
             stream.name,
             [asked],
             told,
+            gone=gone,
             tell_changed=lambda before: self.session.tell_changed(self.email, stream, before),
+            tell_gone=lambda keys: self.session.tell_gone(self.email, stream, keys),
         )
         news = {*kept.added, *kept.changed}
         return [each for each in told if each.key in news]
@@ -103,6 +112,15 @@ class MarketAsker:
         if known.last_id is None or known.purged_after is not None:
             return Cursor(known.asked_through)
         return Cursor(known.asked_through, known.last_id + 1)
+
+    def _doubts_not_told(self, market: Market, cursor: Cursor) -> frozenset[str]:
+        """The keys of the records of a market that cannot be believed, if it is asked over the time of all of them: one
+        that is not told again is another by now, or was none."""
+        doubt, known = self.doubts.get((self.email, self.stream.name, market.symbol)), self.known.get(market.symbol)
+        if doubt is None or cursor.next_id is not None:
+            return frozenset()
+        first = doubt.since or (known.asked_from if known else self.since)
+        return doubt.keys if cursor.asked_through <= first else frozenset()
 
     def _in_vain(self, market: Market) -> SymbolAsked:
         """That a market has had its turn, and was asked no further."""
@@ -120,6 +138,16 @@ class MarketAsker:
     def _keep_silent(self) -> None:
         self.session.raw.keep_symbols(self.email, self.stream.name, list(self._silent.values()), ())
         self._silent.clear()
+
+
+def named_by_listing(told: Told, left_at: Sequence[datetime]) -> Told:
+    """A trade under a name of its own listing: a market that left and is listed again may number its trades anew, and
+    a new one would take the place of the old one of its number."""
+    before = [at for at in left_at if told.instant is None or at <= told.instant]
+    if not before:
+        return told
+    listing = f"{max(before).astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return replace(told, key=f"{told.key}@{listing}", call={**told.call, LISTING: listing})
 
 
 @dataclass(frozen=True)

@@ -161,8 +161,8 @@ def with_idle_days(markets: Iterable[Market], asked: Asked, start: datetime, idl
     for market in markets:
         known = asked.get(market.symbol)
         if known is None or known.asked_from > start:
-            checked = known.last_checked if known is not None else None
-            known = AskedMarket(market.symbol, start, start, None, 0, None, last_checked=checked)
+            left, checked = (known.purged_after, known.last_checked) if known is not None else (None, None)
+            known = AskedMarket(market.symbol, start, start, None, 0, None, left, checked)
         found[market.symbol] = replace(known, asked_through=past_idle(known.asked_through, idle))
     return found
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from recon_pipeline.stores.raw import DayRead, RawStore, Told, exact
 from recon_pipeline.transport.errors import UnexpectedAnswer
@@ -105,16 +106,25 @@ def listed_markets(raw: RawStore) -> list[Market]:
     ]
 
 
-def purged_markets(raw: RawStore) -> dict[str, datetime]:
-    """The markets that stood in an earlier list and do not in the newest, with when the first list without came."""
-    gone: dict[str, datetime] = {}
+Departures: TypeAlias = Mapping[str, Sequence[datetime]]
+"""By market, when the first list without it was read, each time that it left."""
+
+
+def departures(raw: RawStore) -> Departures:
+    """The markets that ever left the list."""
+    gone: dict[str, list[datetime]] = defaultdict(list)
     before: set[str] = set()
     for row in raw.versions(LISTED, "markets"):
         listed = {market[0] for market in exact(row.told)}
-        gone = {symbol: at for symbol, at in gone.items() if symbol not in listed}
-        gone |= dict.fromkeys(before - listed, _read_for(row.read_at))
+        for symbol in before - listed:
+            gone[symbol].append(row.read_at)
         before = listed
     return gone
+
+
+def purged_markets(departed: Departures, listed: Collection[str]) -> dict[str, datetime]:
+    """The markets that left and are not listed now, with the instant for which the first list without them stands."""
+    return {symbol: _read_for(left[-1]) for symbol, left in departed.items() if symbol not in listed}
 
 
 def _read_for(read_at: datetime) -> datetime:

@@ -70,6 +70,7 @@ def place_flows(raw: RawStore, read: Read, reconciled: Callable[[Reading, Collec
     """Decide every flow anew and store what differs from what stands; how many decisions that were. `reconciled` tells
     the rows of the reconciliation of a reading on some days."""
     flows, standing = flows_of(read.open), raw.decisions()
+    raw.note_assumed(assumed_wallets(read.open))
     if not flows and not standing:
         return 0
     reading = as_usual(read)
@@ -159,6 +160,13 @@ def flows_of(mapped: Mapped) -> list[Flow]:
         rows[row["raw_id"]].append(row)
     flows = {each.raw_id: Flow(each, _moved(each, rows[each.raw_id])) for each in mapped.unplaced}
     return [flow for flow in flows.values() if flow.moved]
+
+
+def assumed_wallets(mapped: Mapped) -> Mapping[tuple[str, str], str]:
+    """The usual wallet of every row whose record states none, by raw_id and external_id."""
+    usual = {each.raw_id: each for each in mapped.unplaced}
+    rows = ((row, usual[row["raw_id"]]) for row in (*mapped.transfers, *mapped.trades))
+    return {(row["raw_id"], row["external_id"]): each.usual for row, each in rows if _is_movable(row, each)}
 
 
 def _moved(unplaced: Unplaced, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[datetime, Decimal]]]:

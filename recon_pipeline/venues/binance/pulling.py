@@ -6,7 +6,7 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -17,11 +17,10 @@ from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_T
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
-from recon_pipeline.venues.binance.problems import record_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, Span, covered, digest_of_calls, midnight
-from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
+from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Stream
 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
@@ -68,7 +67,7 @@ class Pull:
             ledger,
             self.session.clock.now,
             self.session.asked.check,
-            self._tell_gone,
+            self.session.tell_gone,
             tell_changed=self.session.tell_changed,
             is_not_there=self.session.is_not_there,
             unopened=lambda of_account, day: [
@@ -165,12 +164,6 @@ class Pull:
         is_beginning = day > asked[-1] and ledger.status(email, stream.name, day) != "failed"
         names = (*stating, stream.name) if day < asked[0] else stating
         return _is_said(ledger, email, names, day) or (is_beginning and _is_said(ledger, email, stating, asked[-1]))
-
-    def _tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
-        """A record with an id that is not told any more is for a person. One without is another now, which is told."""
-        gone = [key for key in keys if not key.startswith(EQUAL_ROWS)]
-        if gone and stream.role == "flow":
-            self.session.tell(record_gone(email, stream, gone, self.session.clock.now().date()))
 
     def _with_named_markets(self, facts: AccountFacts) -> AccountFacts:
         """The account with the markets that its ledgers name, each as product:symbol; and those of its family."""

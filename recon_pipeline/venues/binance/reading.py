@@ -47,6 +47,7 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
+from recon_pipeline.venues.binance.mapping.balances import SNAPSHOT_STREAMS
 from recon_pipeline.venues.binance.session import trades_since, unused
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
@@ -115,9 +116,23 @@ def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_onc
 
 Unusable: TypeAlias = Mapping[tuple[str, str, date], bool]
 """Account, stream and day of records that cannot be believed, and whether nothing of that day can: of a snapshot."""
-Doubtful: TypeAlias = Mapping[tuple[str, str, str], datetime | None]
-"""Account, stream and symbol of trades that cannot be believed, and the instant of the earliest; None if that cannot be
-read either."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Trades of a market that cannot be believed."""
+
+    since: datetime | None
+    """The instant of the earliest; None if that of any of them cannot be read either."""
+    keys: frozenset[str] = frozenset()
+
+    def with_one(self, key: str, at: datetime | None) -> Doubt:
+        """With one more."""
+        return Doubt(None if at is None or self.since is None else min(at, self.since), self.keys | {key})
+
+
+Doubtful: TypeAlias = Mapping[tuple[str, str, str], Doubt]
+"""By account, stream and symbol."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +190,7 @@ class _Rows:
         self._checked: tuple[Validated, list[Mapping[str, Any]]] | None = None
         self.open = Mapped()
         self.unusable: dict[tuple[str, str, date], bool] = {}
-        self.doubtful: dict[tuple[str, str, str], datetime | None] = {}
+        self.doubtful: dict[tuple[str, str, str], Doubt] = {}
 
     def add(self, told: Told) -> None:
         """Map some records."""
@@ -205,8 +220,7 @@ class _Rows:
             at = stream.instant(record.content) if stream.role in ("flow", "snapshot") else None
             if record.stream in SEARCHED:
                 market = record.account, record.stream, record.call.get("symbol", "")
-                before = self.doubtful.get(market, at)
-                self.doubtful[market] = None if at is None or before is None else min(at, before)
+                self.doubtful[market] = self.doubtful.get(market, Doubt(at)).with_one(record.key, at)
             if at is not None:
                 place = record.account, record.stream, at.date()
                 self.unusable[place] = self.unusable.get(place, False) or (is_all and stream.role == "snapshot")
@@ -263,12 +277,22 @@ class _Rows:
     def _balances(self) -> tuple[Validated, list[Mapping[str, Any]]]:
         """Those that nothing moved during their capture, and what is refused of the others; worked out once."""
         if self._checked is None:
-            balances, raced = without_races(self._whole("balances"), self._races)
+            balances, raced = without_races(pinned(self._whole("balances")), self._races)
             self._checked = _validated(self._venue, "balances", balances), raced
         return self._checked
 
     def _whole(self, name: str) -> pa.Table:
         return _joined(name, self._tables[name])
+
+
+def pinned(balances: pa.Table) -> pa.Table:
+    """The balances without what was captured of a wallet on a day of which the venue keeps a snapshot: it is the source
+    of its wallet, also where the account had no key of its own at first and its main account's key was asked."""
+    place = ["account", "wallet", "date"]
+    is_kept = pc.is_in(balances["source"], pa.array(SNAPSHOT_STREAMS, pa.string()))
+    stated = balances.filter(is_kept).group_by(place).aggregate([])
+    captured = balances.filter(pc.invert(is_kept)).join(stated, place, join_type="left anti")
+    return pa.concat_tables([balances.filter(is_kept), captured])
 
 
 def _joined(name: str, tables: Sequence[pa.Table]) -> pa.Table:
@@ -311,7 +335,7 @@ class Search:
         self._reading: Reading | None = None
         self.unusable: dict[tuple[str, str, date], bool] = {}
         """Of which days something was told that cannot be believed; whether all of it."""
-        self.doubtful: dict[tuple[str, str, str], datetime | None] = {}
+        self.doubtful: dict[tuple[str, str, str], Doubt] = {}
         """Of which markets."""
 
     def read(self) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled, VenueError
-from recon_pipeline.venues.binance.problems import problem_of, record_changed, unforeseen
+from recon_pipeline.venues.binance.problems import problem_of, record_changed, record_gone, unforeseen
 from recon_pipeline.venues.drain import Ask
 from recon_pipeline.venues.pull import ONE_DAY, Span, covered, midnight
 from recon_pipeline.venues.sources import Asked
-from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
 START_DAYS = 7
@@ -183,6 +183,12 @@ class Session:
         changed = sorted(key for key, content in before.items() if not stream.is_pending(content))
         if changed and stream.role == "flow":
             self.tell(record_changed(email, stream, changed, self.clock.now().date()))
+
+    def tell_gone(self, email: str, stream: Stream, keys: Sequence[str]) -> None:
+        """A record with an id that is not told any more is for a person. One without is another now, which is told."""
+        gone = [key for key in keys if not key.startswith(EQUAL_ROWS)]
+        if gone and stream.role == "flow":
+            self.tell(record_gone(email, stream, gone, self.clock.now().date()))
 
     def note_read(self, email: str, stream: str) -> None:
         """A stream of an account was read, as far as it was asked for."""

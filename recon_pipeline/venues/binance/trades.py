@@ -31,8 +31,9 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
-from recon_pipeline.venues.binance.markets import LISTED, listed_markets, purged_markets
+from recon_pipeline.venues.binance.markets import LISTED, Departures, departures, listed_markets, purged_markets
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
+from recon_pipeline.venues.binance.reading import Doubt
 from recon_pipeline.venues.binance.session import START_DAYS, AccountStopped, Session
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.pull import ONE_DAY, midnight
@@ -60,9 +61,8 @@ class Trades:
     residuals: Callable[[Collection[date]], Residuals]
     since: datetime
     """From when on trades count: the beginning of the first window."""
-    doubtful: Mapping[tuple[str, str, str], datetime | None] = field(default_factory=dict)
-    """Account, stream and symbol of trades that cannot be believed, with the instant of the earliest: they are asked
-    for again."""
+    doubtful: Mapping[tuple[str, str, str], Doubt] = field(default_factory=dict)
+    """The trades that cannot be believed, by account, stream and symbol: they are asked for again."""
     _stopped: set[str] = field(default_factory=set)
     """Accounts whose key was refused on the way."""
     _failed: set[tuple[str, str]] = field(default_factory=set)
@@ -77,7 +77,7 @@ class Trades:
 
     def begin(self) -> None:
         """What can be had without knowing what is unexplained: volumes, and the fills of routed orders."""
-        self.session.raw.ask_again(self.doubtful)
+        self.session.raw.ask_again({market: doubt.since for market, doubt in self.doubtful.items()})
         self._stopped |= ask_volumes(self.session, self.facts, self._accounts)
         accounts = self._accounts
         self._allocations(accounts)
@@ -192,6 +192,18 @@ class Trades:
                 self.session.raw.note_rotation(email, self._today)
         return found
 
+    @cached_property
+    def _departed(self) -> Departures:
+        """When markets left the list: what is asked is listed now."""
+        return departures(self.session.raw)
+
+    def _asker(
+        self, stream: Stream, email: str, known: Mapping[str, AskedMarket], failed: set[tuple[str, str]]
+    ) -> MarketAsker:
+        return MarketAsker(
+            self.session, stream, email, known, self.since, failed, self._stopped, self._departed, self.doubtful
+        )
+
     def _ask_all(self, plan: Mapping[str, list[Market]], known: Asked, until: Mapping[str, Puzzle]) -> int:
         """Ask these markets; how many trades they told that were not known."""
         counts: list[int] = []
@@ -200,7 +212,7 @@ class Trades:
             email, markets = item
             puzzle = until.get(email)
             of_account = known.get(email, {})
-            with MarketAsker(self.session, TRADES, email, of_account, self.since, self._failed, self._stopped) as asker:
+            with self._asker(TRADES, email, of_account, self._failed) as asker:
                 for market in markets:
                     told = asker.ask(market)
                     counts.append(len(told))
@@ -234,7 +246,7 @@ class Trades:
         known = self._asked(ALLOCATIONS)
 
         def ask_account(email: str) -> None:
-            with MarketAsker(self.session, ALLOCATIONS, email, known[email], self.since, set(), self._stopped) as asker:
+            with self._asker(ALLOCATIONS, email, known[email], set()) as asker:
                 for market in unasked(markets, known[email], self.since, self._end):
                     asker.ask(market)
 
@@ -251,7 +263,8 @@ class Trades:
         """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
         without it."""
         known, now, idle = self._asked(), self.session.clock.now(), idle_days(self.session.raw)
-        purged, listed = purged_markets(self.session.raw), {market.symbol for market in self._markets()}
+        listed = {market.symbol for market in self._markets()}
+        purged = purged_markets(departures(self.session.raw), listed)
         for email in accounts:
             found = []
             for symbol, gone_at in purged.items():
@@ -277,14 +290,13 @@ class Trades:
         if not accounts:
             return 0
         markets, days_of_run = self._markets(), set(self.session.asked.days)
-        ledger = self.session.raw.ledger(streams=[PREVENTED.name])
-        before = {(row.account, row.date) for row in ledger if row.status in COVERAGE_READ}
+        before = self._looked_before()
         work: dict[tuple[str, Market], set[date]] = defaultdict(set)
         for (account, wallet, day), assets in found.items():
-            is_new = day in days_of_run or (account, day) not in before
-            if account in accounts and account not in self._stopped and wallet == WALLET and is_new:
+            if account in accounts and account not in self._stopped and wallet == WALLET:
                 for market in markets:
-                    if market.base in assets and market.quote in assets:
+                    is_new = day in days_of_run or market.symbol not in before[account, day]
+                    if is_new and market.base in assets and market.quote in assets:
                         span = range(assets[market.base].days)
                         work[account, market] |= {day - timedelta(days=back) for back in span}
         work = {place: left for place, days in work.items() if (left := days - self._looked[place])}
@@ -304,6 +316,12 @@ class Trades:
         )
         self._note_looked(searches)
         return new
+
+    def _looked_before(self) -> dict[tuple[str, date], set[str]]:
+        """In which markets prevented matches were looked for, by account and day."""
+        ledger = self.session.raw.ledger(streams=[PREVENTED.name])
+        read = (row for row in ledger if row.status in COVERAGE_READ)
+        return defaultdict(set, {(row.account, row.date): set((row.calls or "").split()) for row in read})
 
     def _search(self, work: list[tuple[OrderSearch, int | None]]) -> int:
         counts = []
@@ -327,11 +345,13 @@ class Trades:
 
     def _note_looked(self, searches: Iterable[OrderSearch]) -> None:
         """On which days prevented matches were looked for, so that it is not done again; and where it failed."""
-        marks: dict[str, dict[date, DayRead]] = defaultdict(dict)
+        looked, marks = self._looked_before(), defaultdict[str, dict[date, DayRead]](dict)
         for search in searches:
             for day in search.days:
-                is_failed = (search.email, day) in self._not_looked
-                marks[search.email][day] = DayRead("failed" if is_failed else "complete")
+                looked[search.email, day].add(search.market.symbol)
+        for email, day in {(search.email, day) for search in searches for day in search.days}:
+            status = "failed" if (email, day) in self._not_looked else "complete"
+            marks[email][day] = DayRead(status, calls=" ".join(sorted(looked[email, day])))
         for email, of_account in marks.items():
             self.session.raw.mark(email, PREVENTED.name, of_account, self.session.clock.now(), is_judgement=True)
 

@@ -10,6 +10,7 @@ from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, inst
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import Row
 from recon_pipeline.venues.binance.streams.shapes import is_id
+from recon_pipeline.venues.binance.streams.spot import LISTING
 from recon_pipeline.venues.streams import RawRecord
 
 
@@ -56,12 +57,18 @@ def _spot_trade(book: Book, record: RawRecord) -> None:
     """Of a trade with oneself both sides are told under one id, so that a sale has a name of its own."""
     content = record.content
     side = "" if cells.flag(content, "isBuyer") else ":sell"
-    _fill(book, record, f"{cells.name_of(content, 'symbol')}:{cells.name_of(content, 'id')}", "SPOT", side)
+    _fill(book, record, _fill_id(record, cells.name_of(content, "id")), "SPOT", side)
 
 
 def _allocation(book: Book, record: RawRecord) -> None:
-    content = record.content
-    _fill(book, record, f"{cells.name_of(content, 'symbol')}:A{cells.name_of(content, 'allocationId')}", "SPOT")
+    _fill(book, record, _fill_id(record, f"A{cells.name_of(record.content, 'allocationId')}"), "SPOT")
+
+
+def _fill_id(record: RawRecord, number: str) -> str:
+    """The number with its market; of one that left the list and came back with when it had left, for it may number
+    its fills anew."""
+    listing = record.call.get(LISTING)
+    return f"{cells.name_of(record.content, 'symbol')}:{number}" + (f"@{listing}" if listing else "")
 
 
 def _positions(book: Book, record: RawRecord) -> Sequence[Place]:

@@ -155,6 +155,9 @@ def _by_side(call: Call, content: Content) -> str:
     return f"{name}:sell" if content.get("isBuyer") is False and not name.startswith(EQUAL_ROWS) else name
 
 
+LISTING = "listing"
+"""Beside what was asked for: since when a market is listed again, of the trades of one that had left the list."""
+
 TRADES: tuple[Stream, ...] = (
     stream(
         "spot_trades",
