@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -75,11 +75,15 @@ class _Recorder:
     def __init__(self, victim: int | None, at: int | None) -> None:
         self.victim, self.at = victim, at
         self.steps: list[str] = []
+        self._noted: dict[CodeType, str | None] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         what = "replacing a partition" if event == "c_call" and argument is os.replace else None
         if event == "call":
-            what = _NOTED.get((Path(frame.f_code.co_filename).name, frame.f_code.co_name))
+            code = frame.f_code
+            if code not in self._noted:  # it hears of every call that there is
+                self._noted[code] = _NOTED.get((Path(code.co_filename).name, code.co_name))
+            what = self._noted[code]
         if what is None:
             return
         self.steps.append(what)
@@ -89,7 +93,8 @@ class _Recorder:
 
 def _run_in_child(settings: Settings, at: int | None, victim: int | None, notes: Path | None) -> None:
     recorder = _Recorder(victim, at)
-    sys.setprofile(recorder)
+    if at is not None or notes is not None:
+        sys.setprofile(recorder)
     try:
         run_venue(settings, Request(VENUE, FIRST, LAST, AS_OF), f"kill {at}", str(settings.database_url))
     except StoreError:
