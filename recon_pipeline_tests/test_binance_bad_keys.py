@@ -81,6 +81,8 @@ def test_a_key_that_opens_another_account_is_not_believed(
             (MAIN, "WrongIdentity"),
             (DESK, "WrongIdentity"),
         }
+        told_of_keys = "SELECT email, error_type FROM marts.binance_reconciliation_errors WHERE needs_manual_review"
+        assert set(home.ask(told_of_keys)) == {(MAIN, "API_KEY_INVALID"), (DESK, "API_KEY_INVALID")}
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         home.capture_days(date(2026, 1, 2), LAST)
         home.run(FIRST, LAST)

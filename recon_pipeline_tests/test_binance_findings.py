@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.reviews import (
     Problem,
     UnknownReview,
@@ -17,9 +18,14 @@ from recon_pipeline.stores.reviews import (
     resolve_problems,
     resolve_read,
 )
-from recon_pipeline.transport.errors import HostBanned, NetworkError, RateLimit, VenueUnreachable
+from recon_pipeline.transport.credentials import CredentialsMissing
+from recon_pipeline.transport.errors import ApiKeyInvalid, HostBanned, NetworkError, RateLimit, VenueUnreachable
+from recon_pipeline.transport.secrets_file import SecretsError
+from recon_pipeline.transport.signing import CredentialsUnusable
 from recon_pipeline.venues.binance.accounts import Named, note_named
+from recon_pipeline.venues.binance.family import AccountUnknown
 from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.identity import WrongIdentity
 from recon_pipeline.venues.binance.mapping.model import Kind
 from recon_pipeline.venues.binance.mapping.model import Problem as Found
 from recon_pipeline.venues.binance.problems import problem_of
@@ -111,6 +117,12 @@ def test_what_a_whole_host_fails_with_is_one_entry_of_the_account() -> None:
     assert (limited.stream, limited.symbol) == ("spot_trades", None)
     alone = problem_of(NetworkError("cut off"), MAIN, "spot_trades", "BTCUSDT")
     assert (alone.stream, alone.symbol) == ("spot_trades", "BTCUSDT")
+
+
+@pytest.mark.parametrize("error", [CredentialsMissing, CredentialsUnusable, SecretsError, WrongIdentity, ApiKeyInvalid])
+def test_what_is_wrong_with_a_key_is_of_its_kind_whether_the_venue_says_so_or_not(error: type[ReconError]) -> None:
+    assert problem_of(error("no key"), MAIN, "account_info").kind == "API_KEY_INVALID"
+    assert problem_of(AccountUnknown("nobody said"), MAIN, "account_info").kind == "UNKNOWN"
 
 
 @pytest.mark.parametrize("kind", ["unknown_field", "unknown_value", "not_stated", "malformed", "conflict"])

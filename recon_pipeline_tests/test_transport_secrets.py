@@ -19,10 +19,10 @@ from keyring.backends import fail
 from keyring.errors import PasswordDeleteError
 
 from recon_pipeline.cli_secrets import secrets
-from recon_pipeline.errors import ConfigError
-from recon_pipeline.transport.credentials import CredentialsMissing, CredentialsUnusable, find_credentials
+from recon_pipeline.transport.credentials import CredentialsMissing, find_credentials
 from recon_pipeline.transport.secret import Secret, without
 from recon_pipeline.transport.secrets_file import SecretsError, SecretsFile
+from recon_pipeline.transport.signing import CredentialsUnusable
 from recon_pipeline_tests.transport_venue import KEY, SECRET
 
 PASSPHRASE = "a passphrase that is long enough"
@@ -220,7 +220,7 @@ def test_an_account_without_a_key_is_told_where_to_put_it(tmp_path: Path) -> Non
     for part in ("main@example.com", "BINANCE_MAIN_SECRET_FILE", "recon secrets set binance_main_secret"):
         assert part in str(missing.value)
     both = {"BINANCE_MAIN_KEY": KEY, "BINANCE_MAIN_KEY_FILE": "x"}
-    with pytest.raises(ConfigError, match="both set"):
+    with pytest.raises(CredentialsUnusable, match="both set"):
         find_credentials("main@example.com", "binance_main", SecretsFile(tmp_path, both))
     with pytest.raises(SecretsError, match="no key to the file"):
         SecretsFile(tmp_path, ENV).set("binance_main_key", Secret(KEY))
@@ -288,7 +288,7 @@ def test_a_private_key_is_a_secret_too(tmp_path: Path) -> None:
     both = [{"A_KEY": KEY, "A_SECRET": secret} for secret in (pem, in_one_line)]
     first, second = (find_credentials("main@example.com", "a", SecretsFile(tmp_path, env)) for env in both)
     assert first.signed(b"x=1") == second.signed(b"x=1")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(CredentialsUnusable, match="cannot be read"):
         env = {"A_KEY": KEY, "A_SECRET": pem[:60]}
         find_credentials("main@example.com", "a", SecretsFile(tmp_path, env))
 

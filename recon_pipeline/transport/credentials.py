@@ -20,7 +20,7 @@ from pathlib import Path
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.secrets_file import SecretsFile, read_text
-from recon_pipeline.transport.signing import Signer, is_private_key, signer
+from recon_pipeline.transport.signing import CredentialsUnusable, Signer, is_private_key, signer
 
 _ONE_WORD = re.compile(r"[!-~]+")
 """What may stand in a header: printable ASCII without blanks and line breaks."""
@@ -28,10 +28,6 @@ _ONE_WORD = re.compile(r"[!-~]+")
 
 class CredentialsMissing(ConfigError):  # noqa: N818 - the name says what is the matter
     """Nobody has stored the key or the secret of an account."""
-
-
-class CredentialsUnusable(ConfigError):  # noqa: N818 - as above
-    """What is stored cannot be a key or a secret: it could be neither sent nor signed with."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def _find(name: str, account: str, store: SecretsFile) -> Secret:
     variable = name.upper()
     given, file = store.env.get(variable, "").strip(), store.env.get(f"{variable}_FILE")
     if given and file:
-        raise ConfigError(
+        raise CredentialsUnusable(
             f"{variable} and {variable}_FILE are both set", where="environment", expected="one of the two"
         )
     found, place = Secret(given), variable

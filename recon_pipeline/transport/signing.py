@@ -27,6 +27,10 @@ Params: TypeAlias = Mapping[str, Value | None]
 """None leaves a parameter out."""
 
 
+class CredentialsUnusable(ConfigError):  # noqa: N818 - the name says what is the matter
+    """What is stored cannot be a key or a secret: it could be neither sent nor signed with."""
+
+
 class Signer(Protocol):
     """Signs bytes; the signature is text, not yet percent-encoded."""
 
@@ -63,7 +67,7 @@ def is_private_key(secret: str) -> bool:
 def signer(secret: str) -> Signer:
     """What signs with a secret: a PEM private key (RSA, Ed25519), or any other text by HMAC-SHA256.
 
-    ConfigError, without a word of the secret, for a PEM that cannot be used.
+    CredentialsUnusable, without a word of the secret, for a PEM that cannot be used.
     """
     if is_private_key(secret):
         return _of_pem(secret)
@@ -89,8 +93,8 @@ def _base64(signature: bytes) -> str:
     return base64.b64encode(signature).decode()
 
 
-def _unusable(found: str) -> ConfigError:
-    return ConfigError(
+def _unusable(found: str) -> CredentialsUnusable:
+    return CredentialsUnusable(
         found,
         where="the secret of an API key",
         expected="an RSA or Ed25519 private key in PEM form (PKCS#8) without a password, or the secret of an HMAC key",

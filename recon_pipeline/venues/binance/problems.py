@@ -10,11 +10,17 @@ from pathlib import Path
 
 from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.reviews import Problem
-from recon_pipeline.transport.errors import VenueError
+from recon_pipeline.transport.credentials import CredentialsMissing
+from recon_pipeline.transport.errors import ErrorKind, VenueError
+from recon_pipeline.transport.secrets_file import SecretsError
+from recon_pipeline.transport.signing import CredentialsUnusable
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, SUB_ACCOUNTS
+from recon_pipeline.venues.binance.identity import WrongIdentity
 from recon_pipeline.venues.streams import Stream
 
 _NAMED_MAX = 5
+_OF_KEYS = (CredentialsMissing, CredentialsUnusable, SecretsError, WrongIdentity)
+"""What is wrong with an account's key before the venue was asked, or although it took the key."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,7 +38,7 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
     return Problem(
         name=type(error).__name__,
         found=error.found,
-        kind=str(told.kind) if told else "UNKNOWN",
+        kind=_kind(error),
         place=place,
         expected=error.expected,
         next_step=error.next_step,
@@ -42,6 +48,12 @@ def problem_of(error: ReconError, email: str, stream: str, symbol: str | None = 
         raw_error=raw,
         needs_manual_review=told.needs_manual_review if told else True,
     )
+
+
+def _kind(error: ReconError) -> str:
+    if isinstance(error, _OF_KEYS):
+        return ErrorKind.API_KEY_INVALID
+    return error.kind if isinstance(error, VenueError) else ErrorKind.UNKNOWN
 
 
 def unforeseen(error: Exception, where: str) -> UnforeseenError:
