@@ -340,7 +340,10 @@ def url(is_json: bool) -> None:
 )
 @as_json
 def export(folder: Path, is_json: bool) -> None:
-    """Write each mart as a CSV file."""
+    """Write each mart as a CSV file.
+
+    Text that a spreadsheet would run as a formula has an apostrophe before it.
+    """
     settings = find_settings()
     from recon_pipeline.assets.resource import open_database
     from recon_pipeline.stores.export import export_marts

@@ -6,10 +6,13 @@ all tests that stand beside the models must hold.
 
 from __future__ import annotations
 
+import csv
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ import sqlalchemy as sa
 
 from recon_pipeline.stores.database import DatabaseError, connection, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
+from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.marts import analyse_grown, deploy, mart_models, refresh, refresh_if_changed, run_tests
 from recon_pipeline.venues.binance.mapping.balances import CAPTURE_STREAMS, SNAPSHOT_STREAMS
 from recon_pipeline.venues.binance.mapping.own_transfers import SOURCES
@@ -939,6 +943,34 @@ def test_rows_are_found_by_account_and_by_source(book: Book) -> None:
                 f" AND indexdef LIKE '%({columns})' AND tablename LIKE '{table}%'"
             )
             assert {row["tablename"] for row in rows} >= {table, f"{table}_y2026m01"}, columns
+
+
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "'=1", "''-x")
+HARMLESS = ("-0.5", "+4917", "1INCH", "LDO", "a=b", "'t Hart", "DE 12 = 7", "", None)
+
+
+def test_a_spreadsheet_runs_no_text_of_an_exported_file(book: Book, tmp_path: Path) -> None:
+    """And whoever takes the apostrophe off has the text that PostgreSQL has."""
+    book.venue(kind="binance", last=2)
+    texts = (*FORMULAS, *HARMLESS)
+    for number, text in enumerate(texts):
+        told = {"counter_party": text, "txn_hash": text, "asset": text or "USD"}
+        book.moved("transfers", f"{number:02}", "-1.500", **told)
+    book.statement(2, asset=FORMULAS[0], raw_balance=Decimal("-100"))
+    export_marts(book.url, tmp_path)
+    for name in ("bank_transfers", "binance_reconciliation_transfers", "flows"):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for column in {"counter_party", "txn_hash", "asset"} & rows[0].keys():
+            shown = Counter(row[column] for row in rows)
+            unset = "USD" if column == "asset" else ""
+            assert shown == Counter([f"'{text}" for text in FORMULAS] + [text or unset for text in HARMLESS]), (
+                name,
+                column,
+            )
+        assert {Decimal(row["amount"]) for row in rows} == {Decimal("-1.5")}
+    balances = (tmp_path / "bank_daily_snapshot.csv").read_text(encoding="utf-8")
+    assert balances.splitlines()[1] == "2026-01-02,main,cash,'=1+1,-100,0,0,0"
 
 
 def test_what_has_grown_is_known_to_the_planner_before_anybody_reads_it(database: str) -> None:

@@ -13,7 +13,8 @@ def export_marts(url: str, folder: Path) -> dict[Path, int]:
     """Write `<folder>/<mart>.csv` for each mart, header included, in the order of its key; rows by file. For each venue
     that is asked over HTTP, also its four statements: daily snapshot, transfers, trades, reconciliation summary.
 
-    Each file is complete or was not replaced. The files are one moment's: they come from one transaction.
+    Each file is complete or was not replaced. The files are one moment's: they come from one transaction. Text that a
+    spreadsheet would run as a formula has an apostrophe before it.
     """
     models = mart_models()
     refresh(url, models)
@@ -43,10 +44,24 @@ def _plain(*columns: str) -> str:
     return ", ".join(f"trim_scale({column}) AS {column}" for column in columns)
 
 
+_FORMULA = r"'^''*[-=+@＝＋－＠\t\r\n]'"
+"""How begins what a spreadsheet may run; the wide signs it reads too."""
+_NUMBER = r"'^[-+]?[0-9]+(\.[0-9]+)?$'"
+_MARK = f"CASE WHEN %s ~ {_FORMULA} AND %s !~ {_NUMBER} THEN '''' ELSE '' END || %s"
+
+
+def _text(*columns: str) -> str:
+    """Text as a person may open it: names, notes and addresses are other people's, and a spreadsheet runs what begins
+    like a formula. Such text has an apostrophe before it, one more if it has some already: take one off, and it is what
+    it was. A plain number runs nothing, and stays."""
+    return ", ".join(f"{_MARK % (column, column, column)} AS {column}" for column in columns)
+
+
+_EMAIL = f"{_MARK % ('account', 'account', 'account')} AS email"
 _INSTANT = "to_char(datetime AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS datetime"
 _STATEMENTS = {
     "daily_snapshot": (
-        "SELECT date, account AS email, wallet, asset, trim_scale(raw_balance) AS raw_balance,"
+        f"SELECT date, {_EMAIL}, {_text('wallet', 'asset')}, trim_scale(raw_balance) AS raw_balance,"
         " trim_scale(coalesce(raw_loan, 0)) AS raw_loan, trim_scale(coalesce(raw_interest, 0)) AS raw_interest,"
         " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM (SELECT *, max(read_at) OVER"
         " (PARTITION BY account, wallet, date) AS last_read_at FROM recon.balances"
@@ -54,17 +69,19 @@ _STATEMENTS = {
         " WHERE venue = '{venue}' AND retired_at IS NULL) AS stated WHERE read_at = last_read_at ORDER BY 1, 2, 3, 4"
     ),
     "transfers": (
-        f"SELECT {_INSTANT}, email, txn_type, txn_subtype, wallet, asset, {_plain('amount')}, counter_party, network,"
-        " txn_hash FROM marts.binance_reconciliation_transfers AS t WHERE venue = '{venue}'"
+        f"SELECT {_INSTANT}, {_text('email')}, txn_type, txn_subtype, {_text('wallet', 'asset')}, {_plain('amount')},"
+        f" {_text('counter_party', 'network', 'txn_hash')}"
+        " FROM marts.binance_reconciliation_transfers AS t WHERE venue = '{venue}'"
         " ORDER BY t.datetime, email, wallet, asset, source, external_id"
     ),
     "trades": (
-        f"SELECT {_INSTANT}, email, txn_type, txn_subtype, symbol, asset, {_plain('amount', 'price')}"
+        f"SELECT {_INSTANT}, {_text('email')}, txn_type, txn_subtype, {_text('symbol', 'asset')},"
+        f" {_plain('amount', 'price')}"
         " FROM marts.binance_reconciliation_trades AS t WHERE venue = '{venue}'"
         " ORDER BY t.datetime, email, wallet, source, external_id"
     ),
     "reconciliation_summary": (
-        "SELECT date, account AS email, wallet, asset, "
+        f"SELECT date, {_EMAIL}, {_text('wallet', 'asset')}, "
         + _plain(
             "start_balance",
             "transfers_in",
@@ -84,6 +101,7 @@ _STATEMENTS = {
 
 
 def _query(model: Model) -> str:
-    columns = [f'"{column.name}"' for column in model.columns]
-    order = ", ".join([f'"{name}"' for name in model.key] or columns)
-    return f"SELECT {', '.join(columns)} FROM {model.relation} ORDER BY {order}"
+    names = {column.name: f'"{column.name}"' for column in model.columns}
+    shown = [_text(names[column.name]) if column.type == "text" else names[column.name] for column in model.columns]
+    order = ", ".join(f"mart.{names[name]}" for name in model.key or names)
+    return f"SELECT {', '.join(shown)} FROM {model.relation} AS mart ORDER BY {order}"
