@@ -30,7 +30,7 @@ pytestmark = pytest.mark.postgres
 JANUARY = date(2026, 1, 1)
 TABLES = (
     "venues, tolerances, openings, runs, partitions, reconciliation, expected, transfers, trades, balances, coverage,"
-    " raw_records, asked_symbols"
+    " raw_records, asked_symbols, restatements"
 )
 
 OWN_TRANSFERS = ("between_account_main_spot", "between_account_sub", "between_wallets")
@@ -722,6 +722,39 @@ def test_open_variances_list_the_gravest_first(book: Book) -> None:
         ("BTC", "surplus", 90000),
         ("USD", "shortage", -5),
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_first"),
+    [
+        (("pending", None), ("matched", "5"), True),
+        (("incomplete", None), ("matched", "5"), True),
+        (("incomplete", "4"), ("matched", "5"), True),
+        (("opening", None), ("matched", "5"), True),
+        (("matched", "4"), ("matched", "5"), False),
+        (("variance", "4"), ("incomplete", None), False),
+        ((None, None), ("variance", "5"), False),
+        (("matched", "4"), (None, None), False),
+    ],
+)
+def test_a_figure_that_had_counted_is_told_from_one_that_is_the_first(
+    book: Book, old: tuple[str | None, str | None], new: tuple[str | None, str | None], is_first: bool
+) -> None:
+    book.insert(
+        "restatements",
+        venue="bank",
+        date=jan(1),
+        account="main",
+        wallet="cash",
+        asset="USD",
+        column_name="actual_balance",
+        old_status=old[0],
+        old_value=old[1],
+        new_status=new[0],
+        new_value=new[1],
+        run_id="r-bank",
+    )
+    assert book.read("SELECT is_first_figure FROM marts.restatements") == [{"is_first_figure": is_first}]
 
 
 def test_a_venue_is_refreshed_alone(book: Book) -> None:
