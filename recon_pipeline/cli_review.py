@@ -77,7 +77,8 @@ def coverage(
     """Show which days of which streams were read; 3 if there is a hole.
 
     A day that nobody asked for is a hole too: `unread`, from the first day of which an account was asked anything to
-    the last that was run, and wherever --from and --to reach.
+    the last that was run, and wherever --from and --to reach. A day behind that which was read before it was over is
+    `not_over`, and no hole.
     """
     settings = find_settings()
     names = venue_names(settings, venue)

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from recon_pipeline.stores.canonical import canonical_json
+from recon_pipeline.stores.coverage import Needed, coverage_spans
 from recon_pipeline.stores.database import DatabaseError, connection
 from recon_pipeline.stores.raw import AT_ONCE, Contents, DayRead, Part, RawStore, SymbolAsked, Told, Whole
 from recon_pipeline.venues.pull import Ledger
@@ -157,6 +158,39 @@ def test_a_day_to_which_a_stream_did_not_apply_is_asked_again_within_its_horizon
     assert ledger.to_ask(MAIN, "deposits", first, first) == [first]
     since = DAY - timedelta(days=2)
     assert ledger.to_ask(MAIN, "deposits", first, first, since=since) == [*sorted(days)[1:], first]
+
+
+def test_a_day_that_no_run_came_to_and_that_was_not_over_yet_is_no_hole(raw: RawStore, database: str) -> None:
+    next_day = DAY + timedelta(days=1)
+    not_over = DayRead("partial", error="NotOver")
+    for account in (MAIN, DESK, ""):
+        raw.mark(account, "deposits", {DAY: not_over, next_day: not_over}, NOON)
+        raw.mark(account, "withdrawals", {next_day: DayRead("failed", error="NetworkError")}, NOON)
+
+    def run(name: str, day: date, *accounts: str) -> None:
+        told_of_run = {"name": name, "day": day, "accounts": list(accounts) or None}
+        with connection(database, "a run") as opened:
+            query = "INSERT INTO recon.runs (run_id, venue, first_day, last_day, as_of_day, accounts)"
+            opened.execute(sa.text(f"{query} VALUES (:name, 'binance', :day, :day, :day, :accounts)"), told_of_run)
+
+    def of_deposits(*, only_holes: bool = True, last: date | None = None) -> list[tuple[str, date, str]]:
+        found = coverage_spans(database, {"binance": Needed(DAY, {})}, last=last, only_holes=only_holes)
+        assert {(row["stream"], row["status"]) for row in found if row["error"] == "NetworkError"} <= {
+            ("withdrawals", "failed")
+        }
+        return [(row["account"], row["from"], row["status"]) for row in found if row["stream"] == "deposits"]
+
+    run("r-1", DAY)
+    assert of_deposits() == [(account, DAY, "partial") for account in ("", DESK, MAIN)]
+    shown = [(account, *each) for account in ("", DESK, MAIN) for each in ((DAY, "partial"), (next_day, "not_over"))]
+    assert of_deposits(only_holes=False) == shown
+    assert of_deposits(last=next_day) == [(account, DAY, "partial") for account in ("", DESK, MAIN)]  # as one span
+    run("r-2", next_day, MAIN)
+    assert (DESK, next_day, "not_over") in of_deposits(only_holes=False)
+    assert {row for row in of_deposits(only_holes=False) if row[0] != DESK} == {
+        ("", DAY, "partial"),
+        (MAIN, DAY, "partial"),
+    }
 
 
 def test_a_failed_day_is_mended_by_a_read_that_succeeds(raw: RawStore) -> None:

@@ -15,6 +15,8 @@ from recon_pipeline.stores.database import connection
 UNREAD = "unread"
 HOLES = ("partial", "failed", UNREAD)
 """What was not read to the end."""
+NOT_OVER = "not_over"
+"""What was read of a day behind the last that was run, before it was over: nobody asked for the whole of it yet."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def coverage_spans(
 
     A day without a mark is `unread`: from the first day of which an account was asked anything (one that was named
     later was not there before) to the last that was run, and wherever `first` and `last` reach. The stream is `*` where
-    none of those that are needed has a mark.
+    none of those that are needed has a mark. A day behind those that was read along, before it was over, is `not_over`:
+    no hole until a run comes to it.
     """
     accounts = [
         {"venue": venue, "account": each, "start": str(of_venue.start)}
@@ -79,8 +82,20 @@ def coverage_spans(
 
 _SPANS = """
 WITH told AS (
-    SELECT venue, account, stream, date, status, records, error, message
-    FROM recon.pulls
+    SELECT
+        venue, account, stream, date, records, error, message,
+        CASE
+            WHEN status <> 'partial' OR error IS DISTINCT FROM 'NotOver' THEN status
+            WHEN date <= coalesce(:last, (
+                SELECT max(runs.last_day)
+                FROM recon.runs AS runs
+                WHERE
+                    runs.venue = pulls.venue
+                    AND (runs.accounts IS NULL OR pulls.account = '' OR pulls.account = ANY(runs.accounts))
+            )) THEN status
+            ELSE 'not_over'
+        END AS status
+    FROM recon.pulls AS pulls
     WHERE
         venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)
         AND date BETWEEN coalesce(:first, '-infinity'::date) AND coalesce(:last, 'infinity'::date)
