@@ -176,6 +176,14 @@ def test_the_registry_holds_the_defaults_and_the_subtypes_of_the_binance_plan() 
     assert plan | defaults <= set(BUCKET_BY_SUBTYPE)
 
 
+def test_what_came_in_and_what_went_out_by_one_event_have_buckets_of_their_own() -> None:
+    """Also where no source that is read now makes such rows: a statement may."""
+    for name in ("spot", "margin", "convert", "dust", "fiat", "sor", "asset_swap", "stake", "wrap", "mint", "burn"):
+        assert (BUCKET_BY_SUBTYPE[f"{name}_buy"], BUCKET_BY_SUBTYPE[f"{name}_sell"]) == ("trades_in", "trades_out")
+    for name in ("transfer", "internal", "stp_transfer", "pay", "p2p", "collateral", "adjustment"):
+        assert (BUCKET_BY_SUBTYPE[f"{name}_in"], BUCKET_BY_SUBTYPE[f"{name}_out"]) == ("transfers_in", "transfers_out")
+
+
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
