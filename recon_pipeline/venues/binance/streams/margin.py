@@ -141,7 +141,6 @@ MARGIN: tuple[Stream, ...] = (
         product="margin",
         calls=once("margin", {"accountType": "MARGIN"}),
         last=100,
-        horizon=7,
     ),
     stream(
         "margin_trades",

@@ -235,7 +235,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("createTime"),
         window=span(30),
         paging=halves(1_000),
-        horizon=7,
         lag=10,
         pending=while_in("orderStatus", *_CONVERTING),
     ),
@@ -250,7 +249,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("time"),
         window=span(30),
         paging=pages(100),
-        horizon=7,
         lag=10,
         pending=while_in("status", "P", "PROCESS", "PENDING"),
         is_verified=False,
@@ -268,7 +266,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("transactionDateTime"),
         window=span(30),
         paging=pages(100),
-        horizon=7,
         pending=while_in("transactionStatus", *_CONVERTING),
         is_verified=False,
     ),
@@ -283,7 +280,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("operateTime"),
         calls=once("spot", {"accountType": "SPOT"}),
         last=100,
-        horizon=7,
         lag=10,
     ),
     stream(
@@ -326,7 +322,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("executionAt"),
         window=span(30),
         paging=pages(100),
-        horizon=7,
     ),
     stream(
         "equity_tokens",
@@ -340,7 +335,6 @@ TRADES: tuple[Stream, ...] = (
         instant=at("createdAt"),
         window=span(30),
         paging=halves(100, "size"),
-        horizon=7,
         pending=while_in("status", "P", "PENDING"),
     ),
     stream(
