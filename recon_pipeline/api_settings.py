@@ -82,6 +82,7 @@ def read_api(kind: str, section: Section) -> ApiSettings:
     accounts = {name: _account(name, value) for name, value in listed.section()}
     if not accounts:
         raise listed.error("no account", expected="at least one account under its name")
+    _check_names(listed, accounts)
     _check_user_ids(listed, accounts)
     share = section.get("share_of_allowance")
     return ApiSettings(
@@ -90,6 +91,14 @@ def read_api(kind: str, section: Section) -> ApiSettings:
         doubts=_doubts(kind, section.get("doubts")),
         share_of_allowance=_share(share) if share else Decimal("0.5"),
     )
+
+
+def _check_names(at: Value, accounts: Mapping[str, ApiAccount]) -> None:
+    """Upper and lower case make no other e-mail: the account would be read twice."""
+    named: dict[str, str] = {}
+    for name in accounts:
+        if (other := named.setdefault(name.casefold(), name)) != name:
+            raise at.error(f"{other} and {name} are one account", expected="each account once, in one spelling")
 
 
 def _check_user_ids(at: Value, accounts: Mapping[str, ApiAccount]) -> None:

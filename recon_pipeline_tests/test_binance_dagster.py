@@ -94,6 +94,12 @@ def test_two_accounts_with_one_user_id_are_refused(tmp_path: Path) -> None:
         settings_with(tmp_path, accounts=accounts)
 
 
+def test_two_accounts_whose_e_mails_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    accounts = {name: {"credentials": "binance_main"} for name in ("main@example.com", "Main@Example.com")}
+    with pytest.raises(Exception, match=r"Main@Example.com and main@example.com are one account"):
+        settings_with(tmp_path, accounts=accounts)
+
+
 @pytest.mark.parametrize("hidden", ["\u200b", "\u00a0", "\x00"])
 def test_an_account_whose_name_holds_what_does_not_show_is_refused(tmp_path: Path, hidden: str) -> None:
     accounts = {f"main{hidden}@example.com": {"credentials": "binance_main"}}

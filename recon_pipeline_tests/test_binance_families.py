@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
+from recon_pipeline.config import load_settings
+from recon_pipeline.errors import ConfigError
+from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.gate import Asked
 from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, SUBS_LISTED, subs_of
 from recon_pipeline.venues.binance.reading import OF_CONTEXT, context_of, told_by
+from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline_tests.test_binance_bad_keys import DESK as SUB
+from recon_pipeline_tests.test_binance_bad_keys import MAIN, SPOT_ALONE
+from recon_pipeline_tests.test_binance_markets import edit_answers
 
 pytestmark = pytest.mark.postgres
 OLD, NEW, DESK, VAULT = "zeta@example.com", "alpha@example.com", "desk@example.com", "vault@example.com"
@@ -58,3 +70,32 @@ def test_lists_that_were_read_before_the_newest_one_was_kept_count(database: str
     with closing(RawStore(database, "binance")) as raw:
         raw.keep(OLD, SUB_ACCOUNTS, [Told(DESK, {}, {"email": DESK}, None, None)], {}, AT)
         assert subs_of(raw.records([SUB_ACCOUNTS, SUBS_LISTED])) == {OLD: (DESK,)}
+
+
+def test_a_list_that_writes_e_mails_in_another_case_names_the_same_accounts(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    first, last = date(2026, 1, 3), date(2026, 1, 4)
+    is_loud = True
+
+    def loudly(body: Any, _: Asked) -> Any:
+        return {**body, "subAccounts": [{**row, "email": row["email"].upper()} for row in body["subAccounts"]]}
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=first) as home:
+        edit_answers(home, monkeypatch, "/sapi/v1/sub-account/list", lambda *told: loudly(*told) if is_loud else None)
+        home.capture_days(first - timedelta(days=1), first)
+        home.run(first, first)
+        is_loud = False
+        home.run(last, last)
+        of_pulls = home.ask("SELECT DISTINCT account FROM recon.pulls WHERE account <> ''")
+        assert {account for (account,) in of_pulls} == {MAIN, SUB}
+        assert home.ask("SELECT name FROM recon.errors WHERE name IN ('SubAccountsNotListed', 'WrongIdentity')") == []
+        query = "SELECT DISTINCT status FROM recon.reconciliation WHERE date = :on"
+        assert home.ask(query, on=first) == [("matched",)]
+        settings = home.settings
+        config = settings.path.read_text(encoding="utf-8").replace(SUB, SUB.title())
+        settings.path.write_text(config, encoding="utf-8")
+        home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
+        with pytest.raises(ConfigError, match=f"was read as {re.escape(SUB)} before"):
+            home.run(last, last)

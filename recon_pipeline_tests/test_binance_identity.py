@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from recon_pipeline.api_settings import ApiAccount, ApiSettings
+from recon_pipeline.errors import ConfigError
+from recon_pipeline.stores.raw import Stored
+from recon_pipeline.venues.binance.accounts import check_names, facts_of
+from recon_pipeline.venues.binance.family import _spelling
 from recon_pipeline.venues.binance.identity import wrong_identities
+from recon_pipeline.venues.binance.session import Session
 
 MAIN, DESK, VAULT = "main@example.com", "desk@example.com", "vault@example.com"
 COPY = "a.copy@example.com"
+NOW = datetime(2026, 1, 3, tzinfo=UTC)
 LISTED = {DESK: "2", VAULT: "3"}
 
 
@@ -49,3 +61,39 @@ def test_what_was_read_under_another_name_is_not_read_anew_unless_its_main_accou
     assert [error.next_step.startswith("name it a.former.name@example.com") for error in found.values()] == (
         [True] if is_wrong else []
     )
+
+
+def settings(**accounts: ApiAccount) -> ApiSettings:
+    return ApiSettings({account.name: account for account in accounts.values()}, None, {}, Decimal(1))
+
+
+def test_an_e_mail_in_another_case_is_no_other_account() -> None:
+    fund = "fund@example.com"
+    api = settings(
+        main=ApiAccount(MAIN, "main", extras={"managed_subs": ("Fund@Example.com",)}),
+        desk=ApiAccount(DESK, "desk"),
+        fund=ApiAccount(fund, None),
+    )
+    subs = {MAIN: ("Desk@Example.com", "Vault@Example.com")}
+    made = {"Desk@Example.com": date(2026, 1, 3)}
+    facts = facts_of(api, {}, subs, {}, made=made)
+    assert facts.keys() == {MAIN, DESK, fund, "Vault@Example.com"}
+    assert facts[MAIN].subs == (*sorted([DESK, "Vault@Example.com"]),)
+    assert (facts[DESK].master, facts[MAIN].made) == (MAIN, {DESK: date(2026, 1, 3)})
+    extras = facts[MAIN].extras
+    assert (extras["subs_without_key"], extras["managed_without_key"]) == (("Vault@Example.com",), (fund,))
+
+
+def test_a_name_that_recon_yaml_does_not_have_stays_as_the_venue_wrote_it_first() -> None:
+    session = SimpleNamespace(api=settings(main=ApiAccount(MAIN, "main"), desk=ApiAccount(DESK, "desk")))
+    told = [(9, "VAULT@example.com"), (7, "Vault@Example.com"), (8, "DESK@example.com")]
+    rows = [Stored(fid, MAIN, "sub_accounts", name, {}, {}, "", False, NOW, None, 1) for fid, name in told]
+    ours = _spelling(cast(Session, session), rows)
+    assert [ours(name.upper()) for name in (DESK, VAULT, COPY)] == [DESK, "Vault@Example.com", COPY.upper()]
+
+
+def test_an_account_keeps_the_spelling_under_which_it_was_read() -> None:
+    api = settings(main=ApiAccount(MAIN, "main"), desk=ApiAccount(DESK, "desk"))
+    check_names(api, ["", MAIN, DESK, VAULT, "Desk@Example.com"])
+    with pytest.raises(ConfigError, match=r"desk@example\.com was read as Desk@Example\.com before"):
+        check_names(api, ["", MAIN, "Desk@Example.com"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any, NamedTuple, TypeAlias
 
 from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.errors import ConfigError
 from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance.streams.shapes import at, whole
@@ -31,6 +32,8 @@ NAMING = {
 which field. Each market of isolated margin has a ledger, each asset of portfolio margin its loans."""
 Named: TypeAlias = dict[str, dict[str, set[str]]]
 """By account, then by extra: what the venue itself has named so far."""
+_OF_EMAILS = frozenset({"managed_subs", "managed_trader_subs", "managed_accounts", "custody_subs"})
+"""The extras that name accounts."""
 EVERYBODY = ""
 """The account of what belongs to no account: the list of markets, and prices."""
 ALWAYS = frozenset({"spot", "earn"})
@@ -84,6 +87,30 @@ def opened_by(history: Iterable[Stored]) -> Opened:
     return opened
 
 
+def spelling(emails: Iterable[str]) -> Callable[[str], str]:
+    """How we write an e-mail that the venue or a setting may write in another case: as the first of these that is the
+    same, for an account has one name here; one that is none of them as it stands."""
+    ours: dict[str, str] = {}
+    for email in emails:
+        ours.setdefault(email.casefold(), email)
+    return lambda told: ours.get(told.casefold(), told)
+
+
+def check_names(api: ApiSettings, known: Iterable[str]) -> None:
+    """ConfigError if recon.yaml writes an account in another case than the one under which it is `known`: it would be
+    read under two names."""
+    names = sorted(known)
+    ours = spelling(names)
+    for name in api.accounts:
+        if name not in names and (read_as := ours(name)) != name:
+            raise ConfigError(
+                f"{name} was read as {read_as} before",
+                where="recon.yaml, accounts",
+                expected="one name for an account; upper and lower case make no other e-mail",
+                next_step=f"write it {read_as}",
+            )
+
+
 def facts_of(
     api: ApiSettings,
     info: Mapping[str, Mapping[str, Any]],
@@ -93,18 +120,23 @@ def facts_of(
     made: Mapping[str, date] | None = None,
     opened: Opened | None = None,
 ) -> dict[str, AccountFacts]:
-    """The accounts by e-mail: those of recon.yaml, and the sub-accounts that a main account's key named besides.
+    """The accounts by e-mail as recon.yaml writes it: those of recon.yaml, and the sub-accounts that a main account's
+    key named besides.
 
     `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `named` what
     records have named for other streams, `made` the days on which sub-accounts were made, `opened` what every account
     info so far said of products. An account whose key said nothing yet has only what every account has.
     """
-    master_of = {sub: master for master, of_master in sorted(subs.items()) for sub in sorted(of_master)}
+    ours = spelling(api.accounts)
+    subs = {master: [ours(sub) for sub in sorted(of_master)] for master, of_master in sorted(subs.items())}
+    made = {ours(sub): day for sub, day in (made or {}).items()}
+    master_of = {sub: master for master, of_master in subs.items() for sub in of_master}
     facts = {}
     for email in sorted({*api.accounts, *master_of}):
         settings = api.accounts.get(email)
         of_master = tuple(sorted(set(subs.get(email, ()))))
         extras = dict(settings.extras) if settings else {}
+        extras |= {extra: tuple(map(ours, names)) for extra, names in extras.items() if extra in _OF_EMAILS}
         for extra, names in named.get(email, {}).items():
             extras[extra] = tuple(sorted({*extras.get(extra, ()), *names}))
         keyless = tuple(sub for sub in of_master if sub not in api.accounts or not api.accounts[sub].credentials)
@@ -113,7 +145,7 @@ def facts_of(
             email=email,
             master=master_of.get(email),
             subs=of_master,
-            made={sub: made[sub] for sub in of_master if sub in made} if made else {},
+            made={sub: made[sub] for sub in of_master if sub in made},
             products=products(info.get(email, {})),
             had=_had((opened or {}).get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",

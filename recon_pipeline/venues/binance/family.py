@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from recon_pipeline.errors import ReconError
-from recon_pipeline.stores.raw import Told
+from recon_pipeline.stores.raw import Stored, Told
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.errors import ApiKeyInvalid, NotMainAccount, ProductNotEnabled
 from recon_pipeline.venues.answers import reading, text_in
@@ -25,6 +25,7 @@ from recon_pipeline.venues.binance.accounts import (
     note_named,
     opened_by,
     products,
+    spelling,
     subs_of,
 )
 from recon_pipeline.venues.binance.identity import wrong_identities
@@ -51,7 +52,9 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
     said last. Of an account that never said anything nothing may be assumed: it is not read."""
     info: dict[str, Mapping[str, Any]] = {row.account: row.content for row in session.raw.records([ACCOUNT_INFO])}
     of_lists = session.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
-    subs, listed = subs_of(of_lists), listed_subs(of_lists)
+    ours = _spelling(session, of_lists)
+    subs = subs_of(of_lists)
+    listed = {master: {*map(ours, named)} for master, named in listed_subs(of_lists).items()}
     told: dict[tuple[str, str], list[Told]] = {}
 
     def look(email: str) -> None:
@@ -61,13 +64,13 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
             with session.told_of(email, IDENTITY):
                 told[email, IDENTITY] = _number(ask)
             with session.told_of(email, SUB_ACCOUNTS):
-                told[email, SUB_ACCOUNTS] = _listed(ask, listed.get(email, ()), is_main=bool(subs.get(email)))
+                told[email, SUB_ACCOUNTS] = _listed(ask, ours, listed.get(email, ()), is_main=bool(subs.get(email)))
             if (email, SUB_ACCOUNTS) not in told and email not in subs:
                 session.without_family.add(email)
             told[email, ACCOUNT_INFO] = [_info(ask, info.get(email))]
 
     session.each([name for name in session.api.accounts if session.has_key(name)], look)
-    _refuse_strangers(session, told)
+    _refuse_strangers(session, told, ours)
     for (email, stream), of_email in sorted(told.items()):
         if email in session.refused:
             continue
@@ -79,7 +82,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
             info[email] = of_email[0].content
         elif stream == SUB_ACCOUNTS and (of_email or email in subs):
             names = sorted(each.key for each in of_email)
-            if left_out := sorted({*listed.get(email, ())} - {*names}):
+            if left_out := sorted(listed.get(email, set()) - {*names}):
                 session.tell(no_longer_listed(email, left_out))
             newest = Told(SUBS_LISTED, {}, {"subs": names}, None, None)
             session.raw.keep(email, SUBS_LISTED, [newest], {}, session.clock.now())
@@ -97,7 +100,13 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
     return facts_of(session.api, info, subs, named, made=made_on(of_lists), opened=opened)
 
 
-def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told]]) -> None:
+def _spelling(session: Session, of_lists: Sequence[Stored]) -> Callable[[str], str]:
+    """How e-mails are written here: as in recon.yaml; others as the venue wrote them first, for they are names."""
+    told = sorted((row for row in of_lists if row.stream == SUB_ACCOUNTS), key=lambda row: row.fid)
+    return spelling([*session.api.accounts, *(row.key for row in told)])
+
+
+def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told]], ours: Callable[[str], str]) -> None:
     """Refuse keys that open another account than theirs, or may do so: those of which nobody could say it now and that
     are not the ones of which it was said before. What they told is not kept."""
     opened = {email: str(rows[0].content["uid"]) for (email, of), rows in told.items() if of == IDENTITY and rows}
@@ -106,7 +115,7 @@ def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told
     former = {row.account: str(row.content["uid"]) for row in known if row.account not in session.api.accounts}
     lists = [row.content for row in session.raw.records([SUB_ACCOUNTS])]
     lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
-    listed = {str(row["email"]): str(row["subUserId"]) for row in lists if row.get("subUserId")}
+    listed = {ours(str(row["email"])): str(row["subUserId"]) for row in lists if row.get("subUserId")}
     wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed, former))
     seen = {row.account: row.content["key"] for row in session.raw.records([KEY_SEEN])}
     for email in {*before, *(email for email, _ in told)} - {email for email, of in told if of == IDENTITY}:
@@ -161,15 +170,15 @@ def _number(ask: Ask) -> list[Told]:
     return [Told(IDENTITY, {}, {"uid": str(number)}, None, answer.response_id)] if number is not None else []
 
 
-def _listed(ask: Ask, before: Collection[str], *, is_main: bool) -> list[Told]:
+def _listed(ask: Ask, ours: Callable[[str], str], before: Collection[str], *, is_main: bool) -> list[Told]:
     """The list of sub-accounts. One that names another no more is asked for again: one empty answer is no fact."""
-    told = _subs(ask, is_main=is_main)
+    told = _subs(ask, ours, is_main=is_main)
     if set(before) - {each.key for each in told}:
-        told = _subs(ask, is_main=is_main)
+        told = _subs(ask, ours, is_main=is_main)
     return told
 
 
-def _subs(ask: Ask, *, is_main: bool) -> list[Told]:
+def _subs(ask: Ask, ours: Callable[[str], str], *, is_main: bool) -> list[Told]:
     """The sub-accounts of a main account; none if it is one itself. A refusal says so of one that never had any; of
     one that had some it may be a ban that passes, and comes out."""
     told: list[Told] = []
@@ -179,7 +188,7 @@ def _subs(ask: Ask, *, is_main: bool) -> list[Told]:
             answer = ask(e.SUB_ACCOUNTS, page)
             with reading(e.SUB_ACCOUNTS, answer.response_id):
                 rows = _SUB_ROWS(answer.json)
-                told += [Told(text_in(row, "email"), {}, row, None, answer.response_id) for row in rows]
+                told += [Told(ours(text_in(row, "email")), {}, row, None, answer.response_id) for row in rows]
             if len(rows) < SUBS_ON_A_PAGE:
                 break
             if len({each.key for each in told}) < len(told):

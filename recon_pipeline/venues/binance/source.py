@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ConfigError, ReconError
+from recon_pipeline.stores.coverage import known_accounts
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.stores.reviews import record_findings, resolve_read
 from recon_pipeline.transport.archive import AnswerArchive
@@ -18,6 +19,7 @@ from recon_pipeline.transport.client import Client
 from recon_pipeline.transport.clock import Clock, LiveClock, SharedClock, clock_of
 from recon_pipeline.transport.credentials import Credentials, find_credentials
 from recon_pipeline.transport.secrets_file import SecretsFile
+from recon_pipeline.venues.binance.accounts import check_names
 from recon_pipeline.venues.binance.capture import CAPTURED, Capture
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
@@ -124,6 +126,7 @@ class BinanceSource:
 
     @contextmanager
     def _opened(self, raw: RawStore, asked: Asked) -> Iterator[Session]:
+        check_names(self._api, known_accounts(self._url, [self._venue.name]))
         clock = self.clock()
         archive = AnswerArchive(self._settings.archive / "answers", self._url)
         budgets = Budgets(self._url, clock, share=self._api.share_of_allowance)
