@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.cli_settings import find_settings, venue_names
-from recon_pipeline.config import VenueSettings
-from recon_pipeline.errors import ConfigError
+from recon_pipeline.config import Settings, VenueSettings
+from recon_pipeline.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from recon_pipeline.venues.binance.statement_zone import OtherZone
@@ -23,10 +25,13 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.argument("name", required=False)
 @as_json
 def venues(name: str | None, is_json: bool) -> None:
-    """List the venues; of one venue every stream that is read, and what is not certain of it."""
+    """List the venues; of one venue every stream that is read, and what is not certain of it.
+
+    Among the accounts without a key are sub-accounts that a run found and recon.yaml does not name.
+    """
     settings = find_settings()
     of_venues = [settings.venues[each] for each in venue_names(settings, name)]
-    told = _streams(of_venues[0]) if name else [_venue(venue) for venue in of_venues]
+    told = _streams(of_venues[0]) if name else [_venue(settings, venue) for venue in of_venues]
     if is_json:
         click.echo(json.dumps(told, indent=2, default=str))
         return
@@ -34,9 +39,14 @@ def venues(name: str | None, is_json: bool) -> None:
 
     title = f"Streams of {name}" if name else "Venues"
     console().print(rows_table(title, told, list(told[0]), most=len(told)))
+    if any(row.get("without_key") for row in told):
+        click.echo(
+            "Without a key of its own a sub-account is read as far as its main account may see it: live balances,"
+            " deposits and transfers, neither trades nor daily snapshots."
+        )
 
 
-def _venue(venue: VenueSettings) -> dict[str, Any]:
+def _venue(settings: Settings, venue: VenueSettings) -> dict[str, Any]:
     accounts = venue.api.accounts if venue.api else {}
     return {
         "venue": venue.name,
@@ -44,9 +54,23 @@ def _venue(venue: VenueSettings) -> dict[str, Any]:
         "start": venue.start,
         "due_days": venue.due_days,
         "accounts": ", ".join(accounts),
-        "without_key": ", ".join(name for name, account in accounts.items() if account.credentials is None),
+        "without_key": ", ".join(_without_key(settings, venue.name, venue.api)) if venue.api else "",
         "source": (venue.api.sandbox or "the venue itself") if venue.api else str(venue.folder),
     }
+
+
+def _without_key(settings: Settings, venue: str, api: ApiSettings) -> list[str]:
+    """What recon.yaml says is told whether or not there is a database to ask what was found."""
+    from recon_pipeline.assets.resource import open_database
+    from recon_pipeline.stores.raw import RawStore
+    from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, SUBS_LISTED, without_key
+
+    try:
+        with closing(RawStore(open_database(settings), venue)) as raw:
+            return without_key(api, raw.records([SUB_ACCOUNTS, SUBS_LISTED]))
+    except StoreError as error:
+        click.echo(f"which sub-accounts were found besides cannot be told: {error}", err=True)
+        return without_key(api, ())
 
 
 def _streams(venue: VenueSettings) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from recon_pipeline.cli_review import capture, coverage, errors
+from recon_pipeline.cli_venues import venues
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.stores.database import connection
+from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.stores.reviews import Problem, record_problem
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
 
@@ -127,6 +130,24 @@ def test_a_name_that_nobody_knows_is_wrong_use_and_not_a_clean_bill(home: Binanc
         assert wrong.value.expected
     with pytest.raises(click.UsageError, match="is after --to"):
         told(coverage, "--from", "2026-01-05", "--to", "2026-01-04")
+
+
+def test_the_venues_name_the_sub_accounts_that_are_read_without_a_key(
+    home: BinanceHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_key() -> str:
+        [venue] = json.loads(told(venues, "--json")[1])
+        return str(venue["without_key"])
+
+    assert without_key() == ""
+    found = "new-desk_virtual@example.com"
+    with closing(RawStore(home.url, "binance")) as raw:
+        listed = [Told(name, {}, {"email": name}, None, None) for name in (DESK.upper(), found)]
+        raw.keep(MAIN, "sub_accounts", listed, {}, midnight(FIRST))
+    assert without_key() == found
+    assert "neither trades nor daily snapshots" in " ".join(told(venues)[1].split())
+    monkeypatch.setenv("RECON_DATABASE_URL", "postgresql://owner:word@127.0.0.1:1/away")
+    assert without_key() == ""
 
 
 def test_errors_say_what_to_do_next(home: BinanceHome) -> None:

@@ -154,6 +154,14 @@ def facts_of(
     return facts
 
 
+def without_key(api: ApiSettings, rows: Sequence[Stored]) -> list[str]:
+    """The accounts that nobody gave a key of: those of recon.yaml, then the sub-accounts that main accounts' lists, the
+    records of SUB_ACCOUNTS and SUBS_LISTED, name besides."""
+    ours = spelling(api.accounts)
+    discovered = {ours(sub) for of_master in subs_of(rows).values() for sub in of_master} - {*api.accounts}
+    return [*(name for name in api.accounts if _is_keyless(api, name)), *sorted(discovered)]
+
+
 def _had(opened: Mapping[str, Sequence[Stretch]]) -> dict[str, list[tuple[date, date]]]:
     """When an account had products that it has left since."""
     had: dict[str, list[tuple[date, date]]] = {}
