@@ -231,11 +231,11 @@ def cell(draw: st.DrawFn, world: World, read: Read, asset: str, with_measures: b
     amount = held(EXACT.add(world.amount(position, "balance", as_of), noise))
     if presence == "absent" or (presence == "absent if zero" and amount == 0):
         return []
-    loan, interest, pnl = (
+    loan, interest, pnl, marked = (
         draw(st.sampled_from((None, *(held(EXACT.add(world.amount(position, measure, as_of), n)) for n in NOISE))))
         if with_measures
         else None
-        for measure in ("loan", "interest", "unrealised_pnl")
+        for measure in ("loan", "interest", "unrealised_pnl", "unrealised_pnl")
     )
     return [
         Balance(
@@ -250,6 +250,7 @@ def cell(draw: st.DrawFn, world: World, read: Read, asset: str, with_measures: b
             raw_loan=loan,
             raw_interest=interest,
             raw_unrealised_pnl=pnl,
+            marked_unrealised_pnl=marked,
         )
     ]
 

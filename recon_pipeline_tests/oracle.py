@@ -77,6 +77,7 @@ class Balance:
     raw_loan: Decimal | None = None
     raw_interest: Decimal | None = None
     raw_unrealised_pnl: Decimal | None = None
+    marked_unrealised_pnl: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -711,6 +712,7 @@ def stated_figures(actual: Actual) -> dict[str, Decimal | None]:
         "actual_balance": actual.amount,
         "loan_actual": actual.loan,
         "interest_actual": actual.interest,
+        "unrealised_pnl_calculated": actual.stated.marked_unrealised_pnl if actual.stated else None,
         "unrealised_pnl_actual": actual.stated.raw_unrealised_pnl if actual.stated else None,
     }
 

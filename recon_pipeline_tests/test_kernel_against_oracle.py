@@ -11,10 +11,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
@@ -99,6 +101,61 @@ def test_days_in_any_order_and_batching_end_in_the_same_bytes(ledger: Ledger, da
         note(story(ledger))
         assert_same(ledger, in_batches, stored_rows(at_once, ledger.settings.venue, ledger.days))
         assert stored_bytes(in_batches, ledger.settings.venue) == stored_bytes(at_once, ledger.settings.venue)
+
+
+def test_what_is_not_realised_is_shown_as_stated_and_as_recomputed_and_decides_nothing() -> None:
+    cent, far = Decimal("-1.26"), Decimal(900_000)
+    figures = [(None, None), (None, cent), (Decimal("-1.25"), cent), (Decimal("-1.25"), far), (cent, None)]
+    balances = []
+    for day, (stated, marked) in enumerate(figures):
+        at = moment(day, timedelta(0))
+        balance = oracle.Balance("ann", "FUTURES", "USDT", at, at.date(), "s", at, Decimal(5))
+        balances.append(replace(balance, raw_unrealised_pnl=stated, marked_unrealised_pnl=marked))
+    days = tuple(balance.date for balance in balances)
+    first, last = balances[0].as_of, balances[-1].as_of
+    ledger = Ledger(
+        settings=oracle.Settings(start=days[0], measures=("loan", "interest")),
+        as_of_day=date(2026, 4, 1),
+        days=days,
+        balances=tuple(balances),
+        flow_partitions=frozenset((frame, day) for frame in oracle.FLOW_FRAMES for day in days),
+        coverage=(oracle.Coverage("ann", "*", None, first - timedelta(days=1), last, "complete"),),
+    )
+    with new_lake() as lake:
+        store(lake, ledger)
+        run(lake, ledger)
+        rows = [row for of_day in stored_rows(lake, ledger.settings.venue, ledger.days).values() for row in of_day]
+        assert [row.status for row in rows] == ["opening", "matched", "matched", "matched", "matched"]
+        shown = [(row.unrealised_pnl_actual, row.unrealised_pnl_calculated) for row in rows]
+        assert shown == figures
+        assert_same(ledger, lake, oracle.reconcile(ledger))
+
+
+@tried(0.1)
+@given(ledgers())
+def test_what_is_recomputed_of_unrealised_pnl_decides_nothing(ledger: Ledger) -> None:
+    def without(rows: dict[date, list[oracle.Row]]) -> dict[date, list[oracle.Row]]:
+        return {day: [replace(row, unrealised_pnl_calculated=None) for row in of_day] for day, of_day in rows.items()}
+
+    bare = replace(ledger, balances=tuple(replace(b, marked_unrealised_pnl=None) for b in ledger.balances))
+    with new_lake() as lake, new_lake() as other:
+        store(lake, ledger)
+        run(lake, ledger)
+        store(other, bare)
+        run(other, bare)
+        venue = ledger.settings.venue
+        assert without(stored_rows(lake, venue, ledger.days)) == stored_rows(other, venue, ledger.days)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_balances_whose_files_are_older_than_a_column_are_read_beside_newer_ones(every: int) -> None:
+    ledger, _ = planted_ledger(0)
+    with new_lake() as lake:
+        store(lake, ledger)
+        for path in sorted(Path(lake.url).glob("balances/**/*.parquet"))[every - 1 :: every]:
+            pq.write_table(pq.ParquetFile(path).read().drop_columns(["marked_unrealised_pnl"]), path)
+        run(lake, ledger)
+        assert_same(ledger, lake, oracle.reconcile(ledger))
 
 
 @tried(0.1)

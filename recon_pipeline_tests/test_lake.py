@@ -203,6 +203,20 @@ def test_a_staged_file_with_other_columns_is_refused_at_the_commit(lake: Lake) -
     assert files_below(Path(lake.url)) == {}
 
 
+def test_a_file_that_is_older_than_a_column_is_read_as_if_it_were_empty(lake: Lake) -> None:
+    store(lake, DAY, balances(), "balances")
+    path = lake.partition("balances", "bank", DAY)
+    pq.write_table(pq.ParquetFile(path).read().drop_columns(["marked_unrealised_pnl"]), path)
+    assert lake.read("balances", "bank").equals(balances())
+    with lake.write("run") as write:
+        pq.write_table(pq.ParquetFile(path).read(), write.staged("balances", "bank", DAY))
+        with pytest.raises(StoreError, match=r"expected .'marked_unrealised_pnl"):
+            write.commit()
+    pq.write_table(pq.ParquetFile(path).read().drop_columns(["raw_loan"]), path)
+    with pytest.raises(StoreError, match=r"expected .'raw_loan"):
+        lake.read("balances", "bank")
+
+
 def test_a_damaged_file_is_named_with_what_to_do(lake: Lake) -> None:
     store(lake, DAY, transfers("1"))
     path = Path(lake.partition("transfers", "bank", DAY))

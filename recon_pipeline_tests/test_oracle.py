@@ -474,6 +474,22 @@ def test_loan_is_rolled_only_where_the_venue_tells_its_flows() -> None:
     assert of(shown, "status", "loan_calculated", "loan_actual") == ("matched", None, 7)
 
 
+def test_what_is_not_realised_is_shown_as_stated_and_as_recomputed_and_never_tested() -> None:
+    rows = btc(
+        held(WED, "5", raw_unrealised_pnl=Decimal("-1.25"), marked_unrealised_pnl=Decimal("-1.26")),
+        held(THU, "5", raw_unrealised_pnl=Decimal(2), marked_unrealised_pnl=Decimal(-900)),
+        held(FRI, "5", marked_unrealised_pnl=Decimal(7)),
+        held(SAT, "5", raw_unrealised_pnl=Decimal(7)),
+    )
+    columns = ("status", "unrealised_pnl_calculated", "unrealised_pnl_actual")
+    assert [of(rows[day], *columns) for day in (WED, THU, FRI, SAT)] == [
+        ("opening", Decimal("-1.26"), Decimal("-1.25")),
+        ("matched", -900, 2),
+        ("matched", 7, None),
+        ("matched", None, 7),
+    ]
+
+
 def test_sum_beyond_its_column_is_refused() -> None:
     largest = "999999999999999999.999999999999999999"
     flows = [flow(at(THU, "12:00"), largest, "transfer_in")] * 101

@@ -125,6 +125,18 @@ def test_canonical_csv_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
     assert one["raw_id"].to_pylist() == ["transfers.csv:2", "transfers.csv:3"]
 
 
+def test_a_file_may_bring_what_its_maker_recomputed_of_unrealised_pnl(tmp_path: Path) -> None:
+    statements = Statements(tmp_path)
+    header = "account,wallet,asset,as_of,raw_balance,raw_unrealised_pnl,marked_unrealised_pnl\n"
+    row = "main,FUTURES,{},2026-03-02T23:59:59Z,10,{},{}\n"
+    statements.write("balances.csv", header + row.format("USDC", "", "") + row.format("USDT", "-1.25", "-1.2500001"))
+    reading = statements.read()
+    balances = reading.frames["balances"]
+    assert balances["raw_unrealised_pnl"].to_pylist() == [None, Decimal("-1.25")]
+    assert balances["marked_unrealised_pnl"].to_pylist() == [None, Decimal("-1.2500001")]
+    assert told(reading) == []
+
+
 def test_a_file_with_a_header_alone_is_read_and_has_no_rows(tmp_path: Path) -> None:
     statements = Statements(tmp_path)
     statements.write("transfers.csv", FLOWS)

@@ -22,7 +22,8 @@ WITH summed AS (
         at_start.interest AS start_interest,
         at_end.loan AS stated_loan,
         at_end.interest AS stated_interest,
-        at_end.unrealised_pnl AS stated_pnl
+        at_end.unrealised_pnl AS stated_pnl,
+        at_end.marked_pnl
     FROM grid
     INNER JOIN positions USING (position_id)
     LEFT JOIN flow_sums USING (position_id, date)
@@ -155,7 +156,8 @@ SELECT
     CASE WHEN is_actual_known THEN stated_loan END::DECIMAL(38, 18) AS loan_actual,
     interest_calculated,
     CASE WHEN is_actual_known THEN stated_interest END::DECIMAL(38, 18) AS interest_actual,
-    NULL::DECIMAL(38, 18) AS unrealised_pnl_calculated,
+    -- shown, never compared: the entry prices behind it are rounded
+    CASE WHEN is_actual_known THEN marked_pnl END::DECIMAL(38, 18) AS unrealised_pnl_calculated,
     CASE WHEN is_actual_known THEN stated_pnl END::DECIMAL(38, 18) AS unrealised_pnl_actual,
     tolerance,
     status,

@@ -8,6 +8,7 @@ SELECT
     balances.raw_balance,
     balances.raw_loan,
     balances.raw_interest,
-    balances.raw_unrealised_pnl
+    balances.raw_unrealised_pnl,
+    balances.marked_unrealised_pnl
 FROM balances
 INNER JOIN snapshots USING (account, wallet, date, snapshot_id)

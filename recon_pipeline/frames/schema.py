@@ -45,6 +45,8 @@ class Column:
     required: bool = False
     """Required of whoever supplies the frame; a column that is neither required nor nullable has a default."""
     allowed: tuple[str, ...] = ()
+    is_added: bool = False
+    """It came to the frame later: a file of the lake may be older and not have it, and then it is null."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,13 @@ BALANCES = Frame(
         Column("raw_loan", AMOUNT, "What is owed, stated as a positive number."),
         Column("raw_interest", AMOUNT, "Interest owed and not yet paid."),
         Column("raw_unrealised_pnl", AMOUNT, "Unrealised profit and loss, as stated."),
+        Column(
+            "marked_unrealised_pnl",
+            AMOUNT,
+            "Unrealised profit and loss, recomputed from the stated positions and marks. Entry prices are rounded, so"
+            " its last places may differ: it is shown beside what is stated, and never tested.",
+            is_added=True,
+        ),
         _text("source", "Where the figure was read; the frame's name if left out.", nullable=False),
         _RAW_ID,
     ),
@@ -269,7 +278,7 @@ RECONCILIATION = Frame(
         Column("loan_actual", SUM, "Loan as stated."),
         Column("interest_calculated", SUM, "Interest rolled forward by its own flows."),
         Column("interest_actual", SUM, "Interest as stated."),
-        Column("unrealised_pnl_calculated", SUM, "Recomputed from positions and stated marks."),
+        Column("unrealised_pnl_calculated", SUM, "marked_unrealised_pnl as the snapshot brings it; never tested."),
         Column("unrealised_pnl_actual", SUM, "Unrealised profit and loss as stated."),
         Column("tolerance", AMOUNT, "The absolute tolerance that was applied.", nullable=False),
         _text("status", "The first that holds; docs/reconciliation.md lists them.", nullable=False, allowed=STATUSES),

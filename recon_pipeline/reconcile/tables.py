@@ -25,7 +25,8 @@ _NO_FLOWS = (
     " '' AS txn_subtype, '' AS measure, NULL::DATE AS utc_day WHERE false"
 )
 _BALANCES = (
-    "account, wallet, asset, as_of, date, snapshot_id, read_at, raw_balance, raw_loan, raw_interest, raw_unrealised_pnl"
+    "account, wallet, asset, as_of, date, snapshot_id, read_at, raw_balance, raw_loan, raw_interest,"
+    " raw_unrealised_pnl, marked_unrealised_pnl"
 )
 _ROWS_AT_ONCE = 1 << 20
 _ROWS_IN_ONE_STATEMENT = 500
@@ -33,7 +34,7 @@ _NO_BALANCES = (
     "SELECT '' AS account, '' AS wallet, '' AS asset, NULL::TIMESTAMPTZ AS as_of, NULL::DATE AS date,"
     " '' AS snapshot_id, NULL::TIMESTAMPTZ AS read_at, NULL::DECIMAL(36, 18) AS raw_balance,"
     " NULL::DECIMAL(36, 18) AS raw_loan, NULL::DECIMAL(36, 18) AS raw_interest,"
-    " NULL::DECIMAL(36, 18) AS raw_unrealised_pnl WHERE false"
+    " NULL::DECIMAL(36, 18) AS raw_unrealised_pnl, NULL::DECIMAL(36, 18) AS marked_unrealised_pnl WHERE false"
 )
 _BUCKET_OF_SUBTYPE = {
     subtype: BUCKETS.index(bucket) + 1 for subtype, bucket in BUCKET_BY_SUBTYPE.items() if bucket is not None
@@ -188,8 +189,9 @@ class Tables:
     def balances(self, first: date, last: date) -> None:
         """A view over every stated balance of the piece's days."""
         days = [day for day in self.inputs.balances.days if first <= day <= last]
-        source = f"SELECT {_BALANCES} FROM {self.parquet('balances', days)}" if days else _NO_BALANCES
-        self.db.execute(f"CREATE OR REPLACE VIEW balances AS {source}")
+        # by name, and beside every column: files of an earlier release lack those that came to the frame since
+        stated = f"UNION ALL BY NAME FROM {self.parquet('balances', days, by_name=True)}" if days else ""
+        self.db.execute(f"CREATE OR REPLACE VIEW balances AS SELECT {_BALANCES} FROM ({_NO_BALANCES} {stated})")
 
     def flows(self, first: date | None, last: date | None) -> None:
         """A view over the flows dated first to last, and which partitions of these days there are and are not."""
@@ -312,10 +314,13 @@ class Tables:
             raise RuntimeError(f"no row: {query}")
         return row
 
-    def parquet(self, frame: str, days: Sequence[date], venue: str | None = None) -> str:
+    def parquet(self, frame: str, days: Sequence[date], venue: str | None = None, *, by_name: bool = False) -> str:
         """A table function over the partitions of these days, with `date` from their paths."""
         paths = ", ".join(quoted(self.lake.partition(frame, venue or self.settings.venue, day)) for day in days)
-        return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'venue': VARCHAR}})"
+        return (
+            f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'venue': VARCHAR}},"
+            f" union_by_name = {str(by_name).lower()})"
+        )
 
     def flow_source(self, first: date, last: date, columns: str) -> str | None:
         """A SELECT over every flow dated first to last; None if no partition of these days was written."""

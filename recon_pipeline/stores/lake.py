@@ -248,7 +248,7 @@ class Lake:
             with readable(path), self._folder.open(name) as file:
                 # Partitions are small and many are read in a row: threads for each would cost more than they give.
                 parquet = pq.ParquetFile(file, pre_buffer=self.filesystem is not None)
-                check_schema(frame, parquet.schema_arrow)
+                check_schema(frame, parquet.schema_arrow, may_be_older=True)
                 for batch in parquet.iter_batches(_ROWS_AT_ONCE, use_threads=False):
                     yield with_path_columns(frame, venue, day, batch)
         except FileNotFoundError:

@@ -137,19 +137,27 @@ def checked_footer(partition: Partition, path: Path) -> Footer:
 
 
 def with_path_columns(frame: Frame, venue: str, day: date, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows of a file with the columns that its path states, in `Frame.arrow`."""
+    """The rows of a file with the columns that its path states, and those that it is too old to have, in
+    `Frame.arrow`."""
     stated = {"venue": pa.scalar(venue, pa.string()), "date": pa.scalar(day, pa.date32())}
     schema, held = _schemas(frame.name)
-    arrays = [batch[name] if name in held.names else pa.repeat(stated[name], len(batch)) for name in schema.names]
+    stated |= {name: pa.scalar(None, held.field(name).type) for name in held.names if name not in batch.schema.names}
+    arrays = [pa.repeat(stated[name], len(batch)) if name in stated else batch[name] for name in schema.names]
     nulls = [field.name for field, array in zip(schema, arrays, strict=True) if array.null_count and not field.nullable]
     if nulls:
         raise pa.ArrowInvalid(f"null in {', '.join(nulls)}")
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def check_schema(frame: Frame, schema: pa.Schema) -> None:
-    """Names, order and types as the frame has them; whether a column may be null is the rows' affair."""
+def check_schema(frame: Frame, schema: pa.Schema, *, may_be_older: bool = False) -> None:
+    """Names, order and types as the frame has them; whether a column may be null is the rows' affair.
+
+    A file that may be older than this release may lack the columns that came to the frame later.
+    """
     _, described = _schemas(frame.name)
+    if may_be_older and schema.names != described.names:
+        added = {column.name for column in frame.columns if column.is_added} - set(schema.names)
+        described = pa.schema([column for column in described if column.name not in added])
     if schema.names != described.names or schema.types != described.types:
         expected = list(zip(described.names, described.types, strict=True))
         found = list(zip(schema.names, schema.types, strict=True))
