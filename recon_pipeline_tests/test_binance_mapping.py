@@ -11,6 +11,7 @@ import pytest
 
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.venues.binance.mapping import (
+    Mapped,
     MappingContext,
     assets_in_earn,
     capture_content,
@@ -350,6 +351,74 @@ def test_a_futures_snapshot_states_what_is_not_yet_realised() -> None:
     asset = {"asset": "USDT", "walletBalance": "120.5", "marginBalance": "119.25"}
     (row,) = mapped(record("futures_snapshots", snapshot("futures", {"assets": [asset], "position": []}))).balances
     assert (row["wallet"], row["raw_balance"], row["raw_unrealised_pnl"]) == ("FUTURES", "120.5", "-1.25")
+    assert row["marked_unrealised_pnl"] == "0"
+
+
+def position(symbol: str, size: str, entry: str, mark: str) -> dict[str, str]:
+    return {"symbol": symbol, "positionAmt": size, "entryPrice": entry, "markPrice": mark, "unRealizedProfit": "7"}
+
+
+def futures(positions: Any, *assets: str) -> Mapped:
+    """A snapshot of these assets, each with 10 and nothing unrealised, and of these positions."""
+    listed = [{"asset": asset, "walletBalance": "10", "marginBalance": "10"} for asset in assets or ("USDT",)]
+    return mapped(record("futures_snapshots", snapshot("futures", {"assets": listed, "position": positions})))
+
+
+def recomputed(found: Mapped) -> dict[str, str | None]:
+    return {row["asset"]: row["marked_unrealised_pnl"] for row in found.balances}
+
+
+def test_what_futures_have_not_realised_is_recomputed_from_positions_and_marks() -> None:
+    positions = [
+        position("BTCUSDT", "0.083", "89525.07", "89018.24"),
+        position("BTCUSDT_260327", "-0.001", "90000.12345678901", "90001.12345678902"),
+        position("ETHUSDC", "-2", "3000.50", "3000.25"),
+        position("XRPFDUSD", "10", "1", "1.5"),
+        position("GONETRY", "0.000", "0.0", "0.0"),
+        position("MOSTBNB", "-1", "0", "999999999999999999.999999999999999999"),
+    ]
+    found = futures(positions, "USDT", "USDC", "USD", "FDUSD", "BNB")
+    assert recomputed(found) == {
+        "USDT": "-42.06789000000001",  # 0.083 x -506.83 = -42.06689, and -0.001 x 1.00000000001
+        "USDC": "0.5",
+        "USD": "0",
+        "FDUSD": "5",
+        "BNB": "-999999999999999999.999999999999999999",
+    }
+    assert {row["raw_unrealised_pnl"] for row in found.balances} == {"0"}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        position("BTCTRY", "1", "2", "3"),
+        position("USDT", "1", "2", "3"),
+        position("", "1", "2", "3"),
+        position("BTCUSDT", "1", "2", "much"),
+        position("BTCUSDT", "1e12", "0", "1e12"),
+        position("BTCUSDT", "1e-12", "0", "1e-12"),
+        position("BTCUSDT", "1", "1e-200", "1e200"),
+        position("BTCUSDT", "1", "2", "3") | {"positionAmt": 1.0},
+        {name: value for name, value in position("BTCUSDT", "1", "2", "3").items() if name != "entryPrice"},
+        "BTCUSDT",
+    ],
+)
+def test_a_position_that_cannot_be_believed_leaves_the_recomputed_figure_out_and_no_balance(spoiled: Any) -> None:
+    found = futures([position("BTCUSDC", "1", "2", "3"), spoiled], "USDT", "USDC")
+    assert told(found.balances, "asset", "raw_balance", "raw_unrealised_pnl") == [
+        ("USDC", "10", "0"),
+        ("USDT", "10", "0"),
+    ]
+    assert recomputed(found) == {"USDT": None, "USDC": None}
+    assert kinds(found) == ["unknown_value"]
+
+
+def test_a_snapshot_without_its_positions_has_no_recomputed_figure() -> None:
+    assert (recomputed(futures(None)), futures(None).problems) == ({"USDT": None}, [])
+    assert recomputed(mapped(record("spot_snapshots", snapshot("spot", {"balances": [held("USDT", "1")]})))) == {
+        "USDT": None
+    }
 
 
 def test_a_balance_that_cannot_be_believed_spoils_its_position_alone() -> None:

@@ -79,6 +79,7 @@ class Book:
         asset: str = "USD",
         tolerance: str = "0",
         price: str | None = "1",
+        recomputed: str | None = None,
     ) -> None:
         """A row of `day` whose window began at the close of `since` (the day before, unless said)."""
         if status == "opening" or kind in (
@@ -114,6 +115,7 @@ class Book:
             usd_price=Decimal(price) if price else None,
             price_status="ok" if price else "missing",
             variance_in_usd=amount * Decimal(price) if price and told else None,
+            unrealised_pnl_calculated=recomputed,
             tolerance=Decimal(tolerance),
             status=status,
             severity="low" if status == "variance" else None,
@@ -835,6 +837,17 @@ def test_what_the_statement_of_binance_leaves_out_is_held_to_be_zero_beside_what
         )
     book.variance(2, "-100", asset="BTC", kind="missing_at_venue")
     assert book.read(BALANCES)[0]["pid"] == bitcoin["pid"]
+
+
+def test_what_is_not_realised_is_shown_as_stated_beside_what_positions_and_marks_make_it(book: Book) -> None:
+    book.venue(kind="binance", last=2)
+    book.statement(2, asset="USDC")
+    book.statement(2, asset="USDT", raw_unrealised_pnl=Decimal("-42.06689000"))
+    book.row(2, asset="USDC")
+    book.row(2, asset="USDT", recomputed="-42.06689001")
+    told = [(row["asset"], row["raw_unrealised_pnl"], row["cal_unrealised_pnl"]) for row in book.read(BALANCES)]
+    assert told == [("USDC", 0, None), ("USDT", Decimal("-42.06689"), Decimal("-42.06689001"))]
+    assert {row["variance_in_asset"] for row in book.read(BALANCES)} == {0}
 
 
 def test_a_statement_that_is_missing_or_cannot_be_believed_leaves_nothing_out(book: Book) -> None:

@@ -72,6 +72,7 @@ def _nothing(account: str, wallet: str, day: date, by: Stored) -> Row:
         "raw_loan": None,
         "raw_interest": None,
         "raw_unrealised_pnl": None,
+        "marked_unrealised_pnl": None,
         "source": ACCOUNT_INFO,
         "raw_id": by.digest,
     }

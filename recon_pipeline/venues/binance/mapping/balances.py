@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from recon_pipeline.venues.binance.mapping import cells
@@ -14,6 +15,7 @@ from recon_pipeline.venues.binance.mapping.book import Book, account_of
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.ld_tokens import LdTokens
 from recon_pipeline.venues.binance.mapping.model import Problem, Row
+from recon_pipeline.venues.binance.mapping.positions import unrealised_at_marks
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.binance.streams.balances import closes_no_day
 from recon_pipeline.venues.binance.streams.shapes import instant_of
@@ -193,7 +195,22 @@ def map_snapshots(book: Book, records: Iterable[RawRecord], ld_tokens: LdTokens)
             _spoil(book, cut, str(malformed))
             continue
         found, is_whole = _read(book, cut, entries, entry[2])
-        _write(book, cut, found, ld_tokens, marked={cut.wallet} if is_whole else ())
+        recomputed = _recomputed(book, cut, data, entries)
+        _write(book, cut, found, ld_tokens, marked={cut.wallet} if is_whole else (), recomputed=recomputed)
+
+
+def _recomputed(
+    book: Book, cut: Cut, data: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
+) -> Mapping[str, str]:
+    """What is not realised of each asset, by the positions that stand in the snapshot, if any do. It is shown beside
+    what the venue states: where it cannot be told it is left out, and no balance is spoiled."""
+    if cut.wallet != "FUTURES" or data.get("position") is None:
+        return {}
+    try:
+        return unrealised_at_marks(cells.items(data, "position"), [cells.name_of(each, "asset") for each in entries])
+    except Malformed as malformed:
+        book.tell("unknown_value", cut.record, f"what is not realised is not recomputed: {malformed}")
+        return {}
 
 
 # --- reads of the present ---------------------------------------------------------------------------------------------
@@ -321,7 +338,13 @@ def _spoil(
 
 
 def _write(
-    book: Book, cut: Cut, found: Iterable[Holding], ld_tokens: LdTokens, *, marked: Collection[str | None]
+    book: Book,
+    cut: Cut,
+    found: Iterable[Holding],
+    ld_tokens: LdTokens,
+    *,
+    marked: Collection[str | None],
+    recomputed: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """One row for each position, what several products hold of it added up; a wallet to be marked that has none gets
     a row that says so. Of a read of which an entry could not be believed none is: it did not list nothing."""
@@ -346,7 +369,7 @@ def _write(
         held.pop((wallet, asset), None)
     for wallet in sorted(filter(None, set(marked) - {wallet for wallet, _ in (*held, *doubted, *refused)})):
         held[wallet, MARKER_ASSET] = Holding(wallet, MARKER_ASSET, "0")
-    book.mapped.balances.extend(_row(cut, one) for one in held.values())
+    book.mapped.balances.extend(_row(cut, one, recomputed.get(one.asset)) for one in held.values())
 
 
 def _told_once(found: Iterable[Holding]) -> tuple[Sequence[Holding], Mapping[tuple[str, str], Sequence[str]]]:
@@ -375,7 +398,7 @@ def _sum(one: Holding, other: Holding) -> Holding:
     )
 
 
-def _row(cut: Cut, one: Holding) -> Row:
+def _row(cut: Cut, one: Holding, recomputed: str | None) -> Row:
     return {
         "account": cut.account,
         "wallet": one.wallet,
@@ -388,6 +411,7 @@ def _row(cut: Cut, one: Holding) -> Row:
         "raw_loan": one.loan,
         "raw_interest": one.interest,
         "raw_unrealised_pnl": one.unrealised,
+        "marked_unrealised_pnl": recomputed,
         "source": cut.record.stream,
         "raw_id": cut.record.digest,
     }

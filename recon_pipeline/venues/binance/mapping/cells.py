@@ -18,6 +18,7 @@ _STRICT = Context(prec=120, traps=[Inexact])
 """For amounts as they were sent, which may be of any length: nothing is rounded by accident."""
 _AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 _STEP = Decimal("1e-18")
+_TOO_LARGE = Decimal("1e18")
 
 
 class Malformed(Exception):  # noqa: N818 - it never leaves the mapping
@@ -146,3 +147,11 @@ def rounded(value: Decimal) -> str:
         return format(value.quantize(_STEP, ROUND_HALF_UP, ROUNDED), "f")
     except InvalidOperation:
         raise Malformed(f"a figure is longer than {ROUNDED.prec} digits") from None
+
+
+def fitting(text: str) -> str:
+    """The amount without superfluous zeros, if the frames take it: 18 digits before and after the point at the most."""
+    value = Decimal(text)
+    if value.copy_abs() >= _TOO_LARGE or Decimal(rounded(value)) != value:
+        raise Malformed("a figure has more than 18 digits before or after the point")
+    return format(_STRICT.normalize(value), "f")
