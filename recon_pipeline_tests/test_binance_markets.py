@@ -98,6 +98,7 @@ def test_a_trade_told_in_two_ways_in_one_page_is_believed_once_it_is_told_in_one
         assert home.ask("SELECT DISTINCT trades FROM recon.asked_symbols WHERE symbol = 'LINKUSDT'") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_trade_that_ends_one_page_and_begins_the_next_counts_once_if_both_tell_the_same(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_day_on_which_the_key_was_refused_is_whole_once_it_is_not(
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
 
 
+@pytest.mark.long
 def test_a_key_that_was_refused_for_weeks_leaves_no_hole_once_it_is_not(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,6 +399,7 @@ def test_an_account_whose_markets_fail_keeps_no_other_from_being_searched(
         assert rows == {(MAIN, "incomplete")}
 
 
+@pytest.mark.long
 def test_a_decision_is_withdrawn_by_the_run_that_reads_what_speaks_against_it(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

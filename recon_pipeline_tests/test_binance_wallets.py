@@ -89,6 +89,7 @@ def test_a_convert_that_is_told_when_its_day_is_long_done_is_placed_by_the_run_t
         assert [row for row in home.not_matched() if row[0] <= on + ONE_DAY] == []
 
 
+@pytest.mark.long
 def test_a_convert_of_a_day_without_a_snapshot_is_placed_by_the_run_that_closes_its_window(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

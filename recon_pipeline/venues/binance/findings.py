@@ -41,10 +41,15 @@ _OF_ONE_RECORD = frozenset({"malformed", "conflict", "not_stated"})
 """What one record says of its own money. The others are of a word that is new, whichever records use it."""
 
 
+def rests_on_residuals(problem: Found) -> bool:
+    """Whether it has to be looked at only where something is unexplained."""
+    return problem.kind == "not_stated"
+
+
 def is_open(problem: Found, residuals: Residuals) -> bool:
     """Whether it has to be looked at: an amount that is not stated matters where something is unexplained, and if it
     is known when the money moved, in a window that holds that day."""
-    if problem.kind != "not_stated":
+    if not rests_on_residuals(problem):
         return True
     at = problem.instant
     return any(

@@ -25,7 +25,7 @@ from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.emptied import emptied_wallets, read_again
 from recon_pipeline.venues.binance.endpoints import READ_LIST
 from recon_pipeline.venues.binance.family import look_at_accounts
-from recon_pipeline.venues.binance.findings import finding, is_open
+from recon_pipeline.venues.binance.findings import finding, is_open, rests_on_residuals
 from recon_pipeline.venues.binance.holes import OWN_SNAPSHOTS
 from recon_pipeline.venues.binance.markets import look_at_markets
 from recon_pipeline.venues.binance.placing import place_flows
@@ -90,9 +90,10 @@ class BinanceSource:
             # only now that the search has marked the trades' days can a window of them be closed
             version = raw.version()
             read = read_mapped(self._venue, self._api, raw)
-            found = asked.residuals(read.reading, trades.open_days)
+            problems = read.open.problems
+            found = asked.residuals(read.reading, trades.open_days) if any(map(rests_on_residuals, problems)) else {}
             place_flows(raw, read, asked.reconciled)
-            told = [finding(problem) for problem in read.open.problems if is_open(problem, found)]
+            told = [finding(problem) for problem in problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
             self._problems = tuple(session.problems)
             resolve_read(self._url, self._venue.name, session.well)
