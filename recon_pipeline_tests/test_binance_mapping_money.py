@@ -390,9 +390,9 @@ def transferred(**changes: Any) -> dict[str, Any]:
 def test_a_prevented_fill_that_is_transferred_moves_both_assets_by_the_side_of_the_order() -> None:
     match, order = sample("prevented_matches", **transferred()), sample("spot_orders", orderId=72, side="BUY")
     found = mapped(match, order)
-    assert told(found.transfers, "external_id", "asset", "amount") == [
-        ("BTCUSDT:P7:base", "BTC", "0.2"),
-        ("BTCUSDT:P7:quote", "USDT", "-0.050"),
+    assert told(found.transfers, "external_id", "asset", "amount", "txn_subtype") == [
+        ("BTCUSDT:P7:base", "BTC", "0.2", "stp_transfer_in"),
+        ("BTCUSDT:P7:quote", "USDT", "-0.050", "stp_transfer_out"),
     ]
     other = mapped(sample("prevented_matches", account=DESK, **transferred()), sample("spot_orders", account=DESK))
     assert told(other.transfers, "account", "asset", "amount") == [(DESK, "BTC", "-0.2"), (DESK, "USDT", "0.050")]

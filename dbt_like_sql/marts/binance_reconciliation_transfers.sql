@@ -52,7 +52,7 @@ CROSS JOIN LATERAL (
     SELECT
         CASE
             WHEN
-                t.txn_subtype IN ('internal_in', 'internal_out')
+                t.txn_subtype IN ('internal_in', 'internal_out', 'stp_transfer_in', 'stp_transfer_out')
                 OR t.source IN ('wallet_transfers', 'sub_account_transfers')
                 THEN t.txn_hash
         END COLLATE "C" AS number

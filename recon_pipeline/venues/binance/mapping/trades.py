@@ -138,6 +138,6 @@ def _stp(book: Book, record: RawRecord, symbol: str, sides: Sequence[str]) -> No
             asset=asset,
             amount=amount,
             at=at,
-            subtype="internal_out" if amount[0] == "-" else "internal_in",
+            subtype="stp_transfer_out" if amount[0] == "-" else "stp_transfer_in",
             txn_hash=f"{symbol}:P{name}",
         )
