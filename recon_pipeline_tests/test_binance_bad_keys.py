@@ -14,10 +14,12 @@ import yaml
 from recon_pipeline.config import load_settings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance.gate import Asked
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
 from recon_pipeline.stores.reviews import list_problems, resolve_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.test_binance_markets import edit_answers
 
 pytestmark = pytest.mark.postgres
 MAIN, DESK, COPY = "main@example.com", "desk-1_virtual@example.com", "a.copy@example.com"
@@ -156,10 +158,15 @@ def test_a_sub_account_is_whole_without_its_main_account(
 def test_a_sub_account_that_gets_a_key_of_its_own_is_reconciled_with_what_that_tells(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then its main account's key told what it held; the venue keeps the snapshots of those days, too."""
+    """Until then its main account's key told what it held, once so that it could not be read; the venue keeps the
+    snapshots of those days, too."""
     view = "marts.binance_reconciliation_balances"
     world = make_world(21, days=8, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+
+        def odd(body: Any, _: Asked) -> Any:
+            first, *others = body["balances"]
+            return {**body, "balances": [{**first, "free": "ten"}, *others]}
 
         def sources() -> set[str]:
             told = home.ask(f"SELECT DISTINCT source FROM {view} WHERE email = :desk AND wallet = 'SPOT'", desk=DESK)
@@ -167,7 +174,9 @@ def test_a_sub_account_that_gets_a_key_of_its_own_is_reconciled_with_what_that_t
 
         both = home.settings
         configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}})
-        home.capture_days(date(2026, 1, 2), LAST)
+        home.capture_days(date(2026, 1, 2), FIRST)
+        edit_answers(home, monkeypatch, "/sapi/v4/sub-account/assets", odd)
+        home.capture_days(LAST, LAST)
         home.run(FIRST, LAST)
         assert sources() == {"sub_assets"}
         home.settings = both

@@ -19,14 +19,17 @@ import yaml
 
 from recon_pipeline.config import load_settings
 from recon_pipeline.sandbox.binance import World, make_world
-from recon_pipeline.sandbox.binance.book import Move
+from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked, Told
-from recon_pipeline.sandbox.binance.life import spot
+from recon_pipeline.sandbox.binance.life import orders, spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.raw import RawStore, SymbolAsked
+from recon_pipeline.stores.raw import Told as Raw
+from recon_pipeline.venues.binance.accounts import EVERYBODY
+from recon_pipeline.venues.binance.markets import LISTED
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
 from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, REFUSED, day, quiet_world, spot_of, trade
@@ -64,6 +67,22 @@ def edit_answers(
         return answer if body is None else replace(answer, body=json.dumps(body).encode())
 
     environment.setattr(gate, "tell", edited)
+
+
+def allocate(world: World, symbol: str, at_ms: int, number: int) -> None:
+    """A fill of a routed order."""
+    market = world.market.symbols[symbol]
+    ref = f"{orders.ALLOCATIONS} {symbol}"
+    for asset, moved in ((market.base, Decimal(1)), (market.quote, Decimal(-2))):
+        world.ledger.post(Move(at_ms * 1000, MAIN, "SPOT", asset, moved, "balance", ref))
+    content = {
+        "symbol": symbol, "allocationId": number, "allocationType": "SOR", "orderId": 500 + number, "orderListId": -1,
+        "price": "2.00000000", "qty": "1.00000000", "quoteQty": "2.00000000", "commission": "0.00000000",
+        "commissionAsset": market.quote, "time": at_ms, "isBuyer": True, "isMaker": False, "isAllocator": False,
+    }  # fmt: skip
+    record = Record(at_ms, number)
+    record.change(at_ms * 1000, content)
+    world.archive.add(MAIN, ref, record)
 
 
 def run_days(home: BinanceHome, first: int, last: int) -> None:
@@ -161,20 +180,24 @@ def test_a_trade_that_could_not_be_read_is_asked_for_until_it_can(
 def test_a_trade_that_comes_back_under_another_name_takes_the_place_of_the_one_that_could_not_be_read(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who bought is told as text, which says nothing; the sale that it was has a name of its own."""
+    """Who bought is told as text, which says nothing; the sale that it was has a name of its own. An answer that tells
+    of nothing in between changes nothing."""
     world = quiet_world()
     trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=False, quantity="10", price="2")
-    is_wrong = True
+    told = "wrong"
 
     def unreadable(rows: Any, _: Asked) -> Any:
-        return [row | {"isBuyer": "false"} for row in rows] if is_wrong else None
+        return {"wrong": [row | {"isBuyer": "false"} for row in rows], "nothing": []}.get(told)
 
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         edit_answers(home, monkeypatch, spot.PATH, unreadable)
         run_days(home, 3, 5)
-        assert off(home) == {day(4)}
-        is_wrong = False
+        assert spot_of(home, "incomplete") == {day(4)}
+        told = "nothing"
         run_days(home, 6, 6)
+        assert spot_of(home, "incomplete") == {day(4)}
+        told = "right"
+        run_days(home, 7, 7)
         assert off(home) == set()
         sold = "SELECT amount FROM marts.binance_reconciliation_trades WHERE asset = 'LINK'"
         assert home.ask(sold) == [(-10,)]
@@ -227,17 +250,21 @@ def test_markets_that_are_listed_again_are_a_hole_until_they_were_asked(
         assert home.ask("SELECT symbol FROM recon.asked_symbols WHERE purged_after IS NOT NULL") == []
 
 
-def test_a_market_that_comes_back_and_numbers_its_trades_anew_loses_none_of_its_first(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "is_run_between", [False, pytest.param(True, marks=pytest.mark.long)], ids=["unnoticed", "in a run between"]
+)
+def test_a_market_that_comes_back_and_numbers_its_fills_anew_loses_none_of_its_first(
+    *, is_run_between: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both trades have one number; those of the first listing are told no more."""
+    """Both fills have one number; those of the first listing are told no more. So it is of routed orders."""
     world = quiet_world()
     for number in (4, 8):
         trade(world, "LINKUSDT", day_ms(day(number)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+        allocate(world, "BTCUSDT", day_ms(day(number)) + 10 * HOUR_MS, 7)
     is_gone = False
 
     def listed(body: Any, _: Asked) -> Any:
-        return without("LINKUSDT")(body) if is_gone else None
+        return without("LINKUSDT", "BTCUSDT")(body) if is_gone else None
 
     def of_this_listing(rows: Any, _: Asked) -> Any:
         return [row for row in rows if row["time"] > day_ms(day(8))] if home.now > midnight(day(9)) else None
@@ -245,19 +272,50 @@ def test_a_market_that_comes_back_and_numbers_its_trades_anew_loses_none_of_its_
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
         edit_answers(home, monkeypatch, LIST, listed)
         edit_answers(home, monkeypatch, spot.PATH, of_this_listing)
-        run_days(home, 3, 5)
+        edit_answers(home, monkeypatch, orders.ALLOCATIONS, of_this_listing)
+        run_days(home, 3, 4)
         is_gone = True
-        run_days(home, 6, 6)
+        home.capture_days(day(6), day(6))
+        if is_run_between:
+            run_days(home, 5, 5)
         is_gone = False
-        run_days(home, 7, 8)
+        home.capture_days(day(7), day(8))
+        home.run(day(6 if is_run_between else 5), day(8))
         told = home.ask(
             "SELECT date(datetime), agg_id, count(*) FROM marts.binance_reconciliation_trades"
-            " WHERE symbol = 'LINKUSDT' GROUP BY 1, 2 ORDER BY 1"
-        )
+            " WHERE symbol = :symbol GROUP BY 1, 2 ORDER BY 1", symbol="LINKUSDT",
+        )  # fmt: skip
         assert [(on, legs) for on, _, legs in told] == [(day(4), 2), (day(8), 2)]
         assert len({number for _, number, _ in told}) == 1
+        routed = "SELECT date(datetime), count(*) FROM recon.trades WHERE source = 'allocations' GROUP BY 1 ORDER BY 1"
+        assert home.ask(routed) == [(day(4), 2), (day(8), 2)]
         assert off(home) == set()
         assert home.ask("SELECT count(*) FROM recon.errors WHERE name = 'RecordChanged'") == [(0,)]
+
+
+def test_a_trade_that_stands_keeps_its_name_whatever_list_is_read_meanwhile(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A capture reads a list that wrongly leaves the market out, while a run asks for a trade that was made since."""
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(7)) - 150_000, is_buyer=True, quantity="3", price="2")
+    late = midnight(day(7)) - timedelta(minutes=2)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+
+        def read_a_list(rows: Any, asked: Asked) -> Any:
+            if b"symbol=LINKUSDT" in asked.query and home.now < midnight(day(7)):
+                with closing(RawStore(home.url, "binance")) as raw:
+                    (row,) = raw.records([LISTED])
+                    markets = [market for market in row.content["markets"] if market[0] != "LINKUSDT"]
+                    told = Raw(LISTED, {}, {**row.content, "markets": markets}, None, None)
+                    raw.keep(EVERYBODY, LISTED, [told], {}, late - timedelta(minutes=1))
+
+        edit_answers(home, monkeypatch, spot.PATH, read_a_list)
+        trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+        home.run(day(3), day(4), when=late)
+        home.run(day(5), day(7))
+        assert off(home) == set()
+        assert home.ask("SELECT count(*) FROM recon.trades WHERE asset = 'LINK' AND retired_at IS NULL") == [(2,)]
 
 
 def holes_of(home: BinanceHome, email: str) -> set[date]:

@@ -214,7 +214,7 @@ def test_a_last_page_that_is_another_one_is_asked_for_again_and_never_taken_for_
 )
 def test_a_market_goes_on_where_the_last_asking_ended(known: AskedMarket | None, cursor: Cursor) -> None:
     nobody: Any = None
-    asker = MarketAsker(nobody, TRADES, "main", {"BTCUSDT": known} if known else {}, START, set(), set())
+    asker = MarketAsker(nobody, TRADES, "main", {"BTCUSDT": known} if known else {}, START, set(), set(), {})
     assert asker.cursor(Market("BTCUSDT", "BTC", "USDT")) == cursor
 
 

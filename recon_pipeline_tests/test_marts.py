@@ -30,7 +30,7 @@ pytestmark = pytest.mark.postgres
 JANUARY = date(2026, 1, 1)
 TABLES = (
     "venues, tolerances, openings, runs, partitions, reconciliation, expected, transfers, trades, balances, coverage,"
-    " raw_records, asked_symbols, restatements"
+    " raw_records, asked_symbols, restatements, reconciliation_history"
 )
 
 OWN_TRANSFERS = ("between_account_main_spot", "between_account_sub", "between_wallets")
@@ -757,6 +757,27 @@ def test_a_figure_that_had_counted_is_told_from_one_that_is_the_first(
         run_id="r-bank",
     )
     assert book.read("SELECT is_first_figure FROM marts.restatements") == [{"is_first_figure": is_first}]
+
+
+def test_a_figure_that_had_counted_before_something_was_missed_is_not_the_first(book: Book) -> None:
+    position = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash", "asset": "USD"}
+    rest = {"price_status": "ok", "tolerance": 0, "inputs_digest": "1", "replaced_by": "r-bank"}
+    with connection(book.url, "making room") as database:
+        database.execute(
+            sa.text(
+                "CREATE TABLE IF NOT EXISTS recon.reconciliation_history_y2026m01"
+                " PARTITION OF recon.reconciliation_history FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
+            )
+        )
+    book.insert("reconciliation_history", **position, status="matched", trades_in=0, replaced_at=close(2), **rest)
+    changes = {"old_status": "incomplete", "old_value": 0, "new_status": "matched", "new_value": 10, "run_id": "r-bank"}
+    for column in ("trades_in", "trades_out"):
+        book.insert("restatements", **position, column_name=column, restated_at=close(3), **changes)
+    told = book.read("SELECT column_name, is_first_figure FROM marts.restatements ORDER BY 1")
+    assert [(row["column_name"], row["is_first_figure"]) for row in told] == [
+        ("trades_in", False),
+        ("trades_out", True),
+    ]
 
 
 def test_a_venue_is_refreshed_alone(book: Book) -> None:

@@ -144,6 +144,8 @@ def test_rotating_makes_the_old_passphrase_useless(tmp_path: Path) -> None:
     before = store.path.read_bytes()
     with pytest.raises(SecretsError, match="short"):
         store.rotate(Secret("short"))
+    with pytest.raises(SecretsError, match="several lines"):
+        store.rotate(Secret("another passphrase, as long\nanother passphrase, as long"))
     with pytest.raises(SecretsError, match="missing"):
         store.rotate()
     assert store.path.read_bytes() == before

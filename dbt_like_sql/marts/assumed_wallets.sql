@@ -25,12 +25,13 @@ SELECT
     decision.decided_at,
     decision.evidence
 FROM recon.assumed_wallets AS a
-JOIN flows AS f ON f.venue = a.venue AND f.raw_id = a.raw_id AND f.external_id = a.external_id
+JOIN flows AS f ON f.venue = a.venue AND f.raw_id = a.raw_id AND f.external_id <> ALL (a.fixed)
 LEFT JOIN LATERAL (
     -- the last version: of one that was taken back it says why
-    SELECT d.decided_at, d.evidence
+    SELECT d.wallet, d.decided_at, d.evidence
     FROM recon.wallet_decisions AS d
     WHERE d.venue = a.venue AND d.record_digest = a.raw_id
     ORDER BY d.version DESC
     LIMIT 1
 ) AS decision ON TRUE
+WHERE f.wallet = coalesce(decision.wallet, a.usual_wallet)

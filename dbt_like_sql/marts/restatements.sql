@@ -1,18 +1,27 @@
 -- Figures that moved after they had been published.
 SELECT
-    restated_at,
-    date,
-    venue,
-    account,
-    wallet,
-    asset,
-    column_name,
-    old_value,
-    new_value,
-    new_value - old_value AS moved_by,
-    old_status,
-    new_status,
-    run_id,
-    -- what was not there before was never relied on; a row that was not there at all said that nothing was held or moved
-    old_status IS NOT NULL AND (old_value IS NULL OR old_status IN ('pending', 'incomplete')) AS is_first_figure
-FROM recon.restatements
+    r.restated_at,
+    r.date,
+    r.venue,
+    r.account,
+    r.wallet,
+    r.asset,
+    r.column_name,
+    r.old_value,
+    r.new_value,
+    r.new_value - r.old_value AS moved_by,
+    r.old_status,
+    r.new_status,
+    r.run_id,
+    -- what was not there before was never relied on; a row that was not there at all said that nothing was held or moved;
+    -- and a figure may have counted before something that it rests on was missed
+    r.old_status IS NOT NULL
+    AND (r.old_value IS NULL OR r.old_status IN ('pending', 'incomplete'))
+    AND NOT EXISTS (
+        SELECT FROM recon.reconciliation_history AS h
+        WHERE
+            h.venue = r.venue AND h.date = r.date AND h.account = r.account AND h.wallet = r.wallet AND h.asset = r.asset
+            AND h.status NOT IN ('pending', 'incomplete') AND h.replaced_at <= r.restated_at
+            AND to_jsonb(h) -> r.column_name <> 'null'
+    ) AS is_first_figure
+FROM recon.restatements AS r

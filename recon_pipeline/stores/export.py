@@ -63,10 +63,10 @@ _STATEMENTS = {
     "daily_snapshot": (
         f"SELECT date, {_EMAIL}, {_text('wallet', 'asset')}, trim_scale(raw_balance) AS raw_balance,"
         " trim_scale(coalesce(raw_loan, 0)) AS raw_loan, trim_scale(coalesce(raw_interest, 0)) AS raw_interest,"
-        " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM (SELECT *, max(read_at) OVER"
-        " (PARTITION BY account, wallet, date) AS last_read_at FROM recon.balances"
+        " trim_scale(coalesce(raw_unrealised_pnl, 0)) AS raw_unrealised_pnl FROM (SELECT *, rank() OVER"
         # of several statements of one wallet and day the one read last counts, as it does for the reconciliation
-        " WHERE venue = '{venue}' AND retired_at IS NULL) AS stated WHERE read_at = last_read_at ORDER BY 1, 2, 3, 4"
+        " (PARTITION BY account, wallet, date ORDER BY read_at DESC, snapshot_id DESC) AS place FROM recon.balances"
+        " WHERE venue = '{venue}' AND retired_at IS NULL) AS stated WHERE place = 1 ORDER BY 1, 2, 3, 4"
     ),
     "transfers": (
         f"SELECT {_INSTANT}, {_text('email')}, txn_type, txn_subtype, {_text('wallet', 'asset')}, {_plain('amount')},"

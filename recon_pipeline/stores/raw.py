@@ -121,6 +121,8 @@ class SymbolAsked:
     """The last trade after which the asking may go on by id."""
     last_trade_at: datetime | None = None
     purged_after: datetime | None = None
+    has_left: bool = False
+    """Whether it left the list meanwhile: an id of before says no more where to go on."""
 
 
 class Stored(NamedTuple):
@@ -199,6 +201,16 @@ class RawStore:
             stand = opened.execute(sa.text(_STANDING), asked).all()
         return frozenset(row.record_key for row in stand if row.digest != versions[row.record_key].digest)
 
+    def standing_as(self, account: str, stream: str, told: Sequence[Told]) -> frozenset[str]:
+        """The keys of those that stand as they are told."""
+        if not told:
+            return frozenset()
+        versions = _one_version_each(account, stream, told)
+        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": list(versions)}
+        with self._transaction(f"comparing {stream} of {account} with what was told before") as opened:
+            stand = opened.execute(sa.text(_STANDING), asked).all()
+        return frozenset(row.record_key for row in stand if row.digest == versions[row.record_key].digest)
+
     def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
         """Store what several streams told at one moment, all of it or nothing."""
         versions = [_one_version_each(account, part.stream, part.told) for part in parts]
@@ -235,6 +247,9 @@ class RawStore:
             trades = Counter(versions[key].record.call.get("symbol") for key in kept.added)
             told_of = [vars(symbol) | {"trades": trades[symbol.symbol]} for symbol in symbols]
             rows = json.dumps(told_of, default=datetime.isoformat)
+            if left := [symbol.symbol for symbol in symbols if symbol.has_left]:
+                place = {"venue": self._venue, "account": account, "stream": stream, "symbols": left}
+                opened.execute(sa.text(_FORGET_ID), place)
             opened.execute(sa.text(_ASKED), {"venue": self._venue, "account": account, "stream": stream, "rows": rows})
             return replace(kept, gone=tuple(sorted(gone)))
 
@@ -474,11 +489,12 @@ class RawStore:
                 },
             )
 
-    def note_assumed(self, wallets: Mapping[tuple[str, str], str]) -> None:
-        """Note the usual wallet of every row, by raw_id and external_id, whose record states none; no other is."""
+    def note_assumed(self, wallets: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+        """Note of every record that states no wallet, by its digest, the usual one and the external ids of its rows
+        whose wallet is known all the same; no other record is noted any more."""
         rows = [
-            {"raw_id": raw_id, "external_id": external_id, "usual_wallet": wallet}
-            for (raw_id, external_id), wallet in sorted(wallets.items())
+            {"raw_id": raw_id, "usual_wallet": wallet, "fixed": list(fixed)}
+            for raw_id, (wallet, fixed) in sorted(wallets.items())
         ]
         with self._transaction("noting which wallets are assumed") as opened:
             for statement in _ASSUMED:
@@ -723,12 +739,16 @@ _ASK_AGAIN = (
     " WHERE a.venue = :venue AND a.account = given.account AND a.stream = given.stream AND a.symbol = given.symbol"
     " AND a.purged_after IS NULL"
 )
-_OF_ASSUMED = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(raw_id text, external_id text, usual_wallet text)"
+_OF_ASSUMED = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(raw_id text, usual_wallet text, fixed text[])"
 _ASSUMED = (
     f"DELETE FROM recon.assumed_wallets AS a WHERE venue = :venue AND NOT EXISTS (SELECT FROM {_OF_ASSUMED}"
-    " WHERE given.raw_id = a.raw_id AND given.external_id = a.external_id AND given.usual_wallet = a.usual_wallet)",
-    "INSERT INTO recon.assumed_wallets (venue, raw_id, external_id, usual_wallet)"
+    " WHERE given.raw_id = a.raw_id AND given.usual_wallet = a.usual_wallet AND given.fixed = a.fixed)",
+    "INSERT INTO recon.assumed_wallets (venue, raw_id, usual_wallet, fixed)"
     f" SELECT :venue, given.* FROM {_OF_ASSUMED} ON CONFLICT DO NOTHING",
+)
+_FORGET_ID = (
+    "UPDATE recon.asked_symbols SET last_id = NULL WHERE venue = :venue AND account = :account AND stream = :stream"
+    " AND symbol = ANY(:symbols)"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone. A market that left and
 # is listed again may number its trades anew.

@@ -105,7 +105,7 @@ class SecretsFile:
                 raise SecretsError(
                     "the new passphrase is missing", where=PASSPHRASE, expected="a new one, from the prompt or stdin"
                 )
-            self._write(entries, _strong(passphrase.reveal()))
+            self._write(entries, _in_one_line(_strong(passphrase.reveal())))
             return False
 
     # -- the passphrase
@@ -274,6 +274,13 @@ def _checked(name: str) -> str:
             expected="a letter, then letters, digits and _, as binance_main_key",
         )  # fmt: skip
     return lower
+
+
+def _in_one_line(passphrase: str) -> str:
+    """Who types a new one twice, as elsewhere, would have two lines, and never open the file again."""
+    if passphrase.splitlines() == [passphrase]:
+        return passphrase
+    raise SecretsError("the new passphrase has several lines", where=PASSPHRASE, expected="one line, given once")
 
 
 def _strong(passphrase: str) -> str:

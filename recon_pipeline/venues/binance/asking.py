@@ -17,7 +17,7 @@ from recon_pipeline.venues.binance.markets import Departures, listed_markets, re
 from recon_pipeline.venues.binance.reading import Doubt
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.binance.streams.spot import LISTING
+from recon_pipeline.venues.binance.streams.spot import LISTING, SOLD
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
 from recon_pipeline.venues.streams import Stream
 
@@ -83,13 +83,12 @@ class MarketAsker:
     def _drained(self, market: Market) -> Sequence[Told]:
         raw, stream = self.session.raw, self.stream
         cursor = self.cursor(market)
-        asked, told = drain_market(stream, self.session.ask_as(self.email), market, cursor, self.session.clock.now())
-        told = [named_by_listing(each, self.departed.get(market.symbol, ())) for each in told]
-        gone = self._doubts_not_told(market, cursor) - {each.key for each in told}
+        asked, told = self._drain(market, cursor)
+        gone = self._told_otherwise(market, told)
         if len({each.key for each in told}) < len(told):
             # one was told with two contents: they are kept, and the market is asked again for the same time
             asked = self._in_vain(market)
-        if not told and not gone:
+        if not told:
             self._note_silent(asked)
             return ()
         kept = raw.keep_symbols(
@@ -104,23 +103,40 @@ class MarketAsker:
         news = {*kept.added, *kept.changed}
         return [each for each in told if each.key in news]
 
+    def _drain(self, market: Market, cursor: Cursor) -> tuple[SymbolAsked, Sequence[Told]]:
+        """All that a market tells from a cursor on, each trade under the name of its listing."""
+        left_at = self.departed.get(market.symbol, ())
+        now = self.session.clock.now()
+        asked, told = drain_market(self.stream, self.session.ask_as(self.email), market, cursor, now, left_at=left_at)
+        listed = {id(each): names_by_listing(each, left_at) for each in told}
+        # a list may have been read after the trade was stored: what stands in the same words keeps its name
+        known = self.session.raw.standing_as(
+            self.email, self.stream.name, [n for of in listed.values() for n in of[1:]]
+        )
+        return asked, [
+            next((name for name in listed[id(each)] if name.key in known), listed[id(each)][0]) for each in told
+        ]
+
     def cursor(self, market: Market) -> Cursor:
-        """Where to go on with a market. One that is listed again goes on by time: no page says that its ids go on."""
+        """Where to go on with a market. One that has left the list since goes on by time, now that it is listed again:
+        no page says that its ids go on."""
         known = self.known.get(market.symbol)
         if known is None or known.asked_from > self.since:
             return Cursor(self.since)
-        if known.last_id is None or known.purged_after is not None:
+        has_left = any(at > known.asked_through for at in self.departed.get(market.symbol, ()))
+        if known.last_id is None or known.purged_after is not None or has_left:
             return Cursor(known.asked_through)
         return Cursor(known.asked_through, known.last_id + 1)
 
-    def _doubts_not_told(self, market: Market, cursor: Cursor) -> frozenset[str]:
-        """The keys of the records of a market that cannot be believed, if it is asked over the time of all of them: one
-        that is not told again is another by now, or was none."""
-        doubt, known = self.doubts.get((self.email, self.stream.name, market.symbol)), self.known.get(market.symbol)
-        if doubt is None or cursor.next_id is not None:
+    def _told_otherwise(self, market: Market, told: Sequence[Told]) -> frozenset[str]:
+        """The keys of records that cannot be believed and whose trade has another name now: who said text of who bought
+        told of a purchase. One that is not told at all stays: the answer may be the one that is wrong."""
+        doubt = self.doubts.get((self.email, self.stream.name, market.symbol))
+        if doubt is None:
             return frozenset()
-        first = doubt.since or (known.asked_from if known else self.since)
-        return doubt.keys if cursor.asked_through <= first else frozenset()
+        keys = {each.key for each in told}
+        trades = {trade_of(key) for key in keys}
+        return frozenset(key for key in doubt.keys - keys if trade_of(key) in trades)
 
     def _in_vain(self, market: Market) -> SymbolAsked:
         """That a market has had its turn, and was asked no further."""
@@ -140,14 +156,20 @@ class MarketAsker:
         self._silent.clear()
 
 
-def named_by_listing(told: Told, left_at: Sequence[datetime]) -> Told:
-    """A trade under a name of its own listing: a market that left and is listed again may number its trades anew, and
-    a new one would take the place of the old one of its number."""
+def trade_of(key: str) -> str:
+    """The trade of a key: of one with oneself both sides are told under one number."""
+    name, at, listing = key.partition("@")
+    return name.removesuffix(SOLD) + at + listing
+
+
+def names_by_listing(told: Told, left_at: Sequence[datetime]) -> Sequence[Told]:
+    """A trade under a name of its own listing, for a market that left and is listed again may number its trades anew,
+    and a new one would take the place of the old one of its number; then under those that it would have had by fewer
+    lists, the last of them its bare name."""
     before = [at for at in left_at if told.instant is None or at <= told.instant]
-    if not before:
-        return told
-    listing = f"{max(before).astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    return replace(told, key=f"{told.key}@{listing}", call={**told.call, LISTING: listing})
+    listings = [f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in sorted(before, reverse=True)]
+    named = (replace(told, key=f"{told.key}@{name}", call={**told.call, LISTING: name}) for name in listings)
+    return [*named, told]
 
 
 @dataclass(frozen=True)
@@ -160,11 +182,18 @@ class Cursor:
 
 
 def drain_market(
-    stream: Stream, ask: Ask, market: Market, cursor: Cursor, frozen_at: datetime
+    stream: Stream,
+    ask: Ask,
+    market: Market,
+    cursor: Cursor,
+    frozen_at: datetime,
+    *,
+    left_at: Sequence[datetime] = (),
 ) -> tuple[SymbolAsked, Sequence[Told]]:
     """Everything from a cursor to the newest trade; what pages that overlap tell in the same words is told once.
 
-    What is younger than the venue's lag is kept, and asked for again: one with a lower id may still come.
+    What is younger than the venue's lag is kept, and asked for again: one with a lower id may still come. Of a market
+    that left the list (`left_at`) since the cursor, only ids of its last listing say where to go on.
     """
     by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
     told: list[Told] = []
@@ -181,13 +210,16 @@ def drain_market(
         next_id = newest if next_id is None or newest > next_id else newest + 1
     told = list({(each.key, each.digest): each for each in told}.values())
     settled = frozen_at - LAG
+    left = max((at for at in left_at if at > cursor.asked_through), default=None)
+    of_listing = [t for t in told if t.instant and t.instant <= settled and (left is None or t.instant >= left)]
     asked = SymbolAsked(
         market.symbol,
         asked_at=frozen_at,
         asked_from=cursor.asked_through,
         asked_through=max(cursor.asked_through, settled),
-        last_id=max((int(t.content[number]) for t in told if t.instant and t.instant <= settled), default=None),
+        last_id=max((int(t.content[number]) for t in of_listing), default=None),
         last_trade_at=max((each.instant for each in told if each.instant), default=None),
+        has_left=left is not None,
     )
     return asked, told
 

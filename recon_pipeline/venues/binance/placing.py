@@ -70,7 +70,7 @@ def place_flows(raw: RawStore, read: Read, reconciled: Callable[[Reading, Collec
     """Decide every flow anew and store what differs from what stands; how many decisions that were. `reconciled` tells
     the rows of the reconciliation of a reading on some days."""
     flows, standing = flows_of(read.open), raw.decisions()
-    raw.note_assumed(assumed_wallets(read.open))
+    raw.note_assumed({each.raw_id: (each.usual, each.fixed) for each in read.open.unplaced})
     if not flows and not standing:
         return 0
     reading = as_usual(read)
@@ -162,13 +162,6 @@ def flows_of(mapped: Mapped) -> list[Flow]:
     return [flow for flow in flows.values() if flow.moved]
 
 
-def assumed_wallets(mapped: Mapped) -> Mapping[tuple[str, str], str]:
-    """The usual wallet of every row whose record states none, by raw_id and external_id."""
-    usual = {each.raw_id: each for each in mapped.unplaced}
-    rows = ((row, usual[row["raw_id"]]) for row in (*mapped.transfers, *mapped.trades))
-    return {(row["raw_id"], row["external_id"]): each.usual for row, each in rows if _is_movable(row, each)}
-
-
 def _moved(unplaced: Unplaced, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[datetime, Decimal]]]:
     moved: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
     for row in rows:
@@ -227,5 +220,5 @@ def _why(flow: Flow | None, case: _Case | None) -> str:
     if flow is None:
         return "the record does not count any more, or states its wallet"
     if case is None:
-        return "its two wallets are not off by what it moved any more"
+        return "its two wallets are not off by what it moved alone any more"
     return "another flow without a wallet, or a third wallet, would explain the same"

@@ -97,6 +97,7 @@ class Pull:
                             refresh_markets(self.session)
                             puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
+            self.session.refused[facts.email] = stopped.args[0]  # nothing that comes later may use the key either
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
 
     def _without_what_was_used(self, facts: AccountFacts) -> AccountFacts:
@@ -191,13 +192,24 @@ class Pull:
         return replace(facts, extras={**facts.extras, "algo_ids": sorted(of_late)})
 
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
-        """Every stream of an account that cannot be asked has a hole."""
-        days = dict.fromkeys(self.session.asked.days, DayRead("failed", error=name, message=message))
+        """Every stream of an account that cannot be asked has a hole, but where it was said once the day was over that
+        the account had no such thing: no key is needed to know that."""
+        hole, now, ledger = DayRead("failed", error=name, message=message), self.session.clock.now(), self._not_there()
         for stream in STREAMS:
             # what a main account's key is asked for has a hole in every account of its family
             if stream.role in ("flow", "snapshot") and (stream.asked_with == "own" or facts.master is None):
                 for account in covered(stream, facts):
-                    self.session.raw.mark(account, stream.name, days, self.session.clock.now())
+                    days = {day: hole for day in self.session.asked.days if (account, stream.name, day) not in ledger}
+                    self.session.raw.mark(account, stream.name, days, now)
+
+    def _not_there(self) -> set[tuple[str, str, date]]:
+        """Account, stream and day of which the venue or the user said, when the day was over, that the stream does not
+        apply."""
+        return {
+            (row.account, row.stream, row.date)
+            for row in self.session.raw.ledger()
+            if row.status == "not_applicable" and row.read_at >= midnight(row.date + ONE_DAY)
+        }
 
     def _is_asked(self, facts: AccountFacts) -> bool:
         """Whether anything is asked with the key of an account: for itself, or for a sub-account of its own."""

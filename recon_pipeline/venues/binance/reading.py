@@ -47,7 +47,7 @@ from recon_pipeline.venues.binance.mapping import (
     places_of,
     quarantine_row,
 )
-from recon_pipeline.venues.binance.mapping.balances import SNAPSHOT_STREAMS
+from recon_pipeline.venues.binance.mapping.balances import CAPTURE_STREAMS, SNAPSHOT_STREAMS
 from recon_pipeline.venues.binance.session import trades_since, unused
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
@@ -259,20 +259,35 @@ class _Rows:
 
     def _refused_whole(self) -> set[tuple[str, str, date, str]]:
         """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
-        problems = (problem for problem in self.open.problems if problem.kind not in _CAN_WAIT)
-        of_mapping = (quarantine_row(problem) | {"file": problem.stream} for problem in problems)
         return {
-            (row["account"], row["wallet"], row["date"], row["file"])
-            for row in (*of_mapping, *self._refused)
+            (row["account"], row["wallet"], row["date"], stream)
+            for stream, row in self._not_believed()
             if row["frame"] == "balances" and row["wallet"] and row["date"] and not row["asset"]
         }
+
+    def _not_believed(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What the mapping could not read, and what is refused besides, each with its stream; nothing of captures in
+        whose place a snapshot counts."""
+        problems = (problem for problem in self.open.problems if problem.kind not in _CAN_WAIT)
+        found: list[tuple[str, Mapping[str, Any]]] = [(each.stream, quarantine_row(each)) for each in problems]
+        found += [(str(row["file"]), row) for row in self._refused]
+        if not any(stream in CAPTURE_STREAMS and row["frame"] == "balances" for stream, row in found):
+            return found
+        stated = {tuple(place.values()) for place in _stated(self._whole("balances")).to_pylist()}
+        return [
+            (stream, row)
+            for stream, row in found
+            if stream not in CAPTURE_STREAMS
+            or row["frame"] != "balances"
+            or (row["account"], row["wallet"], row["date"]) not in stated
+        ]
 
     def validated(self) -> tuple[Mapping[str, Validated], pa.Table]:
         """The frames, and what was refused."""
         (balances, raced), valid = self._balances(), {}
         for name in INPUTS:
             valid[name] = balances if name == "balances" else _validated(self._venue, name, self._whole(name))
-        return valid, _quarantine(valid, self.open, [*raced, *self._refused])
+        return valid, _quarantine(valid, [*raced, *(row for _, row in self._not_believed())])
 
     def _balances(self) -> tuple[Validated, list[Mapping[str, Any]]]:
         """Those that nothing moved during their capture, and what is refused of the others; worked out once."""
@@ -288,11 +303,21 @@ class _Rows:
 def pinned(balances: pa.Table) -> pa.Table:
     """The balances without what was captured of a wallet on a day of which the venue keeps a snapshot: it is the source
     of its wallet, also where the account had no key of its own at first and its main account's key was asked."""
-    place = ["account", "wallet", "date"]
-    is_kept = pc.is_in(balances["source"], pa.array(SNAPSHOT_STREAMS, pa.string()))
-    stated = balances.filter(is_kept).group_by(place).aggregate([])
-    captured = balances.filter(pc.invert(is_kept)).join(stated, place, join_type="left anti")
+    is_kept = _is_of_snapshot(balances)
+    captured = balances.filter(pc.invert(is_kept)).join(_stated(balances), _WALLET_DAY, join_type="left anti")
     return pa.concat_tables([balances.filter(is_kept), captured])
+
+
+_WALLET_DAY = ["account", "wallet", "date"]
+
+
+def _stated(balances: pa.Table) -> pa.Table:
+    """Account, wallet and day of the venue's own snapshots."""
+    return balances.filter(_is_of_snapshot(balances)).group_by(_WALLET_DAY).aggregate([])
+
+
+def _is_of_snapshot(balances: pa.Table) -> pa.ChunkedArray:
+    return pc.is_in(balances["source"], pa.array(SNAPSHOT_STREAMS, pa.string()))
 
 
 def _joined(name: str, tables: Sequence[pa.Table]) -> pa.Table:
@@ -475,11 +500,10 @@ def without_races(
     return balances.filter(pc.invert(pa.array(is_raced, pa.bool_()))), refused
 
 
-def _quarantine(validated: Mapping[str, Validated], mapped: Mapped, besides: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """What frames refused, what the mapping could not read, and what cannot be believed for another reason."""
-    refused = [*(quarantine_row(problem) for problem in mapped.problems if problem.kind not in _CAN_WAIT), *besides]
+def _quarantine(validated: Mapping[str, Validated], refused: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """What frames refused, and what cannot be believed for another reason."""
     tables = [result.quarantine for result in validated.values()]
-    tables.append(pa.Table.from_pylist(refused, schema=QUARANTINE))
+    tables.append(pa.Table.from_pylist(list(refused), schema=QUARANTINE))
     table = pa.concat_tables(tables)
     return table.sort_by([(name, "ascending") for name in ("frame", "file", "line", "error", "content")])
 

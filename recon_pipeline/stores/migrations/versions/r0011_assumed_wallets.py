@@ -1,4 +1,4 @@
-"""Which rows count in a wallet that their record does not state."""
+"""Which records state no wallet, and where they count usually."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ depends_on = None
 def upgrade() -> None:
     """Make the table."""
     op.execute(
-        "CREATE TABLE recon.assumed_wallets (venue text NOT NULL, raw_id text NOT NULL, external_id text NOT NULL,"
-        " usual_wallet text NOT NULL, PRIMARY KEY (venue, raw_id, external_id))"
+        "CREATE TABLE recon.assumed_wallets (venue text NOT NULL, raw_id text NOT NULL, usual_wallet text NOT NULL,"
+        " fixed text[] NOT NULL, PRIMARY KEY (venue, raw_id))"
     )
     op.execute(
-        "COMMENT ON TABLE recon.assumed_wallets IS 'The rows of transfers and trades whose record states no wallet, and"
-        " where the account usually has such flows: marts.assumed_wallets shows them.'"
+        "COMMENT ON TABLE recon.assumed_wallets IS 'Records that state no wallet: where the account usually has such"
+        " flows, and the external ids of those of their rows whose wallet is known all the same.'"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON recon.assumed_wallets TO recon_writer")
 

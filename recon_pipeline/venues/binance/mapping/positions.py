@@ -21,9 +21,9 @@ def unrealised_at_marks(positions: Iterable[Mapping[str, Any]], assets: Collecti
     sums = dict.fromkeys(assets, "0")
     for position in positions:
         symbol, size = cells.name_of(position, "symbol"), cells.amount(position, "positionAmt")
-        move = cells.minus(cells.amount(position, "markPrice"), cells.amount(position, "entryPrice"))
-        if cells.is_zero(size):  # whatever asset it is of, it adds nothing
+        if cells.is_zero(size):  # whatever asset it is of, and whatever its prices, it adds nothing
             continue
+        move = cells.minus(cells.amount(position, "markPrice"), cells.amount(position, "entryPrice"))
         asset = _margin_asset(symbol, assets)
         sums[asset] = cells.total(sums[asset], cells.product(size, move))
     return {asset: cells.fitting(amount) for asset, amount in sums.items()}

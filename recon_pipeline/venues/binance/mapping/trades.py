@@ -10,7 +10,7 @@ from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, inst
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import Row
 from recon_pipeline.venues.binance.streams.shapes import is_id
-from recon_pipeline.venues.binance.streams.spot import LISTING
+from recon_pipeline.venues.binance.streams.spot import LISTING, SOLD
 from recon_pipeline.venues.streams import RawRecord
 
 
@@ -56,7 +56,7 @@ def _fill(book: Book, record: RawRecord, fill_id: str, wallet: str, side: str = 
 def _spot_trade(book: Book, record: RawRecord) -> None:
     """Of a trade with oneself both sides are told under one id, so that a sale has a name of its own."""
     content = record.content
-    side = "" if cells.flag(content, "isBuyer") else ":sell"
+    side = "" if cells.flag(content, "isBuyer") else SOLD
     _fill(book, record, _fill_id(record, cells.name_of(content, "id")), "SPOT", side)
 
 

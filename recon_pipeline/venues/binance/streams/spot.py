@@ -149,14 +149,17 @@ IN_AND_OUT: tuple[Stream, ...] = (
 )
 
 
+LISTING = "listing"
+"""Beside what was asked for: since when a market is listed again, of the trades of one that had left the list."""
+SOLD = ":sell"
+"""How the key of a sale ends: of a trade with oneself both sides are told under one id."""
+
+
 def _by_side(call: Call, content: Content) -> str:
     """The id is the match's: of a trade with oneself both sides are told under it."""
     name = by("symbol", "id")(call, content)
-    return f"{name}:sell" if content.get("isBuyer") is False and not name.startswith(EQUAL_ROWS) else name
+    return name + SOLD if content.get("isBuyer") is False and not name.startswith(EQUAL_ROWS) else name
 
-
-LISTING = "listing"
-"""Beside what was asked for: since when a market is listed again, of the trades of one that had left the list."""
 
 TRADES: tuple[Stream, ...] = (
     stream(
