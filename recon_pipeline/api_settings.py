@@ -25,6 +25,8 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "converted_interest": ("interest_history", "capital_flow"),
         "boost_rewards": ("claims", "all"),
         "flexible_loans": ("own_history", "loan_income"),
+        "algo_fills": ("in_trades", "apart"),
+        "sub_transfer_ids": ("shared", "own"),
     }
 }
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one

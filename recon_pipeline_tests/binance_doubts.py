@@ -17,7 +17,7 @@ from recon_pipeline.sandbox.binance.manifest import doubts_that_matter
 from recon_pipeline_tests.binance_home import ONE_DAY, VENUE, BinanceHome, binance_home
 
 READ = READINGS[VENUE]
-DAYS = 4
+DAYS = 3
 _BEFORE, _BEHIND = 2, 3
 _TOLD_MOST = 12
 
@@ -80,7 +80,7 @@ def judge_doubts(
     right."""
     as_it_is = world_of(side)
     world = make_world(
-        seed, days=_BEFORE + DAYS + _BEHIND, subs=0, doubts=as_it_is, symbols_max=symbols_max, burst_max=5
+        seed, days=_BEFORE + DAYS + _BEHIND, subs=1, doubts=as_it_is, symbols_max=symbols_max, burst_max=5
     )
     days = world.days[_BEFORE : _BEFORE + DAYS]
     first, last = days[0], days[-1]

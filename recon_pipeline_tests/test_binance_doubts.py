@@ -24,6 +24,6 @@ def test_the_sandbox_and_the_mapping_doubt_the_same_in_the_same_words() -> None:
 
 @pytest.mark.postgres
 def test_a_doubt_read_wrongly_is_never_green(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged, wrong = judge_doubts(4, SIDES[0], tmp_path, database, monkeypatch, symbols_max=250)
+    judged, wrong = judge_doubts(8, SIDES[0], tmp_path, database, monkeypatch, symbols_max=250)
     assert wrong == []
     assert judged == set(READ)

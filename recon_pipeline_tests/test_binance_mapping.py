@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import starmap
 from typing import Any
 
 import pytest
 
+from recon_pipeline.api_settings import DOUBTS, ApiSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.venues.binance.mapping import (
     Mapped,
@@ -18,7 +20,9 @@ from recon_pipeline.venues.binance.mapping import (
     price_ways,
     quarantine_row,
 )
+from recon_pipeline.venues.binance.reading import doubted_rows, families_read, flow_streams
 from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.streams import RawRecord
 from recon_pipeline_tests.binance_records import (
     CONTEXT,
     DESK,
@@ -266,6 +270,62 @@ def test_an_allocation_has_an_id_of_its_own() -> None:
     found = mapped(record("allocations", filled), record("spot_trades", trade(id=3)))
     assert len(found.trades) == 6
     assert "BTCUSDT:A3:base" in told(found.trades, "external_id")
+
+
+def child_order(**changes: Any) -> RawRecord:
+    content = dict(sample("spot_algo_sub_orders").content)
+    return record("spot_algo_sub_orders", content | changes, {"algoId": "145"})
+
+
+def test_what_the_child_orders_of_an_algo_order_filled_is_booked_where_the_trades_do_not_tell_of_it() -> None:
+    assert mapped(child_order()).trades == []
+    columns = ("external_id", "asset", "amount", "txn_subtype", "price", "agg_id")
+    order = "BNBUSDT:algo145:1"
+    assert told(mapped(child_order(), algo_fills="apart").trades, *columns) == [
+        (f"{order}:base", "BNB", "1", "spot_buy", "600", order),
+        (f"{order}:fee", "USDT", "-0.6", "taker_fee", "600", order),
+        (f"{order}:quote", "USDT", "-600", "spot_sell", "600", order),
+    ]
+    assert told(mapped(child_order(side="SELL"), algo_fills="apart").trades, "asset", "amount", "txn_subtype") == [
+        ("BNB", "-1", "spot_sell"),
+        ("USDT", "-0.6", "taker_fee"),
+        ("USDT", "600", "spot_buy"),
+    ]
+
+
+def test_child_orders_of_one_order_are_booked_each_and_one_that_filled_nothing_is_not() -> None:
+    nothing = child_order(subId=3, executedQty="0", executedAmt="0", avgPrice="0", orderStatus="EXPIRED")
+    found = mapped(child_order(), child_order(subId=2), nothing, algo_fills="apart")
+    assert len({row["external_id"] for row in found.trades}) == len(found.trades) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "assets"),
+    [
+        ({"side": "BOTH"}, ["BNB", "USDT"]),
+        ({"executedAmt": 600}, ["BNB", "USDT"]),
+        ({"symbol": "NEWUSDT"}, [None]),
+        ({"feeAsset": None}, [None]),
+    ],
+)
+def test_a_child_order_that_cannot_be_believed_spoils_what_it_may_have_moved(changes: Any, assets: list[str]) -> None:
+    found = mapped(child_order(**changes), algo_fills="apart")
+    assert found.trades == []
+    assert [problem.asset for problem in found.problems] == assets
+    assert mapped(child_order(**changes)).problems == []
+
+
+def test_where_child_orders_move_spot_a_hole_in_them_is_one_of_spot() -> None:
+    as_assumed, apart = (
+        ApiSettings({}, None, {"algo_fills": reading}, Decimal(1)) for reading in DOUBTS["binance"]["algo_fills"]
+    )
+    algo = {("spot_algo_orders", "SPOT"), ("spot_algo_sub_orders", "SPOT")}
+    assert set(families_read(apart)) - set(families_read(as_assumed)) == algo
+    assert set(flow_streams(apart)) - set(flow_streams(as_assumed)) == {name for name, _ in algo}
+    told_in_two_ways = [
+        doubted_rows(child_order(), replace(CONTEXT, doubts=each.doubts)) for each in (as_assumed, apart)
+    ]
+    assert [[row["asset"] for row in rows] for rows in told_in_two_ways] == [[], ["BNB", "USDT"]]
 
 
 @pytest.mark.parametrize(

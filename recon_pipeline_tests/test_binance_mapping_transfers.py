@@ -201,6 +201,31 @@ def test_another_instant_is_none() -> None:
     assert mapped(universal(), sub(time=T + 9_000)).problems == []
 
 
+def test_where_the_older_list_has_numbers_of_its_own_a_move_is_known_by_what_it_says() -> None:
+    old = sub(tranId=7)
+    for records in ([universal(), old], [sub_user(time=T), old], [universal(), sub_user(), old]):
+        assert len(mapped(*records).transfers) == 4, "of two numbers, two moves"
+        found = mapped(*records, sub_transfer_ids="own")
+        assert found.transfers == mapped(*records[:-1]).transfers
+        assert found.problems == []
+    assert len(mapped(universal(), sub(time=T + 1), sub_transfer_ids="own").transfers) == 4, (
+        "another instant, another move"
+    )
+
+
+def test_of_moves_that_are_equal_in_everything_each_counts() -> None:
+    told_by_both = [universal(), universal(tranId=100), sub(tranId=7), sub(tranId=8)]
+    assert len(mapped(*told_by_both, sub_transfer_ids="own").transfers) == 4
+    assert len(mapped(*told_by_both, sub(tranId=9), sub_transfer_ids="own").transfers) == 6
+
+
+def test_a_number_of_the_older_list_is_none_of_the_others() -> None:
+    found = mapped(universal(), sub(qty="3"), sub_transfer_ids="own")
+    assert found.problems == []
+    assert told(found.transfers, "external_id") == ["99:in", "99:out", "spot:99:in", "spot:99:out"]
+    assert len({row["txn_hash"] for row in found.transfers}) == 2
+
+
 def test_what_a_sub_account_sent_goes_the_other_way() -> None:
     found = mapped(sub_user(type=2))
     assert told(found.transfers, "account", "amount") == [(DESK, "-0.50"), (MAIN, "0.50")]

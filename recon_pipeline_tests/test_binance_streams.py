@@ -158,7 +158,7 @@ def test_every_flow_is_mapped_and_detail_alone_is_not(stream: Stream) -> None:
     assert (stream.name in MAPPED_STREAMS) == (stream.role in told or stream.name in MAPPED_AS_WELL)
 
 
-MAPPED_AS_WELL = {"prevented_matches", "klines", "vip_loan_orders"}
+MAPPED_AS_WELL = {"prevented_matches", "klines", "vip_loan_orders", "spot_algo_sub_orders"}
 """Detail and reference of which the mapping says something all the same."""
 
 

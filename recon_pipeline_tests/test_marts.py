@@ -909,6 +909,7 @@ def test_the_legs_of_a_trade_are_tied_by_a_number(book: Book) -> None:
     told = [
         ("BTCUSDT", "BTCUSDT:123", 123),
         ("1INCHUSDT", "1INCHUSDT:A7", 7),
+        ("1INCHUSDT", "1INCHUSDT:algo14500001:2", 14_500_001),
         (None, "940708407462087195", 940708407462087195),
         (None, "9223372036854775807", 2**63 - 1),
         (None, "9223372036854775808", None),

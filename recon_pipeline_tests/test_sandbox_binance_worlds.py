@@ -17,9 +17,11 @@ from recon_pipeline.sandbox.binance import DOUBTS, World, make_world, serve
 from recon_pipeline.sandbox.binance.accounts import FUND, MAIN, sub_email
 from recon_pipeline.sandbox.binance.counts import NOT_PULLED, STREAMS, events_per_stream, table
 from recon_pipeline.sandbox.binance.life import managed
+from recon_pipeline.sandbox.binance.life.details import ALGO_CHILDREN
 from recon_pipeline.sandbox.binance.life.loans import VIP_ONGOING
 from recon_pipeline.sandbox.binance.life.orders import ORDERS
 from recon_pipeline.sandbox.binance.life.spot import price_step, quantity_of
+from recon_pipeline.sandbox.binance.life.transfers import SPOT_ONLY, UNIVERSAL
 from recon_pipeline.sandbox.binance.moments import DAY_MS
 from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.world import BUSINESS
@@ -449,6 +451,14 @@ _TOLD_TWICE = {
     "flexible_loans": ("/sapi/v1/loan/income",),
 }
 """Where another list tells as well of what moved just the same."""
+_TOLD_OTHERWISE = {"algo_fills": "/api/v3/myTrades", "sub_transfer_ids": SPOT_ONLY}
+"""Where a list tells otherwise of what moved just the same."""
+
+
+def contents(world: World) -> dict[tuple[str, str], list[Any]]:
+    """What every list tells in the end, by account and name."""
+    lists = world.archive.lists()
+    return {(email, name): [record.at(1 << 62) for record in records] for email, name, records in lists}
 
 
 def records_of(world: World, path: str) -> int:
@@ -462,6 +472,12 @@ def test_every_doubt_makes_another_world(world: World, doubt: str, value: str) -
     if doubt == "snapshot_as_of":
         assert other.ledger.moves == world.ledger.moves
         return
+    if doubt in _TOLD_OTHERWISE:
+        assert other.ledger.moves == world.ledger.moves
+        one, two = contents(world), contents(other)
+        differ = {place[1].split()[0] for place in one.keys() | two.keys() if one.get(place) != two.get(place)}
+        assert differ == {_TOLD_OTHERWISE[doubt]}
+        return
     if doubt in _TOLD_TWICE:
         assert all(records_of(other, path) > records_of(world, path) for path in _TOLD_TWICE[doubt])
         return
@@ -474,6 +490,33 @@ def test_every_doubt_makes_another_world(world: World, doubt: str, value: str) -
         if world.ledger.at(end * 1000, email, wallet) != other.ledger.at(end * 1000, email, wallet)
     }
     assert differs
+
+
+def test_what_child_orders_state_is_what_their_fills_moved() -> None:
+    told, apart = (
+        make_world(11, days=4, subs=0, symbols_max=250, doubts={"algo_fills": value}) for value in DOUBTS["algo_fills"]
+    )
+    one, two = contents(told), contents(apart)
+    fills = [row for place, rows in one.items() for row in rows if row not in two.get(place, [])]
+    children = two[MAIN, ALGO_CHILDREN]
+    stated = [
+        (row["symbol"], row["side"] == "BUY", row["executedQty"], row["executedAmt"], row["feeAsset"], row["feeAmt"])
+        for row in children
+    ]
+    assert sorted(stated) == sorted(
+        (row["symbol"], row["isBuyer"], row["qty"], row["quoteQty"], row["commissionAsset"], f"-{row['commission']}")
+        for row in fills
+    )
+    assert len({row["orderId"] for row in children}) < len(children)
+
+
+@pytest.mark.parametrize("ids", DOUBTS["sub_transfer_ids"])
+def test_the_older_list_tells_of_universal_transfers_under_their_number_or_at_their_instant(ids: str) -> None:
+    told = contents(make_world(11, days=6, subs=1, symbols_max=250, doubts={"sub_transfer_ids": ids}))
+    universal, old = told[MAIN, UNIVERSAL], told[MAIN, SPOT_ONLY]
+    numbers = {row["tranId"] for row in universal} & {row["tranId"] for row in old}
+    instants = {(row["amount"], row["createTimeStamp"]) for row in universal} & {(r["qty"], r["time"]) for r in old}
+    assert (bool(numbers), bool(instants)) == (ids == "shared", ids == "own")
 
 
 def test_pages_hold_everything_once(world: World) -> None:

@@ -53,12 +53,13 @@ FROM recon.trades AS t
 JOIN recon.venues AS v ON v.venue = t.venue AND v.kind = 'binance'
 LEFT JOIN recon.raw_records AS raw ON raw.venue = t.venue AND raw.digest = t.raw_id AND raw.superseded_at IS NULL
 CROSS JOIN LATERAL (
-    -- a fill is named <market>:<number>, an allocation <market>:A<number>, a dust leg <number>:<asset>, all else <number>;
+    -- a fill is named <market>:<number>, an allocation <market>:A<number>, an order that an algo order was split into
+    -- <market>:algo<number>:<its place>, a dust leg <number>:<asset>, all else <number>;
     -- of a market that left the list and came back, @ and when it had left follow the number
     SELECT
         substring(
             CASE WHEN starts_with(t.agg_id, t.symbol || ':') THEN substr(t.agg_id, length(t.symbol) + 2) ELSE t.agg_id END,
-            '^A?([0-9]{1,19})(?:@[0-9TZ]+)?(?::[^:]+)?$'
+            '^(?:A|algo)?([0-9]{1,19})(?:@[0-9TZ]+)?(?::[^:]+)?$'
         ) AS number
 ) AS event
 WHERE t.retired_at IS NULL AND t.measure = 'balance'

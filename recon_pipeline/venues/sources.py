@@ -117,9 +117,9 @@ def needed_of(settings: Settings, venue: str) -> Needed:
     if of_venue.api is None:
         return Needed(of_venue.start, {})
     from recon_pipeline.venues.binance.holes import CAPTURES, OWN_SNAPSHOTS
-    from recon_pipeline.venues.binance.reading import FLOW_STREAMS
+    from recon_pipeline.venues.binance.reading import flow_streams
 
-    of_any, captured = (*FLOW_STREAMS, *OWN_SNAPSHOTS), sorted(CAPTURES)
+    of_any, captured = (*flow_streams(of_venue.api), *OWN_SNAPSHOTS), sorted(CAPTURES)
     accounts = of_venue.api.accounts.items()
     streams = {name: (*of_any, *(captured if of.credentials else ())) for name, of in accounts}
     return Needed(of_venue.start, streams, captured)

@@ -8,7 +8,18 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from recon_pipeline.sandbox.binance.life import capital, conversion, earn, fiat, loans, margin, staking
+from recon_pipeline.sandbox.binance.accounts import MAIN
+from recon_pipeline.sandbox.binance.life import (
+    capital,
+    conversion,
+    details,
+    earn,
+    fiat,
+    loans,
+    margin,
+    staking,
+    transfers,
+)
 from recon_pipeline.sandbox.binance.moments import DAY_MS, day_of
 from recon_pipeline.sandbox.binance.world import World
 
@@ -51,9 +62,21 @@ def doubts_that_matter(world: World, days: Collection[date] | None = None) -> di
             told = record.at(1 << 62)
             if told is not None and is_asked(record.at_ms):
                 counts.update(_doubtful(name, told, late_ms))
+    counts["sub_transfer_ids"] = sum(map(is_asked, _told_twice(world)))
     if world.doubts["product_rewards"] == "dividends":
         counts["boost_rewards"] = 0  # whatever its own history says of it, the dividends count
     return dict(sorted(counts.items()))
+
+
+def _told_twice(world: World) -> list[int]:
+    """The instants at which the list of the old kind tells of universal transfers."""
+
+    def told(path: str, *names: str) -> list[tuple[int, tuple[str, ...]]]:
+        records = ((record.at_ms, record.at(1 << 62)) for record in world.archive.all(MAIN, path))
+        return [(at_ms, tuple(row[name] for name in names)) for at_ms, row in records if row is not None]
+
+    universal = {move for _, move in told(transfers.UNIVERSAL, "asset", "fromEmail", "toEmail", "amount")}
+    return [at_ms for at_ms, move in told(transfers.SPOT_ONLY, "asset", "from", "to", "qty") if move in universal]
 
 
 def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
@@ -70,6 +93,7 @@ def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
         fiat.ORDERS: ("fiat_wallet", _is_done),
         fiat.PAYMENTS: ("fiat_wallet", _is_done),
         **dict.fromkeys(loans.FLEXIBLE, ("flexible_loans", lambda _: True)),
+        details.ALGO_CHILDREN: ("algo_fills", lambda told: bool(Decimal(told["executedQty"]))),
         margin.INTEREST: ("converted_interest", lambda told: told["type"].endswith("_CONVERTED")),
         **dict.fromkeys(earn.TOKEN_REWARDS, ("product_rewards", lambda _: True)),
     }

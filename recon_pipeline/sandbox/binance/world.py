@@ -46,6 +46,8 @@ DOUBTS = {
     "product_rewards": ("history", "dividends"),
     "converted_interest": ("interest_history", "capital_flow"),
     "flexible_loans": ("own_history", "loan_income"),
+    "algo_fills": ("in_trades", "apart"),
+    "sub_transfer_ids": ("shared", "own"),
 }
 """What the facts sheet leaves open, and what a world may do about it; the first choice is the default."""
 FIRST_DAY = date(2026, 1, 1)

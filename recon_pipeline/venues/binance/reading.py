@@ -55,8 +55,9 @@ from recon_pipeline.venues.reading import Reading
 from recon_pipeline.venues.streams import RawRecord
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
-FLOW_STREAMS = tuple(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets)
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
+_ALGO = ("spot_algo_orders", "spot_algo_sub_orders")
+"""Detail that moves SPOT where nothing else tells of the fills of algo orders."""
 _KNOWN = frozenset(stream.name for stream in STREAMS)
 MARKETS = "exchange_info"
 SEARCHED = ("allocations", "spot_trades")
@@ -84,6 +85,16 @@ class Told:
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
     named: Named
+
+
+def families_read(api: ApiSettings) -> tuple[tuple[str, str], ...]:
+    """Streams and the families of wallets that they move, as the doubts are read."""
+    return (*FAMILIES, *((name, "SPOT") for name in _ALGO if api.doubts.get("algo_fills") == "apart"))
+
+
+def flow_streams(api: ApiSettings) -> tuple[str, ...]:
+    """The streams that move wallets, as the doubts are read."""
+    return tuple(dict.fromkeys(name for name, _ in families_read(api)))
 
 
 def told_by(rows: Iterable[Stored]) -> Told:
@@ -163,8 +174,8 @@ def _read(
         quarantine=quarantine,
         files=(),
         faults=(),
-        streams=FLOW_STREAMS,
-        digest=digest_of_json(raw.version(), _settings(api), sorted(FLOW_STREAMS), str(venue.start)),
+        streams=flow_streams(api),
+        digest=digest_of_json(raw.version(), _settings(api), sorted(flow_streams(api)), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
     return Read(reading, rows.open, rows.unusable, rows.doubtful), context
@@ -343,7 +354,7 @@ def _coverage(days: Sequence[Any], raw: RawStore, markets: Mapping[str, tuple[st
 
 
 def _validated(venue: str, name: str, table: pa.Table) -> Validated:
-    return validate(FRAMES[name], table, venue, allowed={"stream": (*FLOW_STREAMS, *_KNOWN, "*")})
+    return validate(FRAMES[name], table, venue, allowed={"stream": (*_KNOWN, "*")})
 
 
 class Search:
@@ -511,7 +522,8 @@ def _quarantine(validated: Mapping[str, Validated], refused: Sequence[Mapping[st
 def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str, Any]]:
     """What one read told in two ways, for each position that it may have moved; what is detail alone moved nothing."""
     stream = BY_NAME[record.stream]
-    if stream.role not in ("flow", "snapshot", "capture"):
+    is_flow = stream.role == "flow" or (record.stream in _ALGO and context.assumes("algo_fills", "apart"))
+    if not is_flow and stream.role not in ("snapshot", "capture"):
         return []
     instant = stream.instant(record.content)
     row = {
@@ -535,5 +547,5 @@ def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str
             "asset": asset,
         }
         for account in accounts_of(record, context)
-        for frame, wallet, asset in (places_of(record, context) if stream.role == "flow" else places)
+        for frame, wallet, asset in (places_of(record, context) if is_flow else places)
     ]

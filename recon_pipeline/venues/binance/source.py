@@ -31,7 +31,7 @@ from recon_pipeline.venues.binance.markets import look_at_markets
 from recon_pipeline.venues.binance.placing import place_flows
 from recon_pipeline.venues.binance.prices import assets_of, pull_prices
 from recon_pipeline.venues.binance.pulling import BY_MARKET, Pull
-from recon_pipeline.venues.binance.reading import FAMILIES, OF_CONTEXT, Search, context_of, read_mapped, told_by
+from recon_pipeline.venues.binance.reading import OF_CONTEXT, Search, context_of, families_read, read_mapped, told_by
 from recon_pipeline.venues.binance.session import START_DAYS, Session, trades_since
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.binance.trades import Trades
@@ -51,8 +51,6 @@ HOSTS = {
 class BinanceSource:
     """One venue of kind binance."""
 
-    families = FAMILIES
-
     def __init__(self, settings: Settings, venue: str, url: str) -> None:
         self._settings = settings
         self._venue = settings.venues[venue]
@@ -63,6 +61,7 @@ class BinanceSource:
         if self._venue.api is None:
             raise TypeError(f"{venue} is not asked over HTTP")
         self._api: ApiSettings = self._venue.api
+        self.families = families_read(self._api)
         _check_never_used(self._api)
 
     def pull(self, asked: Asked) -> None:

@@ -42,7 +42,7 @@ def custody_sub(accounts: Mapping[str, Account]) -> Account | None:
 
 
 def algo_order(scene: Scene, account: Account, fills: list[Content]) -> None:
-    """An order that the venue split over time: the parent, and a child for each fill, told among the trades too."""
+    """An order that the venue split over time: the parent, and a child for each fill."""
     algo_id, first = scene.next_id("algo", 14_500_000), fills[0]
     quantity, worth = (sum((Decimal(fill[name]) for fill in fills), ZERO) for name in ("qty", "quoteQty"))
     shared = {"symbol": first["symbol"], "side": "BUY" if first["isBuyer"] else "SELL"}

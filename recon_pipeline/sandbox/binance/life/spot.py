@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from recon_pipeline.sandbox.binance.accounts import Account
+from recon_pipeline.sandbox.binance.book import Content
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life.details import algo_order
 from recon_pipeline.sandbox.binance.life.scene import Scene
@@ -131,20 +132,17 @@ def order(
     wants = dice.chance(50) if is_buyer is None else is_buyer
     wants = True if base * price < quote / 500 else wants
     worth = (quote if wants else base * price) * (share or dice.between(10, 90)) / 2000
-    order_id = scene.next_id("orderId", 7_000_000_000)
-    for number in range(fills or dice.pick((1, 1, 1, 2, 2, 3, 5))):
-        quantity = quantity_of(price, worth / (number + 1))
-        fill(scene, account, symbol, dice, is_buyer=wants, quantity=quantity, price=price, order_id=order_id)
-    if dice.fork("algo").chance(_ALGO_PERCENT):
-        _tell_of_algo(scene, account, symbol, order_id)
-
-
-def _tell_of_algo(scene: Scene, account: Account, symbol: Symbol, order_id: int) -> None:
-    """The order was one that the venue split over time."""
-    told = scene.archive.between(account.email, f"{PATH} {symbol.name}", scene.now_ms, scene.now_ms)
-    fills = [content for record in told if (content := record.versions[0][1]) and content["orderId"] == order_id]
-    if fills:
-        algo_order(scene, account, fills)
+    is_algo = dice.fork("algo").chance(_ALGO_PERCENT)
+    one = partial(
+        fill, scene, account, symbol, dice, is_buyer=wants, price=price,
+        order_id=scene.next_id("orderId", 7_000_000_000),
+        is_told=not is_algo or scene.doubts["algo_fills"] == "in_trades",
+    )  # fmt: skip
+    numbers = range(fills or dice.pick((1, 1, 1, 2, 2, 3, 5)))
+    made = [one(quantity=quantity_of(price, worth / (number + 1))) for number in numbers]
+    told = [content for content in made if content is not None]
+    if is_algo and told:
+        algo_order(scene, account, told)
 
 
 def price_step(price: Decimal) -> Decimal:
@@ -170,11 +168,12 @@ def fill(
     order_id: int | None = None,
     number: int | None = None,
     is_free: bool = False,
-) -> None:
-    """One fill: the two legs, and the commission in BNB or in what was received."""
+    is_told: bool = True,
+) -> Content | None:
+    """One fill: the two legs, and the commission in BNB or in what was received. None if it would be of nothing."""
     worth = quantity * price
     if not quantity or not worth:
-        return
+        return None
     got = (symbol.base, quantity) if is_buyer else (symbol.quote, worth)
     asset, commission = got[0], ZERO if is_free else floor8(got[1] / 1000)
     if account.pays_in_bnb and not is_free and not dice.chance(15):
@@ -190,7 +189,9 @@ def fill(
         "commission": text8(commission), "commissionAsset": asset, "time": scene.now_ms,
         "isBuyer": is_buyer, "isMaker": dice.chance(35), "isBestMatch": True,
     }  # fmt: skip
-    scene.tell(account, ref, content).order = trade_id
+    if is_told:
+        scene.tell(account, ref, content).order = trade_id
+    return content
 
 
 def trade_number(scene: Scene, symbol: str, dice: Dice) -> int:

@@ -40,6 +40,7 @@ TYPES = (
     *("_".join(pair.split()[::-1]) for pair in _PAIRS),
     "ISOLATEDMARGIN_ISOLATEDMARGIN",
 )
+_OLD_TRAN_ID, _TOLD_LATER_MS = 6_489_943_000, 900
 ACCOUNT_TYPES = {"SPOT": "SPOT", "USDT_FUTURE": "FUTURES", "COIN_FUTURE": "FUTURES_COIN", "MARGIN": "MARGIN"}
 _HOLDINGS = {
     "FUNDING": {"USDT": "9000", "USDC": "4000", "BTC": "0.3", "ETH": "4", "BNB": "12"},
@@ -174,12 +175,24 @@ def spot_to_spot(scene: Scene, sub: Account, dice: Dice, *, is_small: bool = Fal
     _tell_subs(scene, source, target, kinds=("SPOT", "SPOT"), money=(asset, amount), tran_id=tran_id, status="SUCCESS")
 
 
-def _tell_spot(scene: Scene, source: Account, target: Account, money: tuple[str, Decimal], tran_id: int) -> None:
+def _tell_spot(
+    scene: Scene,
+    source: Account,
+    target: Account,
+    money: tuple[str, Decimal],
+    tran_id: int,
+    *,
+    later_ms: int = 0,
+) -> None:
+    """A row of the list of the old kind: under the move's own number, or under one of that list's."""
+    at_ms = scene.now_ms + later_ms
+    if scene.doubts["sub_transfer_ids"] == "own":
+        tran_id = scene.next_id("tranId of old", _OLD_TRAN_ID)
     content = {
         "from": source.email, "to": target.email, "asset": money[0], "qty": plain(money[1]), "status": "SUCCESS",
-        "tranId": tran_id, "time": scene.now_ms,
+        "tranId": tran_id, "time": at_ms,
     }  # fmt: skip
-    scene.tell(scene.main, SPOT_ONLY, content)
+    scene.tell(scene.main, SPOT_ONLY, content, at_ms=at_ms)
 
 
 def universal(scene: Scene, sub: Account, dice: Dice, *, is_small: bool = False) -> None:
@@ -207,7 +220,10 @@ def universal(scene: Scene, sub: Account, dice: Dice, *, is_small: bool = False)
         leg(scene, source, wallets[0], (asset, -amount), tran_id)
         leg(scene, target, wallets[1], (asset, amount), tran_id)
         if kinds == ("SPOT", "SPOT") and tran_id % 2:
-            _tell_spot(scene, source, target, (asset, amount), tran_id)
+            # where the number says which move it is, the lists need not state one instant
+            has_one = scene.doubts["sub_transfer_ids"] == "own"
+            later_ms = 0 if has_one else dice.fork("told").between(1, _TOLD_LATER_MS)
+            _tell_spot(scene, source, target, (asset, amount), tran_id, later_ms=later_ms)
 
 
 def _can(account: Account, kind: str) -> bool:

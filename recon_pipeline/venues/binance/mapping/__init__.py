@@ -78,6 +78,7 @@ READERS: Mapping[str, Reader] = {
     "withdrawals": in_and_out.WITHDRAWAL,
     "spot_trades": trades.SPOT_TRADE,
     "allocations": trades.ALLOCATION,
+    "spot_algo_sub_orders": trades.ALGO_CHILD,
     **conversions.READERS,
     **payments.READERS,
     **income.READERS,

@@ -47,6 +47,8 @@ product_rewards     whether rewards of BFUSD, RWUSD and boosted SOL are told by 
 boost_rewards       whether boosted SOL reaches SPOT when it is claimed, or when it is distributed as well
 flexible_loans      whether what flexible loans move is told by their own lists, or by the income of loans as well
 converted_interest  whether margin interest paid in BNB is told by the interest history alone, or by the ledger as well
+algo_fills          whether fills of algo orders are told among the trades, or by their child orders alone
+sub_transfer_ids    whether the older list of transfers with sub-accounts numbers a move as the newer ones do
 """
 
 

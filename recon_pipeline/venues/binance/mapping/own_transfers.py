@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
@@ -26,6 +27,7 @@ from recon_pipeline.venues.streams import RawRecord
 BETWEEN_ACCOUNTS = "sub_account_transfers"
 WITHIN_ACCOUNT = "wallet_transfers"
 OF_MARGIN = "margin_transfers"
+OF_SPOT = "sub_transfers"
 WITH_LEDGER = frozenset({"MARGIN", "ISOLATED_MARGIN", "FUTURES", "FUTURES_COIN", "OPTION"})
 """Families of wallets whose own ledger tells of every change."""
 
@@ -54,6 +56,9 @@ _DONE = frozenset({"CONFIRMED", "SUCCESS"})
 _FAILED = frozenset({"FAILED", "FAIL", "FAILURE"})
 
 
+_NUMBERED_ALIKE = frozenset({"universal_transfers", "sub_user_transfers"})
+
+
 @dataclass(frozen=True)
 class End:
     """One side of a move. The wallet is None if the venue's code for it is not known."""
@@ -79,6 +84,9 @@ class Move:
     """Whether its status is one that the mapping knows."""
     has_failed: bool
     """Whether nothing moved, by what the record says."""
+
+
+_Look: TypeAlias = tuple[str | Decimal | datetime | None, ...]
 
 
 def codes_of_type(told: str) -> tuple[str, str] | None:
@@ -242,10 +250,36 @@ def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) ->
                 book.note_fields(record, BY_NAME[stream].known)
             move = _read(book, record, source, family) if _is_told_here(record) else None
             if move is not None:
+                if stream == OF_SPOT and book.context.assumes("sub_transfer_ids", "own"):
+                    move = replace(move, name=f"spot:{move.name}")
                 told.setdefault(_identity(move), []).append(move)
+    if book.context.assumes("sub_transfer_ids", "own"):
+        _pair_by_content(told)
     for _, moves in sorted(told.items()):
         if done := _done(book, moves):
             _book(book, _agreed(book, done))
+
+
+def _pair_by_content(told: dict[tuple[str, str, str], list[Move]]) -> None:
+    """Puts what the master's older history tells beside the move of another number that looks just like it. One to one:
+    of two moves that are equal in everything each keeps its own."""
+    alike: dict[_Look, list[tuple[str, str, str]]] = {}
+    for identity, moves in sorted(told.items()):
+        for look in dict.fromkeys(_look(move) for move in moves if move.record.stream in _NUMBERED_ALIKE):
+            alike.setdefault(look, []).append(identity)
+    taken = set()
+    for identity, moves in sorted(told.items()):
+        if moves[0].record.stream == OF_SPOT:
+            free = (other for other in alike.get(_look(moves[0]), ()) if other not in taken)
+            if (pair := next(free, None)) is not None:
+                taken.add(pair)
+                told[pair] += told.pop(identity)
+
+
+def _look(move: Move) -> _Look:
+    """What two histories say of one move, whatever number they give it."""
+    ends = (move.source.account, move.source.wallet, move.target.account, move.target.wallet)
+    return move.asset, Decimal(move.amount), move.at, *ends
 
 
 def _identity(move: Move) -> tuple[str, str, str]:

@@ -72,16 +72,67 @@ def _fill_id(record: RawRecord, number: str) -> str:
 
 
 def _positions(book: Book, record: RawRecord) -> Sequence[Place]:
-    symbol = record.content.get("symbol", record.call.get("symbol"))
+    content = record.content
+    return _places(book, content.get("symbol", record.call.get("symbol")), content.get("commissionAsset"))
+
+
+def _places(book: Book, symbol: object, fee_asset: object) -> Sequence[Place]:
     pair = book.context.symbols.get(str(symbol))
-    fee = [] if is_id(record.content.get("commissionAsset")) else [("trades", "SPOT", None)]
-    if pair is None or fee:
+    if pair is None or not is_id(fee_asset):
         return [("trades", "SPOT", None)]
-    return [("trades", "SPOT", asset) for asset in dict.fromkeys((*pair, str(record.content["commissionAsset"])))]
+    return [("trades", "SPOT", asset) for asset in dict.fromkeys((*pair, str(fee_asset)))]
 
 
 SPOT_TRADE = Reader(_spot_trade, _positions)
 ALLOCATION = Reader(_allocation, _positions)
+
+
+# --- algo orders: the orders that one was split into ------------------------------------------------------------------
+
+
+def _algo_child(book: Book, record: RawRecord) -> None:
+    """What a child order has filled, where nothing else tells of it. Its fee is signed: what was paid is below zero."""
+    if book.context.assumes("algo_fills", "in_trades"):
+        return
+    content = record.content
+    symbol, side = cells.name_of(content, "symbol"), content.get("side")
+    pair = book.context.symbols.get(symbol)
+    if pair is None:
+        raise Malformed(f"the symbol {symbol} is not in any exchange info, so its assets are not known")
+    if side not in ("BUY", "SELL"):
+        raise Malformed(f"side is {side}, BUY or SELL is expected")
+    quantity, quote = (cells.size(cells.amount(content, name)) for name in ("executedQty", "executedAmt"))
+    fee, fee_asset = cells.optional(content, "feeAmt"), content.get("feeAsset")
+    if not cells.is_zero(fee) and not is_id(fee_asset):
+        raise Malformed("feeAsset is missing, text is expected")
+    if cells.is_zero(quantity):
+        return
+    is_buyer, at = side == "BUY", cells.moment(content, "bookTime")
+    order = f"{symbol}:algo{cells.name_of(content, 'algoId')}:{cells.name_of(content, 'subId')}"
+    for leg, asset, amount, subtype in (
+        ("base", pair[0], quantity if is_buyer else cells.negative(quantity), "spot_buy" if is_buyer else "spot_sell"),
+        ("quote", pair[1], cells.negative(quote) if is_buyer else quote, "spot_sell" if is_buyer else "spot_buy"),
+        ("fee", str(fee_asset), fee, "taker_fee"),
+    ):
+        book.leg(
+            record,
+            f"{order}:{leg}",
+            wallet="SPOT",
+            asset=asset,
+            amount=amount,
+            at=at,
+            subtype=subtype,
+            symbol=symbol,
+            price=cells.amount(content, "avgPrice"),
+            event=order,
+        )
+
+
+def _algo_positions(book: Book, record: RawRecord) -> Sequence[Place]:
+    return _places(book, record.content.get("symbol"), record.content.get("feeAsset"))
+
+
+ALGO_CHILD = Reader(_algo_child, _algo_positions)
 
 
 # --- an STP transfer: a fill that was prevented, and moved between two accounts of one trade group --------------------

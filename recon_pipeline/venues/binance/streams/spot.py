@@ -365,6 +365,7 @@ TRADES: tuple[Stream, ...] = (
         instant=at("bookTime"),
         calls=for_each("algo_ids", "algoId", "spot"),
         paging=pages(100, "page", "pageSize"),
+        pending=while_in("orderStatus", "NEW", "PARTIALLY_FILLED"),
     ),
 )
 
