@@ -16,6 +16,7 @@ from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.accounts import MAIN
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.life import capital, conversion, income, orders, spot, staking
+from recon_pipeline.sandbox.binance.life.details import ALGO_CHILDREN
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore
@@ -311,6 +312,22 @@ def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
             assert set(asked[asked.index(401) :]) == {401}
         home.run(day(6), day(6))
         assert [row for row in home.not_matched() if row[1] == MAIN] == []
+
+
+def test_where_child_orders_alone_tell_of_fills_a_day_waits_until_they_are_read(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubts = {"algo_fills": "apart"}
+    others = (*QUIET, "capital", "transfers", "details", "managed", "prediction")
+    world = make_world(26, days=9, subs=0, symbols_max=250, burst_max=5, without=others, doubts=doubts)
+    from_us = day_ms(day(5)) * 1000
+    world.plants.outages.append(Outage(MAIN, ALGO_CHILDREN, from_us, from_us + 12 * HOUR_MS * 1000, *BUSY))
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3), doubts=doubts) as home:
+        home.capture_days(day(2), day(4))
+        home.run(day(3), day(3))
+        assert {row[2] for row in off(home)} == {"incomplete"}
+        home.run(day(4), day(4))
+        assert off(home) == []
 
 
 def test_a_day_is_read_once_its_feed_tells_of_it_and_final_once_nothing_can_change(database: str) -> None:
