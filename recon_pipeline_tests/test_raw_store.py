@@ -160,6 +160,23 @@ def test_a_day_to_which_a_stream_did_not_apply_is_asked_again_within_its_horizon
     assert ledger.to_ask(MAIN, "deposits", first, first, since=since) == [*sorted(days)[1:], first]
 
 
+def test_what_could_not_be_read_of_a_day_before_the_start_is_no_hole_unless_somebody_asks(
+    raw: RawStore, database: str
+) -> None:
+    before = DAY - timedelta(days=1)
+    lost = DayRead("failed", error="BeyondRetention")
+    raw.mark(MAIN, "deposits", {before: lost, DAY: lost}, NOON)
+    needed = {"binance": Needed(DAY, {})}
+
+    def told(first: date | None, *, only_holes: bool) -> list[tuple[str, date]]:
+        found = coverage_spans(database, needed, first=first, only_holes=only_holes)
+        return [(row["status"], row["from"]) for row in found]
+
+    assert told(None, only_holes=True) == [("failed", DAY)]
+    assert told(None, only_holes=False) == [("before_start", before), ("failed", DAY)]
+    assert told(before, only_holes=True) == [("failed", before)]
+
+
 def test_a_day_that_no_run_came_to_and_that_was_not_over_yet_is_no_hole(raw: RawStore, database: str) -> None:
     next_day = DAY + timedelta(days=1)
     not_over = DayRead("partial", error="NotOver")

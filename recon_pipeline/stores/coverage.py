@@ -17,6 +17,8 @@ HOLES = ("partial", "failed", UNREAD)
 """What was not read to the end."""
 NOT_OVER = "not_over"
 """What was read of a day behind the last that was run, before it was over: nobody asked for the whole of it yet."""
+BEFORE_START = "before_start"
+"""What could not be read of a day before the venue's start: it is asked for what it may tell of later ones."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def coverage_spans(
     A day without a mark is `unread`: from the first day of which an account was asked anything (one that was named
     later was not there before) to the last that was run, and wherever `first` and `last` reach. The stream is `*` where
     none of those that are needed has a mark. A day behind those that was read along, before it was over, is `not_over`:
-    no hole until a run comes to it.
+    no hole until a run comes to it. What could not be read of days before the venue's start is `before_start`: no hole
+    unless `first` reaches there.
     """
     accounts = [
         {"venue": venue, "account": each, "start": str(of_venue.start)}
@@ -72,6 +75,7 @@ def coverage_spans(
         "last": last,
         "accounts": canonical_json(accounts),
         "streams": canonical_json(streams),
+        "starts": canonical_json({venue: str(of_venue.start) for venue, of_venue in needed.items()}),
         "stating": sorted({stream for of_venue in needed.values() for stream in of_venue.stating}),
         "statuses": list(HOLES) if only_holes else None,
     }
@@ -85,6 +89,10 @@ WITH told AS (
     SELECT
         venue, account, stream, date, records, error, message,
         CASE
+            WHEN
+                status IN ('partial', 'failed')
+                AND date < coalesce(:first, CAST(CAST(:starts AS jsonb) ->> venue AS date))
+                THEN 'before_start'
             WHEN status <> 'partial' OR error IS DISTINCT FROM 'NotOver' THEN status
             WHEN date <= coalesce(:last, (
                 SELECT max(runs.last_day)
