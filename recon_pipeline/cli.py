@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DONE, DIFFERENCES, WRONG_USE, INCOMPLETE, REFUSED = range(5)
 _UNREAD_TOLD = 5
+_AFTER_ALL = "RefusedInput"
+"""The one error of a run that has done all it could."""
 
 DAY = click.DateTime(["%Y-%m-%d"])
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON; amounts are strings.")
@@ -152,6 +154,8 @@ class RunResult:
     verdicts: list[AccountVerdicts]
     unread: list[str]
     """Files of the folder that nothing reads."""
+    not_final: int
+    """How many of its variances a late record may yet explain."""
     besides: Mapping[date, Mapping[str, int]]
     """Rows by status of the days that were computed anew besides those asked for."""
 
@@ -171,11 +175,11 @@ class RunResult:
     @property
     def code(self) -> int:
         """2 for an account that the venue does not know, and for what recon.yaml or a command says wrongly; 3 for a run
-        that was stopped, for its rows may be older ones; 1 for a red day, else 3 for an incomplete one or an error,
-        else 0."""
+        that was stopped or failed on its way, for its rows may be older ones; 1 for a red day, else 3 for an incomplete
+        one or refused input, else 0."""
         if self.knows_no_account or any(name == ConfigError.__name__ for name, _ in self.job.errors):
             return WRONG_USE
-        if self.job.is_stopped:
+        if any(name != _AFTER_ALL for name, _ in self.job.errors):
             return INCOMPLETE
         verdicts = {verdict for account in self.verdicts for verdict in account.verdicts}
         if "red" in verdicts or "variance" in self.findings.statuses or "variance" in self.statuses_besides:
@@ -199,6 +203,7 @@ class RunResult:
             "disagreeing": self.findings.disagreeing,
             "disagreeing_rows": self.findings.disagreeing_rows,
             "unread_files": self.unread,
+            "variances_not_final": self.not_final,
             "days_besides": {str(day): statuses for day, statuses in self.besides.items()},
         }
 
@@ -214,7 +219,7 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
 
     instance = open_instance(settings, database)
     from recon_pipeline.definitions import build
-    from recon_pipeline.reconcile.findings import find, find_besides, verdicts
+    from recon_pipeline.reconcile.findings import count_not_final, find, find_besides, verdicts
     from recon_pipeline.reconcile.stopping import stop_on_sigterm
     from recon_pipeline.stores.database import named_errors
     from recon_pipeline.stores.journal import unread_files
@@ -229,7 +234,8 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
             unread = unread_files(database, request.venue)
             besides = find_besides(database, request.venue, job.run_id, *span, accounts=request.accounts)
-            results.append(RunResult(job, request, found, told, unread, besides))
+            not_final = count_not_final(database, request.venue, *span, accounts=request.accounts)
+            results.append(RunResult(job, request, found, told, unread, not_final, besides))
             if job.is_stopped:
                 break
     return results
@@ -415,7 +421,12 @@ def _prices_first(settings: Settings, names: list[str]) -> list[str]:
 
 
 def _starts(settings: Settings, venues: list[str]) -> str:
-    return ", ".join(f"{name} has those from {settings.venues[name].start} to yesterday" for name in venues)
+    from recon_pipeline.reconcile.pipeline import today
+
+    yesterday = today() - timedelta(days=1)
+    return ", ".join(
+        f"{name} has those from {settings.venues[name].start} to yesterday, {yesterday}" for name in venues
+    )
 
 
 def _gravity(code: int) -> int:
@@ -425,12 +436,12 @@ def _gravity(code: int) -> int:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Say]:
-    """A line that says what is being done, on a terminal only."""
+    """A line that says what is being done, on a terminal only; elsewhere no more than what a run waits for."""
     from rich.console import Console
 
     terminal = Console(stderr=True)
     if quiet or not terminal.is_terminal:
-        yield lambda _text, _done=0, _all=0: None
+        yield _say_nothing if quiet else _say_waiting
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -438,6 +449,16 @@ def _progress(quiet: bool) -> Iterator[Say]:
     with Progress(*columns, console=terminal, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda text, done=0, all_=0: progress.update(task, description=text, completed=done, total=all_ or None)
+
+
+def _say_nothing(_text: str, _done: int = 0, _all: int = 0) -> None: ...
+
+
+def _say_waiting(text: str, _done: int = 0, _all: int = 0) -> None:
+    from recon_pipeline.reconcile.pipeline import WAITING
+
+    if text.startswith(WAITING):
+        click.echo(text, err=True)
 
 
 def _print_results(results: list[RunResult]) -> None:
@@ -460,6 +481,8 @@ def _print_results(results: list[RunResult]) -> None:
             )
             all_ = result.findings.disagreeing_rows
             out.print(rows_table(f"{result.job.venue}: rows that disagree", rows, names, all_=all_))
+        if result.not_final:
+            out.print(_told_not_final(result))
         if result.besides:
             out.print(_told_besides(result))
         if result.unread:
@@ -473,6 +496,14 @@ def _told_besides(result: RunResult) -> str:
     span = str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
     rows = ", ".join(f"{status} {rows}" for status, rows in sorted(result.statuses_besides.items()))
     return f"{result.job.venue}: what {span} rests on had changed, computed anew as well: {rows}"
+
+
+def _told_not_final(result: RunResult) -> str:
+    rows = result.findings.statuses.get("variance", 0)
+    return (
+        f"{result.job.venue}: {result.not_final} of {rows} variances are not final: late records, or trades in markets"
+        " still to be asked, may explain them (is_final in marts.open_variances)"
+    )
 
 
 def _told_unread(result: RunResult) -> str:

@@ -94,7 +94,9 @@ def coverage(
     known = read.union(*(of_venue.streams for of_venue in needed.values()))
     if account is not None and account not in known:
         expected = ", ".join(sorted(known - {""})) or "an account of a venue that is asked over HTTP"
-        raise ConfigError(f"there is no account {account!r}", where="--account", expected=expected)
+        raise ConfigError(
+            f"there is no account {account!r}", where="--account", expected=expected, next_step="correct --account"
+        )
     spans = coverage_spans(
         url,
         needed,

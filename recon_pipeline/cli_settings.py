@@ -26,6 +26,9 @@ def venue_names(settings: Settings, name: str | None) -> list[str]:
         return list(settings.venues)
     if name not in settings.venues:
         raise ConfigError(
-            f"there is no venue {name!r}", where=str(settings.path), expected=f"one of {', '.join(settings.venues)}"
+            f"there is no venue {name!r}",
+            where=str(settings.path),
+            expected=f"one of {', '.join(settings.venues)}",
+            next_step="correct --venue, or describe the venue there",
         )
     return [name]

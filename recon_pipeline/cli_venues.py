@@ -101,7 +101,12 @@ def compare(venue: str, is_json: bool) -> int:
     of_venue = settings.venues.get(venue)
     if of_venue is None or of_venue.api is None:
         known = ", ".join(name for name, each in settings.venues.items() if each.api)
-        raise ConfigError(f"'{venue}' is not asked over HTTP", where="--venue", expected=known or "such a venue")
+        raise ConfigError(
+            f"'{venue}' is not asked over HTTP",
+            where="--venue",
+            expected=known or "such a venue",
+            next_step="name a venue of kind binance",
+        )
     from recon_pipeline.assets.resource import open_database
     from recon_pipeline.venues.binance.comparing import compare_statements
 
@@ -116,6 +121,7 @@ def compare(venue: str, is_json: bool) -> int:
             "at": _second(line.at),
             "what": line.what,
             "where": line.place,
+            "day": found.read[line.account, line.at.date()],
         }
         for line in found.alone
     ]
@@ -138,6 +144,9 @@ def compare(venue: str, is_json: bool) -> int:
         _show(rows, found.rows, spans)
     for hint in found.hints:
         click.echo(str(hint), err=True)
+    if unread := sum(row["day"] != "read" for row in rows):
+        told_so = f"{unread} of these rows are of days that the API was not read of, or in part: recon coverage --holes"
+        click.echo(told_so, err=True)
     if found.untold:
         click.echo(f"not compared, for no statement has a row of them: {', '.join(found.untold)}", err=True)
     if found.unnamed:

@@ -91,10 +91,12 @@ def test_what_was_read_since_closes_by_itself_and_nothing_else_does(database: st
     record("another account", "NETWORK_ERROR", "spot_trades", account="desk")
     record("refused", "PARAMETER_ERROR", "spot_trades")
     record("for a person", "NETWORK_ERROR", "spot_trades", needs_manual_review=True)
+    record("key refused", "API_KEY_INVALID", "spot_trades", needs_manual_review=True)
+    record("key refused elsewhere", "API_KEY_INVALID", "deposits", needs_manual_review=True)
     record_problem(database, "other", Problem("other", "other", "NETWORK_ERROR", stream="spot_trades", account=MAIN))
     assert resolve_read(database, "binance", []) == 0
-    assert resolve_read(database, "binance", {(MAIN, "spot_trades"), (MAIN, None), (None, "klines")}) == 5
-    left = {"another stream", "another account", "refused", "for a person", "other"}
+    assert resolve_read(database, "binance", {(MAIN, "spot_trades"), (MAIN, None), (None, "klines")}) == 6
+    left = {"another stream", "another account", "refused", "for a person", "key refused elsewhere", "other"}
     assert {entry["name"] for entry in list_problems(database)} == left
     closed = [entry for entry in list_problems(database, with_resolved=True) if entry["resolved_at"]]
     assert {entry["resolution_notes"] for entry in closed} == {"read since"}

@@ -535,6 +535,7 @@ def test_the_command_says_which_zone_a_file_seems_to_be_of_and_moves_no_row(
     found = json.loads(told.stdout)
     hint = {"hint": "OtherZone", "rows": 6, "matching": 0, "read_as": "UTC", "would_match": 6, "if": "UTC+3"}
     assert found["hints"] == [{**hint, "file": "copy.csv"}, {**hint, "file": "local.csv"}]
+    assert {row["day"] for row in found["told_by_one_side"]} == {"not read"}
     sides = [row["told_by"] for row in found["told_by_one_side"]]
     assert (told.return_value, sides.count("statement"), sides.count("api")) == (1, 6, 3)
     told = CliRunner().invoke(compare, ["--venue", VENUE], standalone_mode=False)

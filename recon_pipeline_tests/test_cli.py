@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from dagster_postgres.utils import DagsterPostgresException
 from recon_pipeline.assets.processes import Process, address, down, running
 from recon_pipeline.cli import main
 from recon_pipeline.config import Settings
-from recon_pipeline.stores.database import connection
+from recon_pipeline.errors import StoreError
+from recon_pipeline.stores.database import connection, venue_lock
 from recon_pipeline_tests.homes import demo_home, edit, lake_bytes
 
 pytestmark = pytest.mark.postgres
@@ -337,6 +339,52 @@ def test_an_error_that_nobody_foresaw_has_a_name_and_never_says_that_books_disag
     code, told = recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")
     assert (code, told["error"]["name"]) == (3, "UnforeseenError")
     assert "hidden" not in json.dumps(told)
+
+
+def test_a_run_that_failed_on_its_way_is_no_statement_about_the_rows_of_an_older_one(
+    recon: Recon, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recon.json(*MONTH)[0] == 1
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("no space left on the device")
+
+    monkeypatch.setattr("recon_pipeline.reconcile.pipeline.reconcile_until_settled", full)
+    code, told = recon.json(*MONTH)
+    assert (code, told["venues"][0]["errors"][0]["name"]) == (3, "StoreError")
+    assert told["venues"][0]["rows"]["variance"] == 2
+
+
+def test_a_run_that_was_killed_is_recorded_as_such_by_the_next(recon: Recon, settings: Settings) -> None:
+    command = [sys.executable, "-c", "from recon_pipeline.cli import main; main()", *MONTH]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (Path(settings.lake_url) / "balances").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    assert recon("run", "--from", "2025-10-01", "--to", "2025-10-02")[0] == 0
+    with connection(str(settings.database_url), "looking") as database:
+        query = sa.text("SELECT outcome, finished_at IS NOT NULL FROM recon.runs ORDER BY started_at")
+        ends = [tuple(row) for row in database.execute(query)]
+    assert ends == [("killed", True), ("done", True)]
+
+
+def test_who_waits_for_another_run_is_told_so_without_a_terminal(recon: Recon, settings: Settings) -> None:
+    assert recon("run", "--from", "2025-10-01", "--to", "2025-10-01")[2] == ""
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with venue_lock(str(settings.database_url), "demo"):
+            is_held.set()
+            time.sleep(4)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait(timeout=60)
+    code, _, err = recon("run", "--from", "2025-10-01", "--to", "2025-10-01")
+    other.join()
+    assert (code, set(err.splitlines())) == (0, {"waiting for another run of demo to end"})
 
 
 def test_a_database_that_breaks_off_under_dagster_is_told_as_such(

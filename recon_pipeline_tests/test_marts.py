@@ -30,7 +30,7 @@ pytestmark = pytest.mark.postgres
 JANUARY = date(2026, 1, 1)
 TABLES = (
     "venues, tolerances, openings, runs, partitions, reconciliation, expected, transfers, trades, balances, coverage,"
-    " raw_records, asked_symbols, restatements, reconciliation_history"
+    " raw_records, pulls, asked_symbols, restatements, reconciliation_history"
 )
 
 OWN_TRANSFERS = ("between_account_main_spot", "between_account_sub", "between_wallets")
@@ -727,6 +727,30 @@ def test_open_variances_list_the_gravest_first(book: Book) -> None:
 
 
 @pytest.mark.parametrize(
+    ("marks", "is_final"),
+    [
+        ({}, True),
+        ({("trades", 2): "final", ("deposits", 2): "not_applicable", ("trades", 1): "partial"}, True),
+        ({("trades", 2): "complete", ("deposits", 2): "final"}, False),
+        ({("a capture", 2): "complete"}, True),
+    ],
+)
+def test_a_variance_is_final_once_no_feed_of_its_window_may_tell_more(
+    book: Book, marks: dict[tuple[str, int], str], is_final: bool
+) -> None:
+    book.venue(last=2)
+    book.opening(1)
+    book.variance(2, "-5")
+    with connection(book.url, "naming the feeds") as database:
+        database.execute(sa.text("UPDATE recon.venues SET streams = '{trades,deposits}'"))
+    for (stream, day), status in marks.items():
+        book.insert(
+            "pulls", venue="bank", account="main", stream=stream, date=jan(day), status=status, read_at=close(3)
+        )
+    assert book.read("SELECT is_final FROM marts.open_variances") == [{"is_final": is_final}]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "is_first"),
     [
         (("pending", None), ("matched", "5"), True),
@@ -736,6 +760,7 @@ def test_open_variances_list_the_gravest_first(book: Book) -> None:
         (("matched", "4"), ("matched", "5"), False),
         (("variance", "4"), ("incomplete", None), False),
         ((None, None), ("variance", "5"), False),
+        ((None, None), ("opening", "5"), True),
         (("matched", "4"), (None, None), False),
     ],
 )
@@ -759,9 +784,8 @@ def test_a_figure_that_had_counted_is_told_from_one_that_is_the_first(
     assert book.read("SELECT is_first_figure FROM marts.restatements") == [{"is_first_figure": is_first}]
 
 
-def test_a_figure_that_had_counted_before_something_was_missed_is_not_the_first(book: Book) -> None:
-    position = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash", "asset": "USD"}
-    rest = {"price_status": "ok", "tolerance": 0, "inputs_digest": "1", "replaced_by": "r-bank"}
+def make_room_for_history(book: Book) -> None:
+    """The month that runs would have made."""
     with connection(book.url, "making room") as database:
         database.execute(
             sa.text(
@@ -769,6 +793,12 @@ def test_a_figure_that_had_counted_before_something_was_missed_is_not_the_first(
                 " PARTITION OF recon.reconciliation_history FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
             )
         )
+
+
+def test_a_figure_that_had_counted_before_something_was_missed_is_not_the_first(book: Book) -> None:
+    position = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash", "asset": "USD"}
+    rest = {"price_status": "ok", "tolerance": 0, "inputs_digest": "1", "replaced_by": "r-bank"}
+    make_room_for_history(book)
     book.insert("reconciliation_history", **position, status="matched", trades_in=0, replaced_at=close(2), **rest)
     changes = {"old_status": "incomplete", "old_value": 0, "new_status": "matched", "new_value": 10, "run_id": "r-bank"}
     for column in ("trades_in", "trades_out"):
@@ -778,6 +808,24 @@ def test_a_figure_that_had_counted_before_something_was_missed_is_not_the_first(
         ("trades_in", False),
         ("trades_out", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told_before", "is_first"), [("missing_snapshot", True), ("never_stated", True), ("quarantined_balance", False)]
+)
+def test_a_row_that_appears_where_nobody_had_stated_the_wallet_is_the_first(
+    book: Book, told_before: str, is_first: bool
+) -> None:
+    wallet = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash"}
+    make_room_for_history(book)
+    rest = {"price_status": "ok", "tolerance": 0, "inputs_digest": "1", "replaced_by": "r-bank"}
+    other = {"asset": "EUR", "status": "incomplete", "discrepancy_type": told_before}
+    book.insert("reconciliation_history", **wallet, **other, replaced_at=close(3), **rest)
+    figure = {"asset": "USD", "column_name": "actual_balance", "new_status": "matched", "new_value": 10}
+    for run_id in ("r-bank", "r-later"):
+        book.insert("restatements", **wallet, **figure, restated_at=close(3), run_id=run_id)
+    told = book.read("SELECT is_first_figure FROM marts.restatements ORDER BY run_id")
+    assert [row["is_first_figure"] for row in told] == [is_first, False]
 
 
 def test_a_venue_is_refreshed_alone(book: Book) -> None:

@@ -343,13 +343,14 @@ def test_what_many_symbols_of_a_stream_fail_with_is_told_once_and_a_long_list_is
     others = [NetworkError("cut off", endpoint=f"GET /{number}", account="treasury") for number in range(40)]
     of_run = venue_run(settings)
     of_run._reading = replace(of_run.reading, problems=(*alike, *others))
-    with pytest.raises(RefusedInput, match=r"^RefusedInput: 41 streams refused\n") as refused:
+    with pytest.raises(RefusedInput, match=r"^RefusedInput: 41 places not read\n") as refused:
         of_run.raise_for_faults()
     of_run.close()
     lines = str(refused.value).splitlines()
     assert sum("NetworkError" in line for line in lines) == 20
     assert "GET /trades, account treasury: NetworkError: cut off (431 times); next: run again" in lines[2]
     assert "and 21 more" in [line.strip() for line in lines]
+    assert lines[-1].endswith("All are listed by recon errors list and recon coverage --holes")
 
 
 def test_a_faulty_file_fails_the_run_and_mending_it_makes_the_days_whole(settings: Settings) -> None:

@@ -13,10 +13,19 @@ SELECT
     r.old_status,
     r.new_status,
     r.run_id,
-    -- what was not there before was never relied on; a row that was not there at all said that nothing was held or moved;
-    -- and a figure may have counted before something that it rests on was missed
-    r.old_status IS NOT NULL
-    AND (r.old_value IS NULL OR r.old_status IN ('pending', 'incomplete'))
+    -- What was not there before was never relied on. A row that was not there at all said that nothing was held or moved,
+    -- unless nobody had stated the wallet of that day. And a figure may have counted before something that it rests on
+    -- was missed.
+    CASE
+        WHEN r.old_status IS NOT NULL THEN r.old_value IS NULL OR r.old_status IN ('pending', 'incomplete')
+        WHEN r.new_status = 'opening' THEN true
+        ELSE EXISTS (
+            SELECT FROM recon.reconciliation_history AS w
+            WHERE
+                w.venue = r.venue AND w.date = r.date AND w.account = r.account AND w.wallet = r.wallet
+                AND w.replaced_by = r.run_id AND w.discrepancy_type IN ('missing_snapshot', 'never_stated')
+        )
+    END
     AND NOT EXISTS (
         SELECT FROM recon.reconciliation_history AS h
         WHERE

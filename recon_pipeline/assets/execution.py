@@ -15,6 +15,7 @@ from recon_pipeline.assets.resource import listening
 from recon_pipeline.assets.storage import whole_tables
 from recon_pipeline.config import Settings
 from recon_pipeline.reconcile.pipeline import Request
+from recon_pipeline.stores.journal import KILLED, end_runs
 
 __all__ = ["JobResult", "execute", "listening", "open_instance"]
 
@@ -44,7 +45,7 @@ def open_instance(settings: Settings, database: str) -> dg.DagsterInstance:
     os.environ.update(dagster_environment(settings, database))
     with whole_tables(database):
         instance = dg.DagsterInstance.get()
-    fail_dead_runs(instance)
+    end_runs(database, fail_dead_runs(instance), KILLED)
     return instance
 
 

@@ -35,6 +35,7 @@ _DISAGREEING = sa.text(
 _VERDICTS = sa.text(
     "SELECT account, date, verdict, why FROM marts.account_day_verdict WHERE " + _ASKED + " ORDER BY account, date"
 )
+_NOT_FINAL = sa.text("SELECT count(*) FROM marts.open_variances WHERE NOT is_final AND " + _ASKED)
 _BESIDES = sa.text(
     "SELECT date, status, count(*) AS rows FROM recon.reconciliation"
     " JOIN recon.partitions USING (venue, date)"
@@ -110,6 +111,14 @@ def find(
         asked = bounds | {"statuses": list(DISAGREEING), "most": most}
         disagreeing = [dict(row._mapping) for row in database.execute(_DISAGREEING, asked)]
     return Findings(found, disagreeing)
+
+
+def count_not_final(url: str, venue: str, first: date, last: date, *, accounts: frozenset[str] | None = None) -> int:
+    """How many of these days' variances a late record, or a trade that is still to be found, may yet explain."""
+    asked = {"venue": venue, "first": first, "last": last, "accounts": sorted(accounts) if accounts else None}
+    with connection(url, f"reading the open variances of {venue}") as database:
+        counted = database.scalar(_NOT_FINAL, asked)
+        return int(counted or 0)
 
 
 def find_besides(

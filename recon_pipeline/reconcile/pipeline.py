@@ -50,6 +50,8 @@ from recon_pipeline.venues.statements.faults import FileGone, NoFileMatches, NoF
 INPUTS = ("transfers", "trades", "balances", "prices", "coverage", "expected")
 BESIDES = ("coverage", "expected")
 """Inputs without an asset of their own: they say how complete the reading is, so the step that reads writes them."""
+WAITING = "waiting for another run"
+"""How a run begins to say that it cannot go on by itself."""
 _ROWS_TOLD = 10
 _PLACES_TOLD = 20
 _FAULTS_OF_FILES = frozenset(fault.__name__ for fault in SourceFileError.__subclasses__())
@@ -289,20 +291,22 @@ class VenueRun:
             if left_out := len(told[_PLACES_TOLD:]):
                 told[_PLACES_TOLD:] = [f"and {left_out} more"]
             told += faults.first_rows
+            counted = (
+                (len(faults.files), "file", "refused"),
+                (len(faults.streams), "place", "not read"),
+                (faults.rows, "row", "refused"),
+            )
+            lists = (
+                (faults.files, "marts.source_files"),
+                (faults.streams, "recon errors list and recon coverage --holes"),
+                (faults.rows, "marts.quarantined_rows"),
+            )
             self._failure = RefusedInput(
-                "; ".join(
-                    f"{count} {what}{'s' if count > 1 else ''} refused"
-                    for count, what in (
-                        (len(faults.files), "file"),
-                        (len(faults.streams), "stream"),
-                        (faults.rows, "row"),
-                    )
-                    if count
-                ),
+                "; ".join(f"{count} {what}{'s' if count > 1 else ''} {how}" for count, what, how in counted if count),
                 where=("\n" + " " * len("  where:    ")).join([f"venue {self.venue}", *told]),
-                expected="every file, stream and row as the frames describe them",
-                next_step="mend them; the windows concerned become whole on the next run. marts.quarantined_rows and"
-                " marts.source_files tell of all, recon coverage of streams",
+                expected="everything that the run needs, as the frames describe it",
+                next_step="mend what is named; the windows concerned become whole on the next run. All are listed by "
+                + ", ".join(where for some, where in lists if some),
             )
             raise self._failure
 
@@ -349,7 +353,7 @@ class VenueRun:
             try:
                 still_held = held.enter_context(venue_lock(self.url, self.venue, wait_seconds=1))
             except VenueBusy:
-                self.say(f"waiting for another run of {self.venue} to end")
+                self.say(f"{WAITING} of {self.venue} to end")
                 still_held = held.enter_context(venue_lock(self.url, self.venue))
             self.lake.before_commit = still_held
             yield

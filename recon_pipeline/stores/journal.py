@@ -97,6 +97,23 @@ def finish_run(
         )
 
 
+KILLED = "killed"
+"""How a run ended whose process is gone without a word."""
+
+
+def end_runs(url: str, run_ids: Sequence[str], outcome: str) -> None:
+    """Record of runs that cannot do it themselves how they ended; what was recorded of their end stands."""
+    if run_ids:
+        with connection(url, "recording the end of runs") as opened:
+            opened.execute(
+                sa.text(
+                    "UPDATE recon.runs SET finished_at = clock_timestamp(), outcome = :outcome"
+                    " WHERE run_id = ANY(:run_ids) AND finished_at IS NULL"
+                ),
+                {"run_ids": list(run_ids), "outcome": outcome},
+            )
+
+
 def record_files(url: str, venue: str, files: Iterable[_SourceFile]) -> None:
     """Record the files of a venue's folder; one that was known and is not among them is `gone`.
 

@@ -16,6 +16,8 @@ from recon_pipeline.stores.database import connection
 READ_SINCE = "read since"
 _PASSING = ("NETWORK_ERROR", "RATE_LIMIT")
 """Kinds of errors that are over once what they were about is read."""
+_OF_KEYS = "API_KEY_INVALID"
+"""A key that reads has been mended by whoever looked at it."""
 
 Place = tuple[str | None, str | None]
 """An account and a stream of a venue; no account is everybody, no stream whatever is asked for the account."""
@@ -132,8 +134,8 @@ def resolve_problems(url: str, numbers: Collection[int], note: str) -> None:
 
 
 def resolve_read(url: str, venue: str, read: Collection[Place]) -> int:
-    """Close what passes by itself and has: failures of the network or the allowance, in places that were read since
-    and where nothing has failed again; how many."""
+    """Close what is over: failures of the network or the allowance and keys that were refused, in places that were
+    read since and where nothing has failed again; how many."""
     if not read:
         return 0
     accounts, streams = zip(*read, strict=True)
@@ -142,12 +144,13 @@ def resolve_read(url: str, venue: str, read: Collection[Place]) -> int:
             sa.text(
                 "UPDATE recon.errors AS e SET resolved_at = now(), resolution_notes = :note"
                 " FROM unnest(CAST(:accounts AS text[]), CAST(:streams AS text[])) AS read (account, stream)"
-                " WHERE e.venue = :venue AND e.resolved_at IS NULL AND NOT e.needs_manual_review"
-                " AND e.kind = ANY(:kinds) AND e.account IS NOT DISTINCT FROM read.account"
+                " WHERE e.venue = :venue AND e.resolved_at IS NULL"
+                " AND (e.kind = :of_keys OR (e.kind = ANY(:kinds) AND NOT e.needs_manual_review))"
+                " AND e.account IS NOT DISTINCT FROM read.account"
                 " AND e.stream IS NOT DISTINCT FROM read.stream"
             ),
             {
-                "venue": venue, "kinds": list(_PASSING), "note": READ_SINCE,
+                "venue": venue, "kinds": list(_PASSING), "of_keys": _OF_KEYS, "note": READ_SINCE,
                 "accounts": list(accounts), "streams": list(streams),
             },
         ).rowcount  # fmt: skip

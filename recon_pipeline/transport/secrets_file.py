@@ -82,7 +82,12 @@ class SecretsFile:
             entries = self._read()
             if entries.pop(name.lower(), None) is None:
                 known = ", ".join(sorted(entries)) or "none yet"
-                raise SecretsError(f"there is no secret {name.lower()}", where=str(self.path), expected=known)
+                raise SecretsError(
+                    f"there is no secret {name.lower()}",
+                    where=str(self.path),
+                    expected=known,
+                    next_step="correct the name; recon secrets list shows those that are stored",
+                )
             self._write(entries, self._passphrase_to_write())
 
     def rotate(self, passphrase: Secret | None = None) -> bool:

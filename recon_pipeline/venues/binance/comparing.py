@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from datetime import date, datetime
+from typing import Literal, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
+from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.database import connection
+from recon_pipeline.venues.binance.reading import flow_streams
 from recon_pipeline.venues.binance.statement import (
     NEAR,
     Line,
@@ -25,6 +27,8 @@ from recon_pipeline.venues.binance.statement import (
 )
 from recon_pipeline.venues.binance.statement_zone import OtherZone, other_zone, reach
 
+DayState: TypeAlias = Literal["read", "read in part", "not read"]
+"""Of an account's day: whether all feeds of flows were read to its end, some, or none was ever asked for."""
 Span: TypeAlias = tuple[datetime, datetime]
 """From an instant to another, both included."""
 
@@ -45,6 +49,8 @@ class Compared(NamedTuple):
     """Files beside the statements that are no CSV, such as a download that is still packed."""
     hints: list[OtherZone]
     """The files whose times seem to be of another zone than they were read in."""
+    read: Mapping[tuple[str, date], DayState]
+    """How the API was read on the days of `alone`, by account."""
 
 
 def compare_statements(venue: VenueSettings, url: str) -> Compared:
@@ -87,7 +93,30 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
     ]
     unnamed = sorted(name for name, account in api.accounts.items() if not account.user_id)
     unread = [path.name for path in listed if path not in files and not path.name.startswith(".")]
-    return Compared(alone, spans, len(told), untold, unnamed, unread, hints)
+    read = _days_read(url, venue.name, flow_streams(api), {(line.account, line.at.date()) for line in alone})
+    return Compared(alone, spans, len(told), untold, unnamed, unread, hints, read)
+
+
+def _days_read(
+    url: str, venue: str, streams: Sequence[str], days: Collection[tuple[str, date]]
+) -> dict[tuple[str, date], DayState]:
+    """Whether all that moves an account was read of these days. Where it was not, the API may have left out a row."""
+    counted = sa.text(
+        "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting)) AS whole FROM recon.pulls"
+        " WHERE venue = :venue AND stream = ANY(:streams) AND date = ANY(:dates) GROUP BY account, date"
+    )
+    given = {
+        "venue": venue,
+        "streams": list(streams),
+        "dates": sorted({day for _, day in days}),
+        "counting": list(COVERAGE_THAT_COUNTS),
+    }
+    with connection(url, f"reading the coverage ledger of {venue}") as opened:
+        whole = {(row.account, row.date): row.whole for row in opened.execute(counted, given)}
+    return {
+        each: "not read" if each not in whole else "read" if whole[each] == len(streams) else "read in part"
+        for each in days
+    }
 
 
 def _doubtful(statements: Iterable[Statement], alone: Iterable[Line]) -> Iterator[Statement]:

@@ -68,6 +68,9 @@ class BinanceSource:
         """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
         with closing(RawStore(self._url, self._venue.name)) as raw, self._opened(raw, asked) as session:
             facts = Pull(session).run()
+            if not any(map(session.is_wanted, facts)):  # who knows none of the accounts asks for nothing else
+                self._problems = tuple(session.problems)
+                return
             search = Search(self._venue, self._api, raw)
 
             def residuals(days: Collection[date]) -> Residuals:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -350,8 +350,9 @@ class Trades:
             for day in search.days:
                 looked[search.email, day].add(search.market.symbol)
         for email, day in {(search.email, day) for search in searches for day in search.days}:
-            status = "failed" if (email, day) in self._not_looked else "complete"
-            marks[email][day] = DayRead(status, calls=" ".join(sorted(looked[email, day])))
+            calls = " ".join(sorted(looked[email, day]))
+            is_failed = (email, day) in self._not_looked
+            marks[email][day] = replace(_NOT_LOOKED if is_failed else DayRead("complete"), calls=calls)
         for email, of_account in marks.items():
             self.session.raw.mark(email, PREVENTED.name, of_account, self.session.clock.now(), is_judgement=True)
 
@@ -369,7 +370,7 @@ class Trades:
                 span = self.since, midnight(day + ONE_DAY)
                 status = standing(assets, markets, known[email], span, idle[email])
                 is_open = judge is None and status != "final"
-                marks[day] = DayRead("partial" if is_open or (email, judge) in self._not_looked else status)
+                marks[day] = _STANDING["partial" if is_open or (email, judge) in self._not_looked else status]
             self.session.raw.mark(email, TRADES.name, marks, now, is_judgement=True)
 
     def _judged(self) -> Mapping[str, set[date]]:
@@ -412,6 +413,14 @@ class Trades:
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
         return listed_markets(self.session.raw)
+
+
+_STANDING = {
+    "final": DayRead("final"),
+    "complete": DayRead("complete", message="markets that touch nothing unexplained are asked in turn, within a week"),
+    "partial": DayRead("partial", error="MarketsNotAsked", message="a market that may explain what is left is unasked"),
+}
+_NOT_LOOKED = DayRead("failed", error="NotLooked", message="prevented matches could not be asked for: see recon errors")
 
 
 def unexplained(found: Residuals) -> Unexplained:
