@@ -40,7 +40,7 @@ MARKETS = [
 
 
 def asked(*symbols: str, through: datetime = END, traded: datetime | None = None) -> dict[str, AskedMarket]:
-    return {symbol: AskedMarket(symbol, START, through, None, 0, traded) for symbol in symbols}
+    return {symbol: AskedMarket(symbol, START, through, None, traded) for symbol in symbols}
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Rotation:
         some = symbols(rotation(MARKETS, self.so_far, START, end)[:share])
         for symbol in some:
             through = START if symbol in self.failing else end
-            self.so_far[symbol] = AskedMarket(symbol, START, through, None, 0, None, last_checked=at)
+            self.so_far[symbol] = AskedMarket(symbol, START, through, None, None, last_checked=at)
         self.last = at.date()
         return some
 
@@ -142,7 +142,7 @@ def test_after_weeks_without_a_run_the_rotation_asks_every_market_once() -> None
 
 
 def test_markets_that_always_fail_keep_no_other_from_its_turn() -> None:
-    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, 0, None) for market in MARKETS}
+    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, None) for market in MARKETS}
     each = Rotation(so_far, failing=set(symbols(MARKETS)[: len(MARKETS) // 3]))
     turns: dict[str, list[int]] = {symbol: [] for symbol in so_far}
     for number in range(30):
@@ -154,9 +154,9 @@ def test_markets_that_always_fail_keep_no_other_from_its_turn() -> None:
 
 
 def test_what_is_listed_again_comes_first_in_the_rotation() -> None:
-    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, 0, None) for market in MARKETS}
+    so_far = {market.symbol: AskedMarket(market.symbol, START, START, None, None) for market in MARKETS}
     last = MARKETS[-1].symbol
-    so_far[last] = AskedMarket(last, START, START, None, 0, None, purged_after=END, last_checked=END)
+    so_far[last] = AskedMarket(last, START, START, None, None, purged_after=END, last_checked=END)
     assert symbols(rotation(MARKETS, so_far, START, END))[0] == last
 
 
@@ -205,11 +205,11 @@ def test_a_last_page_that_is_another_one_is_asked_for_again_and_never_taken_for_
     ("known", "cursor"),
     [
         (None, Cursor(START)),
-        (AskedMarket("BTCUSDT", START, END, None, 1, START), Cursor(END)),
-        (AskedMarket("BTCUSDT", START, END, 900, 1, START), Cursor(END, 901)),
-        (AskedMarket("BTCUSDT", END, END, 900, 1, START), Cursor(START)),
+        (AskedMarket("BTCUSDT", START, END, None, START), Cursor(END)),
+        (AskedMarket("BTCUSDT", START, END, 900, START), Cursor(END, 901)),
+        (AskedMarket("BTCUSDT", END, END, 900, START), Cursor(START)),
         # one that is listed again may number its trades anew
-        (AskedMarket("BTCUSDT", START, END, 900, 1, START, purged_after=END), Cursor(END)),
+        (AskedMarket("BTCUSDT", START, END, 900, START, purged_after=END), Cursor(END)),
     ],
 )
 def test_a_market_goes_on_where_the_last_asking_ended(known: AskedMarket | None, cursor: Cursor) -> None:

@@ -90,7 +90,6 @@ class AskedMarket:
     asked_from: datetime
     asked_through: datetime
     last_id: int | None
-    trades: int
     last_trade_at: datetime | None
     purged_after: datetime | None = None
     """The first list without it, if it has left the list."""
@@ -162,7 +161,7 @@ def with_idle_days(markets: Iterable[Market], asked: Asked, start: datetime, idl
         known = asked.get(market.symbol)
         if known is None or known.asked_from > start:
             left, checked = (known.purged_after, known.last_checked) if known is not None else (None, None)
-            known = AskedMarket(market.symbol, start, start, None, 0, None, left, checked)
+            known = AskedMarket(market.symbol, start, start, None, None, left, checked)
         found[market.symbol] = replace(known, asked_through=past_idle(known.asked_through, idle))
     return found
 

@@ -403,7 +403,6 @@ class Trades:
                 row.asked_from,
                 row.asked_through,
                 None if row.last_id is None else int(row.last_id),
-                row.trades,
                 row.last_trade_at,
                 row.purged_after,
                 row.last_checked,
