@@ -441,7 +441,8 @@ def _progress(quiet: bool) -> Iterator[Say]:
 
     terminal = Console(stderr=True)
     if quiet or not terminal.is_terminal:
-        yield _say_nothing if quiet else _say_waiting
+        say: Say = _say_nothing if quiet else _say_waiting
+        yield say
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -451,10 +452,10 @@ def _progress(quiet: bool) -> Iterator[Say]:
         yield lambda text, done=0, all_=0: progress.update(task, description=text, completed=done, total=all_ or None)
 
 
-def _say_nothing(_text: str, _done: int = 0, _all: int = 0) -> None: ...
+def _say_nothing(text: str, done: int = 0, all_: int = 0) -> None: ...
 
 
-def _say_waiting(text: str, _done: int = 0, _all: int = 0) -> None:
+def _say_waiting(text: str, done: int = 0, all_: int = 0) -> None:
     from recon_pipeline.reconcile.pipeline import WAITING
 
     if text.startswith(WAITING):

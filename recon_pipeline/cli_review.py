@@ -78,7 +78,8 @@ def coverage(
 
     A day that nobody asked for is a hole too: `unread`, from the first day of which an account was asked anything to
     the last that was run, and wherever --from and --to reach. A day behind that which was read before it was over is
-    `not_over`, and no hole. Nor is one before the venue's start, `before_start`, unless --from reaches there.
+    `not_over`, and no hole. Nor is one before the venue's start, `before_start`, unless --from or a window reaches
+    there.
     """
     settings = find_settings()
     names = venue_names(settings, venue)

@@ -726,17 +726,23 @@ def test_open_variances_list_the_gravest_first(book: Book) -> None:
     ]
 
 
+_FEEDS = [("trades", 1), ("trades", 2), ("deposits", 1), ("deposits", 2)]
+"""Of the two days that a window touches."""
+
+
 @pytest.mark.parametrize(
     ("marks", "is_final"),
     [
-        ({}, True),
-        ({("trades", 2): "final", ("deposits", 2): "not_applicable", ("trades", 1): "partial"}, True),
-        ({("trades", 2): "complete", ("deposits", 2): "final"}, False),
-        ({("a capture", 2): "complete"}, True),
+        ({}, None),
+        (dict.fromkeys(_FEEDS, "final"), True),
+        ({**dict.fromkeys(_FEEDS, "final"), ("deposits", 2): "not_applicable", ("trades", 3): "partial"}, True),
+        ({**dict.fromkeys(_FEEDS, "final"), ("trades", 2): "complete"}, False),
+        ({**dict.fromkeys(_FEEDS, "final"), ("a capture", 2): "complete"}, True),
+        (dict.fromkeys(_FEEDS[1:], "final"), False),
     ],
 )
 def test_a_variance_is_final_once_no_feed_of_its_window_may_tell_more(
-    book: Book, marks: dict[tuple[str, int], str], is_final: bool
+    book: Book, marks: dict[tuple[str, int], str], is_final: bool | None
 ) -> None:
     book.venue(last=2)
     book.opening(1)

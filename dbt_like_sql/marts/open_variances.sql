@@ -22,16 +22,21 @@ SELECT
     v.window_end,
     v.flow_count,
     CASE sign(v.variance_in_asset) WHEN 1 THEN 'surplus' WHEN -1 THEN 'shortage' END AS direction,
-    NOT EXISTS (
-        SELECT FROM recon.pulls AS p
-        JOIN recon.venues AS s ON s.venue = p.venue AND p.stream = ANY(s.streams)
+    -- every stream on every day that the window touches; of files nobody says that no other will come
+    CASE WHEN EXISTS (SELECT FROM recon.pulls AS p WHERE p.venue = v.venue) THEN (
+        SELECT count(*) = cardinality(s.streams) * (days.last_day - days.first_day + 1)
+        FROM recon.pulls AS p
         WHERE
-            p.venue = v.venue AND p.account = v.account
-            AND p.date BETWEEN ((v.window_start + interval '1 microsecond') AT TIME ZONE 'UTC')::date
-            AND (v.window_end AT TIME ZONE 'UTC')::date
-            AND p.status NOT IN ('final', 'not_applicable')
-    ) AS is_final
+            p.venue = v.venue AND p.account = v.account AND p.stream = ANY(s.streams)
+            AND p.date BETWEEN days.first_day AND days.last_day AND p.status IN ('final', 'not_applicable')
+    ) END AS is_final
 FROM marts.daily_variance AS v
+LEFT JOIN recon.venues AS s ON s.venue = v.venue
+CROSS JOIN LATERAL (
+    SELECT
+        ((v.window_start + interval '1 microsecond') AT TIME ZONE 'UTC')::date AS first_day,
+        (v.window_end AT TIME ZONE 'UTC')::date AS last_day
+) AS days
 WHERE v.status = 'variance'
 ORDER BY
     CASE v.severity WHEN 'critical' THEN 1 WHEN 'high' THEN 2 WHEN 'medium' THEN 3 ELSE 4 END,

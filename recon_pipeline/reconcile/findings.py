@@ -43,9 +43,20 @@ _BESIDES = sa.text(
     " AND (CAST(:accounts AS text[]) IS NULL OR account = ANY(CAST(:accounts AS text[])))"
     " GROUP BY date, status ORDER BY date, status"
 )
-_LAST_DAY_RECONCILED = sa.text(
-    "SELECT max(date) FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'"
-)
+_FIRST_NEVER_RUN = sa.text("""
+    WITH stored AS (
+        SELECT date FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'
+    )
+    SELECT min(day::date)
+    FROM generate_series((SELECT min(date) FROM stored), CAST(:due AS date), interval '1 day') AS days(day)
+    WHERE NOT EXISTS (
+        SELECT FROM recon.runs AS r
+        WHERE
+            r.venue = :venue AND r.accounts IS NULL AND day BETWEEN r.first_day AND r.last_day
+            AND (r.outcome = 'done' OR EXISTS (SELECT FROM stored WHERE stored.date = day))
+    )
+""")
+"""From the first day that is stored on. A run of some accounts runs no day."""
 _FIRST_PENDING = sa.text(
     "SELECT min(date) FROM recon.reconciliation WHERE venue = :venue AND status = 'pending' AND date <= :due"
 )
@@ -140,10 +151,9 @@ def first_day_to_run(url: str, venue: str, due: date) -> date:
     """
     asked = {"venue": venue, "due": due}
     with connection(url, f"looking for the days of {venue} that are open") as database:
-        reconciled = database.execute(_LAST_DAY_RECONCILED, asked).scalar()
+        never_run = database.execute(_FIRST_NEVER_RUN, asked).scalar()
         pending = database.execute(_FIRST_PENDING, asked).scalar()
-    after = reconciled + timedelta(days=1) if reconciled else due
-    return min(day for day in (due, after, pending) if day is not None)
+    return min(day for day in (due, never_run, pending) if day is not None)
 
 
 @dataclass(frozen=True)

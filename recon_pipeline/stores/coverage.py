@@ -18,7 +18,8 @@ HOLES = ("partial", "failed", UNREAD)
 NOT_OVER = "not_over"
 """What was read of a day behind the last that was run, before it was over: nobody asked for the whole of it yet."""
 BEFORE_START = "before_start"
-"""What could not be read of a day before the venue's start: it is asked for what it may tell of later ones."""
+"""What could not be read of a day before the venue's start, and before any window: it is asked for what it may tell of
+later ones."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def coverage_spans(
     later was not there before) to the last that was run, and wherever `first` and `last` reach. The stream is `*` where
     none of those that are needed has a mark. A day behind those that was read along, before it was over, is `not_over`:
     no hole until a run comes to it. What could not be read of days before the venue's start is `before_start`: no hole
-    unless `first` reaches there.
+    unless `first` reaches there, or the window of a row does.
     """
     accounts = [
         {"venue": venue, "account": each, "start": str(of_venue.start)}
@@ -85,13 +86,24 @@ def coverage_spans(
 
 
 _SPANS = """
-WITH told AS (
+WITH first_windows AS (
+    SELECT
+        venue, account,
+        CAST((min(window_start) + interval '1 microsecond') AT TIME ZONE 'UTC' AS date) AS first_day
+    FROM recon.reconciliation
+    WHERE venue = ANY(:venues)
+    GROUP BY venue, account
+),
+
+told AS (
     SELECT
         venue, account, stream, date, records, error, message,
         CASE
             WHEN
                 status IN ('partial', 'failed')
-                AND date < coalesce(:first, CAST(CAST(:starts AS jsonb) ->> venue AS date))
+                AND date < coalesce(
+                    :first, least(CAST(CAST(:starts AS jsonb) ->> venue AS date), first_windows.first_day)
+                )
                 THEN 'before_start'
             WHEN status <> 'partial' OR error IS DISTINCT FROM 'NotOver' THEN status
             WHEN date <= coalesce(:last, (
@@ -104,6 +116,7 @@ WITH told AS (
             ELSE 'not_over'
         END AS status
     FROM recon.pulls AS pulls
+    LEFT JOIN first_windows USING (venue, account)
     WHERE
         venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)
         AND date BETWEEN coalesce(:first, '-infinity'::date) AND coalesce(:last, 'infinity'::date)

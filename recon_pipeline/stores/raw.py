@@ -201,20 +201,26 @@ class RawStore:
             stand = opened.execute(sa.text(_STANDING), asked).all()
         return frozenset(row.record_key for row in stand if row.digest != versions[row.record_key].digest)
 
-    def standing_as(self, account: str, stream: str, told: Sequence[Told]) -> frozenset[str]:
-        """The keys of those that stand as they are told."""
+    def standing_at(self, account: str, stream: str, told: Sequence[Told]) -> frozenset[str]:
+        """The keys of those that stand at the instant at which they are told, in whatever words."""
         if not told:
             return frozenset()
-        versions = _one_version_each(account, stream, told)
-        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": list(versions)}
+        instants = {(each.key, each.instant) for each in told}
+        keys = sorted({each.key for each in told})
+        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": keys}
         with self._transaction(f"comparing {stream} of {account} with what was told before") as opened:
             stand = opened.execute(sa.text(_STANDING), asked).all()
-        return frozenset(row.record_key for row in stand if row.digest == versions[row.record_key].digest)
+        return frozenset(row.record_key for row in stand if (row.record_key, row.instant) in instants)
 
-    def keep_together(self, account: str, parts: Sequence[Part], read_at: datetime) -> None:
-        """Store what several streams told at one moment, all of it or nothing."""
+    def keep_together(
+        self, account: str, parts: Sequence[Part], read_at: datetime, *, unless: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Store what several streams told at one moment, all of it or nothing; nothing if `unless` says so once nobody
+        else stores any of these streams."""
         versions = [_one_version_each(account, part.stream, part.told) for part in parts]
         with self._alone(account, [part.stream for part in parts]) as opened:
+            if unless():
+                return
             for part, of_part in zip(parts, versions, strict=True):
                 self._keep_records(opened, account, part.stream, of_part, read_at)
                 self._mark(opened, account, part.stream, part.days, read_at)
@@ -673,7 +679,7 @@ _ALONE = (
     " FROM unnest(CAST(:names AS text[])) AS name ORDER BY key OFFSET 0) AS ordered"
 )
 _STANDING = (
-    "SELECT record_key, digest FROM recon.raw_records WHERE venue = :venue AND account = :account"
+    "SELECT record_key, digest, instant FROM recon.raw_records WHERE venue = :venue AND account = :account"
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
 )
 # No statement looks records up one by one: a table that has just been made, or has grown much since PostgreSQL last

@@ -68,6 +68,11 @@ class Patience:
     """Tries where the allowance is said to be used up."""
     backoff_seconds: float = 1.0
     backoff_seconds_max: float = 60.0
+    told_seconds_max: float = 300.0
+    """The longest pause that a venue which fails may ask for with Retry-After; who asks for more is asked by a later
+    run."""
+    ban_seconds_min: float = 120.0
+    """How long an address that is banned until no instant to come is left alone."""
     ban_suspected_seconds: tuple[float, ...] = (60.0, 120.0)
     """Pauses before a key that worked a moment ago is believed to be invalid."""
     key_worked_minutes: int = 15
@@ -264,18 +269,17 @@ class Client:
             {name: without(text, secrets) for name, text in wire_params(asked.params).items()}, asked_at, self.run_id,
         )  # fmt: skip
         took_ms = round((exchange.ended - exchange.began) * 1000)
-        kept = self._archive.keep(question, exchange.status, without_bytes(exchange.body, secrets), took_ms)
+        body = without_bytes(exchange.body, secrets)
+        kept = self._archive.keep(question, exchange.status, body, took_ms)
         used = self._dialect.used_weight(asked.endpoint, exchange.headers)
         if used is not None:
             self._budgets.correct(grant, used)
         problem, content = None, None
         try:
-            content = parsed(exchange.body)
+            content = parsed(body)  # what is archived: a venue that tells a secret back tells it to nobody else
         except NotJson as error:
             problem = str(error)
-        answer = Answer(
-            exchange.status, exchange.headers, exchange.body, content, kept.response_id, kept.digest, asked_at
-        )
+        answer = Answer(exchange.status, exchange.headers, body, content, kept.response_id, kept.digest, asked_at)
         refusal = self._dialect.classify(asked.endpoint, exchange.status, exchange.headers, content)
         if refusal is None and problem is not None:
             refusal = Refusal(MalformedAnswer, problem, remedy=Remedy.ASK_AGAIN, expected=_SHOULD_BE_JSON)
@@ -328,7 +332,10 @@ class Client:
     def _pause(self, asked: _Ask, failed: _Failed, tried: int, tries_max: int) -> None:
         if tried >= tries_max:
             raise failed.error
-        told = min(failed.refusal.wait_seconds or 0.0, self._patience.backoff_seconds_max)
+        told = failed.refusal.wait_seconds or 0.0
+        if told > self._patience.told_seconds_max:
+            failed.error.until = failed.error.until or self.clock.now() + timedelta(seconds=told)
+            raise failed.error
         self.clock.sleep(max(self._backoff(tried), told), asked.stop)
 
     def _backoff(self, tried: int) -> float:
@@ -339,9 +346,12 @@ class Client:
     def _hold(self, asked: _Ask, failed: _Failed, tried: int) -> None:
         """Store how long the venue wants to be left alone: the next try waits for it, or has no patience for it."""
         error, refusal = failed.error, failed.refusal
-        seconds = max(self._backoff(tried), refusal.wait_seconds or 0.0)
+        told = refusal.wait_seconds or 0.0
         if refusal.until is not None:
-            seconds = max(seconds, (refusal.until - self.clock.now()).total_seconds())
+            told = max(told, (refusal.until - self.clock.now()).total_seconds())
+        if told <= 0 and isinstance(error, HostBanned):
+            told = self._patience.ban_seconds_min
+        seconds = max(self._backoff(tried), told)
         why = f"HTTP {error.status}, code {error.code}"
         if isinstance(error, HostBanned):
             for host in self._breakers:  # the address is banned, whichever host of the venue said so

@@ -194,11 +194,15 @@ class SecretsFile:
             ) from None  # fmt: skip
         header, nonce, packed = self._parts(content)
         for passphrase in self._passphrases():
-            with suppress(InvalidTag):
+            try:
                 opened = AESGCM(self._key(passphrase, header)).decrypt(nonce, packed, _bound(header))
-                entries: dict[str, str] = json.loads(opened)
-                self._opened_by = passphrase
-                return entries
+            except InvalidTag:
+                continue
+            except (ValueError, TypeError):  # a salt, a cost or a nonce that no release wrote
+                raise self._damaged() from None
+            entries: dict[str, str] = json.loads(opened)
+            self._opened_by = passphrase
+            return entries
         raise SecretsError(
             "the file of secrets does not open",
             where=str(self.path),
@@ -218,7 +222,10 @@ class SecretsFile:
                 return header, base64.b64decode(written["nonce"]), base64.b64decode(written["data"])
         except (ValueError, LookupError, TypeError):
             pass
-        raise SecretsError(
+        raise self._damaged()
+
+    def _damaged(self) -> SecretsError:
+        return SecretsError(
             "the file of secrets is damaged, or of a later release",
             where=str(self.path),
             expected=f"a file that recon secrets set wrote (version {_VERSION})",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from recon_pipeline.errors import ConfigError, UnforeseenError
 from recon_pipeline.transport.dialect import RawRequest
 from recon_pipeline.transport.endpoints import Endpoint
 
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _ANSWER_BYTES_MAX = 256 * 2**20
 _DIGITS_MAX = 4000
 """Of a number, before the point or after it. The database takes four times as many, and Python a few hundred more."""
@@ -64,6 +66,20 @@ class NotJson(Exception):  # noqa: N818
     """The bytes are not what a venue should answer with."""
 
 
+def _http_client(**settings: Any) -> httpx.Client:
+    """ConfigError, without what it says, if the environment names a proxy that cannot be used."""
+    try:
+        return httpx.Client(**settings)
+    except (ImportError, ValueError, httpx.InvalidURL):
+        named = [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.lower())]
+        raise ConfigError(
+            "the environment names a proxy that cannot be used",
+            where=", ".join(named) or "the environment",
+            expected="http://host:port or https://host:port (SOCKS is not supported)",
+            next_step="correct it, or unset it",
+        ) from None
+
+
 class Wire:
     """The connections to the hosts of a venue, shared by threads."""
 
@@ -71,7 +87,7 @@ class Wire:
         self._timeouts = timeouts
         self._bases = {host: _base(venue, host, url) for host, url in base_urls.items()}
         quiet_http_logs()
-        self._http = httpx.Client(
+        self._http = _http_client(
             timeout=httpx.Timeout(timeouts.read_seconds, connect=timeouts.connect_seconds),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30.0),
             follow_redirects=False,
@@ -146,10 +162,20 @@ def parsed(body: bytes) -> Any:
     thousands of digits is refused.
     """
     try:
-        content = json.loads(body.decode("utf-8"), parse_float=_decimal, parse_constant=_refuse_constant)
+        content = json.loads(
+            body.decode("utf-8"), parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_each_once
+        )
         return _storable(content) if _MAY_BE_UNSTORABLE.search(body) else content
     except (ValueError, RecursionError):
         raise NotJson(_ABSURD if _ABSURD_WHOLE.search(body) else _what_it_is(body)) from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, if it has each name once: of two amounts under one name nobody knows which is meant."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise NotJson("an object has two fields of one name")
+    return content
 
 
 def _decimal(text: str) -> Decimal:

@@ -9,7 +9,7 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Told
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.answers import Answer, reading, told_by
-from recon_pipeline.venues.streams import Call, Content, Stated, Stream, Window
+from recon_pipeline.venues.streams import EQUAL_ROWS, Call, Content, Stated, Stream, Window
 
 ONE_MS = timedelta(milliseconds=1)
 PAGES_MAX = 10_000
@@ -20,15 +20,19 @@ Between = tuple[datetime, datetime] | None
 """The first and the last millisecond, both inclusive; None for a stream that is not asked by time."""
 
 
-class PageRepeated(ReconError):  # noqa: N818 - the name says what is the matter
+class NotReadWhole(ReconError):  # noqa: N818 - the name says what is the matter
+    """Of a list it is not known whether all of it was told."""
+
+
+class PageRepeated(NotReadWhole):
     """A page tells what one before it told: the list moved while it was read, and what slipped past is not known."""
 
 
-class FewerThanStated(ReconError):  # noqa: N818 - as above
+class FewerThanStated(NotReadWhole):
     """The venue says that a list has more records than it told: those that are missing are not known."""
 
 
-class WindowTooFull(ReconError):  # noqa: N818 - as above
+class WindowTooFull(NotReadWhole):
     """So many records at one instant that the venue cannot tell them all."""
 
 
@@ -111,13 +115,14 @@ class Drain:
         )
 
     def _page(self, call: Call, params: Params, known: set[str], before: int) -> Sequence[Content]:
-        """One page. One that tells what a page before it told is asked for again; so is the last one, if it leaves the
+        """One page. One that tells what a page before it told is asked for again; so is one that tells a record twice,
+        in whose place another one may be missing, until it is told so every time; and the last one, if it leaves the
         list shorter than the venue says that it is."""
-        for _ in range(ASKED_AGAIN_MAX):
+        for number in range(1, ASKED_AGAIN_MAX + 1):
             rows, told, stated = self._answer(call, params)
             keys = {each.key for each in told}
             is_short = self._is_last(rows) and stated.says_more_than(before + len(rows))
-            if not is_short and not keys & known:
+            if not is_short and not keys & known and not (number < ASKED_AGAIN_MAX and _is_doubled(told)):
                 self.told.extend(told)
                 known |= keys
                 return rows
@@ -173,6 +178,12 @@ class Drain:
             expected="more of them" if stated.total is None else f"{stated.total} records, as the answer says",
             next_step="run the day again; until then it counts as not read",
         )
+
+
+def _is_doubled(told: Sequence[Told]) -> bool:
+    """Whether a record with an id is told twice."""
+    named = [each.key for each in told if not each.key.startswith(EQUAL_ROWS)]
+    return len(set(named)) < len(named)
 
 
 def _step(window: Window) -> timedelta:

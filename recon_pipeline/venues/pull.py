@@ -16,18 +16,28 @@ from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import Contents, DayRead, Kept, RawStore, Told, Whole
-from recon_pipeline.transport.errors import VenueError, WindowTooLong, WindowTooOld
-from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain
+from recon_pipeline.transport.errors import (
+    InvalidSymbol,
+    NetworkError,
+    RateLimit,
+    VenueError,
+    WindowTooLong,
+    WindowTooOld,
+)
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, NotReadWhole
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
 
 ONE_DAY = timedelta(days=1)
+_HALVED_MAX = 12
+"""So many spans of a stream that failed are asked for in parts, to find the days that cannot be read; no more of what
+cannot be read at all."""
 
 
 class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
     """The venue no longer tells of that day."""
 
 
-class ReadsDiffer(ReconError):  # noqa: N818 - as above
+class ReadsDiffer(NotReadWhole):
     """What was told before is left out, or told in another way, and each further read says something else: none can be
     believed."""
 
@@ -202,8 +212,8 @@ class Puller:
                     new += self._pull_part(stream, then, ask, Span(begin, end), part, again=again)
                 else:
                     self._not_applicable(stream, covered(stream, then), part, _why_not(stream, then), now)
-            except (VenueError, ReadsDiffer) as error:  # of other days it may tell
-                if isinstance(error, VenueError) and error.stops_account:
+            except (VenueError, NotReadWhole) as error:  # of other days it may tell
+                if self._is_of_all_days(error, stream, then):
                     raise
                 failed.append(error)
         if failed:
@@ -264,33 +274,51 @@ class Puller:
         if stream.window is None:
             # told whole: it tells of the earlier days that are open too
             return self._pull_span(stream, facts, ask, Span(min(asked.first, days[0]), asked.last)).new if days else 0
-        too_old: WindowTooOld | None = None
+        failed = list[ReconError]()
         for span in spans(days, stream.window.longest):
             self._check()
             try:
-                new += self._in_halves(stream, facts, ask, span)
-            except WindowTooOld as error:  # of later days it may tell
-                too_old = error
-        if too_old is not None:
-            raise too_old
+                new += self._in_parts(stream, facts, ask, span, failed)
+            except (VenueError, NotReadWhole) as error:  # of other days it may tell
+                if self._is_of_all_days(error, stream, facts):
+                    raise
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return new
 
-    def _in_halves(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span) -> int:
-        """A span; where the venue takes none of that length or of so long ago, its days in ever smaller parts. Before
-        a day of which it tells no more, nothing is asked for."""
+    def _is_of_all_days(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
+        """Whether what went wrong with some days of a stream says the same of all others."""
+        if isinstance(error, VenueError) and (error.stops_account or error.concerns != "question"):
+            return True
+        return isinstance(error, InvalidSymbol) or self._is_not_there(error, stream, facts)
+
+    def _in_parts(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span, failed: list[ReconError]) -> int:
+        """A span; where the venue does not tell it, its days in ever smaller parts, so that no day is lost with another
+        one. Before a day of which it tells no more, nothing is asked for. What the parts fail with joins `failed`."""
         try:
             return self._pull_span(stream, facts, ask, span).new
         except (WindowTooLong, WindowTooOld):
             if span.first == span.last:
                 raise
+        except (VenueError, NotReadWhole) as error:
+            is_single, passes = span.first == span.last, isinstance(error, NetworkError | RateLimit | ReadsDiffer)
+            if is_single or passes or len(failed) >= _HALVED_MAX or self._is_of_all_days(error, stream, facts):
+                raise
+            failed.append(error)
         middle = span.days[len(span.days) // 2 - 1]
         older, newer = Span(span.first, middle), Span(middle + ONE_DAY, span.last)
+        new = 0
         try:
-            new = self._in_halves(stream, facts, ask, newer)
+            new += self._in_parts(stream, facts, ask, newer, failed)
         except WindowTooOld as error:
             self._failed(stream, facts, older, error, self._now())
             raise
-        return new + self._in_halves(stream, facts, ask, older)
+        except (VenueError, NotReadWhole) as error:
+            if self._is_of_all_days(error, stream, facts):
+                raise
+            failed.append(error)
+        return new + self._in_parts(stream, facts, ask, older, failed)
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""

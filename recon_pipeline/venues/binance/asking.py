@@ -109,8 +109,8 @@ class MarketAsker:
         now = self.session.clock.now()
         asked, told = drain_market(self.stream, self.session.ask_as(self.email), market, cursor, now, left_at=left_at)
         listed = {id(each): names_by_listing(each, left_at) for each in told}
-        # a list may have been read after the trade was stored: what stands in the same words keeps its name
-        known = self.session.raw.standing_as(
+        # a list may have been read after the trade was stored: what stands keeps its name
+        known = self.session.raw.standing_at(
             self.email, self.stream.name, [n for of in listed.values() for n in of[1:]]
         )
         return asked, [
@@ -130,13 +130,14 @@ class MarketAsker:
 
     def _told_otherwise(self, market: Market, told: Sequence[Told]) -> frozenset[str]:
         """The keys of records that cannot be believed and whose trade has another name now: who said text of who bought
-        told of a purchase. One that is not told at all stays: the answer may be the one that is wrong."""
+        told of a purchase, and who told no instant of the last listing. One that is not told at all stays: the answer
+        may be the one that is wrong."""
         doubt = self.doubts.get((self.email, self.stream.name, market.symbol))
         if doubt is None:
             return frozenset()
         keys = {each.key for each in told}
-        trades = {trade_of(key) for key in keys}
-        return frozenset(key for key in doubt.keys - keys if trade_of(key) in trades)
+        numbers = {number_of(key) for key in keys}
+        return frozenset(key for key in doubt.misnamed - keys if number_of(key) in numbers)
 
     def _in_vain(self, market: Market) -> SymbolAsked:
         """That a market has had its turn, and was asked no further."""
@@ -156,10 +157,9 @@ class MarketAsker:
         self._silent.clear()
 
 
-def trade_of(key: str) -> str:
-    """The trade of a key: of one with oneself both sides are told under one number."""
-    name, at, listing = key.partition("@")
-    return name.removesuffix(SOLD) + at + listing
+def number_of(key: str) -> str:
+    """Market and number of a trade, whichever side of it and of whichever listing the key is."""
+    return key.partition("@")[0].removesuffix(SOLD)
 
 
 def names_by_listing(told: Told, left_at: Sequence[datetime]) -> Sequence[Told]:
@@ -193,24 +193,28 @@ def drain_market(
     """Everything from a cursor to the newest trade; what pages that overlap tell in the same words is told once.
 
     What is younger than the venue's lag is kept, and asked for again: one with a lower id may still come. Of a market
-    that left the list (`left_at`) since the cursor, only ids of its last listing say where to go on.
+    that left the list (`left_at`) since the cursor, only ids of its last listing say where to go on; up to that it is
+    asked by time.
     """
     by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
     told: list[Told] = []
-    next_id = cursor.next_id
+    next_id, from_ = cursor.next_id, cursor.asked_through
+    left = max((at for at in left_at if at > cursor.asked_through), default=None)
     while True:
-        place = ("startTime", str(_ms(cursor.asked_through))) if next_id is None else (by_id, str(next_id))
+        place = ("startTime", str(_ms(from_))) if next_id is None else (by_id, str(next_id))
         params = [("symbol", market.symbol), place, ("limit", str(size))]
         rows = page_of_market(stream, ask, params, market.symbol, next_id)
         told += rows
         if len(rows) < size:
             break
+        if next_id is None and (later := _later(rows, from_, left)) is not None:
+            from_ = later
+            continue
         # a trade with oneself is told twice under one id, and the page may end between the two
         newest = max(int(row.content[number]) for row in rows)
         next_id = newest if next_id is None or newest > next_id else newest + 1
     told = list({(each.key, each.digest): each for each in told}.values())
     settled = frozen_at - LAG
-    left = max((at for at in left_at if at > cursor.asked_through), default=None)
     of_listing = [t for t in told if t.instant and t.instant <= settled and (left is None or t.instant >= left)]
     asked = SymbolAsked(
         market.symbol,
@@ -222,6 +226,15 @@ def drain_market(
         has_left=left is not None,
     )
     return asked, told
+
+
+def _later(rows: Sequence[Told], from_: datetime, left: datetime | None) -> datetime | None:
+    """Where a full page by time goes on by time: it begins before a market left the list, so that its ids may be of two
+    listings."""
+    instants = [row.instant for row in rows if row.instant is not None]
+    if left is None or not instants or min(instants) >= left:
+        return None
+    return later if (later := max(instants)) > from_ else None
 
 
 def page_of_market(stream: Stream, ask: Ask, params: Params, symbol: str, first_id: int | None) -> list[Told]:

@@ -128,7 +128,7 @@ class Capture:
             (facts, group)
             for facts in self._accounts
             for group in groups(facts)
-            if not all((facts.email, _subject(group), stream.name) in done for stream, _ in group.streams)
+            if not self._is_done(facts, group, done)
         ]
 
     def _tell_lost(self, day: date) -> None:
@@ -176,7 +176,7 @@ class Capture:
             if before is not None and self._same(email, before, told, ended, day):
                 if now - midnight(day + ONE_DAY) >= CLOSES_UNTIL:
                     break
-                self._keep(email, before, day, (started, ended, now))
+                self._keep(facts, group, before, day, (started, ended, now))
                 return True
             before, started, ended = told, begun, now
         raise NeverAtRest(
@@ -222,7 +222,15 @@ class Capture:
         names = ("account", "wallet", "asset", "raw_balance", "raw_loan", "raw_interest")
         return sorted(tuple(str(row[name]) for name in names) for row in balances)
 
-    def _keep(self, email: str, reads: Sequence[Read], day: date, moments: tuple[datetime, datetime, datetime]) -> None:
+    def _keep(
+        self,
+        facts: AccountFacts,
+        group: Group,
+        reads: Sequence[Read],
+        day: date,
+        moments: tuple[datetime, datetime, datetime],
+    ) -> None:
+        """Store a capture, unless another process has stored one of the group meanwhile: the first is the day's."""
         started, as_of, ended = moments
         parts = []
         for read in reads:
@@ -232,7 +240,13 @@ class Capture:
             first = next(iter(read.response_ids), None)
             record = Told(key, read.call, content, as_of, first, read.response_ids)
             parts.append(Part(read.stream.name, (record,), {day: DayRead("final", 1, len(read.told))}))
-        self.session.raw.keep_together(email, parts, ended)
+        self.session.raw.keep_together(
+            facts.email, parts, ended, unless=lambda: self._is_done(facts, group, self._done(day))
+        )
+
+    @staticmethod
+    def _is_done(facts: AccountFacts, group: Group, done: Collection[tuple[str, str, str]]) -> bool:
+        return all((facts.email, _subject(group), stream.name) in done for stream, _ in group.streams)
 
 
 def groups(facts: AccountFacts) -> list[Group]:

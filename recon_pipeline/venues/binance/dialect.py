@@ -43,7 +43,6 @@ _USED_OF_ADDRESS = "x-sapi-used-ip-weight-1m"
 _USED_OF_ACCOUNT = "x-sapi-used-uid-weight-1m"
 _BANNED_UNTIL = re.compile(r"banned until ([0-9]{13})(?![0-9])")
 _WEIGHT = re.compile(r"[0-9]{1,12}").fullmatch
-_BAN_SECONDS_MIN = 120.0
 SUCCESS_CODES = frozenset({"0", "200", "000000", "000000000"})
 """Codes in the body of an answer that is none but what was asked for."""
 _OWN_CODES = range(-999_999, -999)
@@ -239,10 +238,8 @@ _ASK_VENUE = "see from which address this machine reaches the venue, and whether
 
 
 def _banned(code: int | str | None, message: str, wait_seconds: float | None, until: datetime | None = None) -> Refusal:
-    """The address is banned; a ban without an end lasts two minutes at least."""
+    """The address is banned, until whenever the answer says."""
     until = until or _banned_until(message)
-    if wait_seconds is None and until is None:
-        wait_seconds = _BAN_SECONDS_MIN
     return Refusal(
         HostBanned, "the venue has banned this machine's address", None if code is None else str(code), message,
         Remedy.WAIT, wait_seconds=wait_seconds, until=until,

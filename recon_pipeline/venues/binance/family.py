@@ -28,9 +28,9 @@ from recon_pipeline.venues.binance.accounts import (
     spelling,
     subs_of,
 )
-from recon_pipeline.venues.binance.identity import wrong_identities
+from recon_pipeline.venues.binance.identity import unchecked, wrong_identities
 from recon_pipeline.venues.binance.keycheck import check_key
-from recon_pipeline.venues.binance.problems import key_warning, no_longer_listed
+from recon_pipeline.venues.binance.problems import key_warning, no_longer_listed, numbers_differ
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams.shapes import under, whole
 from recon_pipeline.venues.drain import Ask, PageRepeated, Params
@@ -75,7 +75,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
         if email in session.refused:
             continue
         session.raw.keep(email, stream, of_email, {}, session.clock.now())
-        if stream == IDENTITY:
+        if stream == IDENTITY:  # a key without a number passed only as the one that had told it
             seen = Told(KEY_SEEN, {}, {"key": _key_digest(session, email)}, None, None)
             session.raw.keep(email, KEY_SEEN, [seen], {}, session.clock.now())
         elif stream == ACCOUNT_INFO:
@@ -88,6 +88,8 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
             session.raw.keep(email, SUBS_LISTED, [newest], {}, session.clock.now())
     of_lists = session.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
     subs = subs_of(of_lists)
+    written = {ours(row.key): str(row.content["email"]) for row in of_lists if row.stream == SUB_ACCOUNTS}
+    session.written = {email: told for email, told in written.items() if email != told}
     for email, why in session.keys.items():
         if isinstance(why, ReconError):
             session.record(why, email, ACCOUNT_INFO)
@@ -117,8 +119,12 @@ def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told
     lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
     listed = {ours(str(row["email"])): str(row["subUserId"]) for row in lists if row.get("subUserId")}
     wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed, former))
+    if subs := unchecked(opened, listed):
+        session.tell(numbers_differ(subs))
     seen = {row.account: row.content["key"] for row in session.raw.records([KEY_SEEN])}
-    for email in {*before, *(email for email, _ in told)} - {email for email, of in told if of == IDENTITY}:
+    # that nothing was said of a number is an answer only where none was ever known
+    answered = {email for (email, of), rows in told.items() if of == IDENTITY and (rows or email not in before)}
+    for email in {*before, *(email for email, _ in told)} - answered:
         if session.has_key(email) and seen.get(email) != _key_digest(session, email):
             wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
     for email, error in wrong.items():

@@ -55,6 +55,14 @@ def wrong_identities(
     return wrong
 
 
+def unchecked(opened: Mapping[str, str], listed: Mapping[str, str]) -> list[str]:
+    """The sub-accounts whose keys open none of the numbers that main accounts list: these are numbered in another way,
+    or all these keys are strangers'. Nobody can tell which."""
+    if set(opened.values()) & set(listed.values()):
+        return []
+    return sorted(opened.keys() & listed.keys())
+
+
 _RIGHT_KEY = (
     "store the right key with recon secrets set, or correct the account's credentials in recon.yaml; nothing is read"
     " with this key until then"

@@ -26,6 +26,7 @@ _ALWAYS_STATED = (
     "enableSpotAndMarginTrading", "enableMargin", "enableFutures",
 )  # fmt: skip
 """What the venue's documented answer says of every key: of one that is left out nobody knows whether the key has it."""
+_TOLD = {"true": True, "1": True, "false": False, "0": False}
 _RIGHTS_ALLOWED = frozenset({"enableReading", "enableFixReadOnly"})
 _READ_ONLY = (
     "make a read-only key: on the venue's site under API Management create a new key, leave 'Enable Reading' as the"
@@ -53,7 +54,12 @@ def check_key(client: Client, credentials: Credentials, *, stop: Stop = go_on) -
     if missing := [name for name in _ALWAYS_STATED if name not in rights]:
         found = f"the rights of the key do not say {', '.join(missing)}"
         raise _error(MalformedAnswer, found, client, credentials, answer)
-    granted = {name for name, told in rights.items() if told is True or str(told).lower() in ("true", "1")}
+    granted = {name for name, told in rights.items() if _TOLD.get(str(told).lower())}
+    if unclear := sorted(
+        n for n in (*RIGHTS_REFUSED, *_ALWAYS_STATED) if str(rights.get(n, False)).lower() not in _TOLD
+    ):
+        found = f"whether the key has {', '.join(dict.fromkeys(unclear))} is neither true nor false"
+        raise _error(MalformedAnswer, found, client, credentials, answer)
     if too_many := [words for name, words in RIGHTS_REFUSED.items() if name in granted]:
         raise _error(KeyMayDoMore, f"the key may {', '.join(too_many)}", client, credentials, answer)
     if "enableReading" not in granted:

@@ -82,6 +82,21 @@ def key_warning(found: str, email: str) -> Problem:
     )
 
 
+def numbers_differ(subs: Sequence[str]) -> Problem:
+    """Sub-accounts whose keys tell no number that their main account lists."""
+    return Problem(
+        "NumbersDiffer",
+        f"the keys of {_some(subs)} open accounts of other numbers than the main account lists",
+        "UNKNOWN",
+        place=f"account {subs[0]}, {SUB_ACCOUNTS}",
+        expected="one number of each account, whoever tells it",
+        next_step="compare the User ID of each on the venue's site with the uid of its key; if they are right, resolve",
+        account=subs[0],
+        stream=SUB_ACCOUNTS,
+        needs_manual_review=True,
+    )
+
+
 def no_longer_listed(email: str, subs: Sequence[str]) -> Problem:
     """Sub-accounts that a main account's list leaves out now."""
     return Problem(

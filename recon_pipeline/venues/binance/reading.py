@@ -135,11 +135,13 @@ class Doubt:
 
     since: datetime | None
     """The instant of the earliest; None if that of any of them cannot be read either."""
-    keys: frozenset[str] = frozenset()
+    misnamed: frozenset[str] = frozenset()
+    """The keys of those that may have another one once they can be read: their instant, or the side, is part of it."""
 
-    def with_one(self, key: str, at: datetime | None) -> Doubt:
+    def with_one(self, key: str, at: datetime | None, *, is_misnamed: bool) -> Doubt:
         """With one more."""
-        return Doubt(None if at is None or self.since is None else min(at, self.since), self.keys | {key})
+        since = None if at is None or self.since is None else min(at, self.since)
+        return Doubt(since, self.misnamed | {key} if is_misnamed else self.misnamed)
 
 
 Doubtful: TypeAlias = Mapping[tuple[str, str, str], Doubt]
@@ -231,7 +233,9 @@ class _Rows:
             at = stream.instant(record.content) if stream.role in ("flow", "snapshot") else None
             if record.stream in SEARCHED:
                 market = record.account, record.stream, record.call.get("symbol", "")
-                self.doubtful[market] = self.doubtful.get(market, Doubt(at)).with_one(record.key, at)
+                is_misnamed = at is None or not isinstance(record.content.get("isBuyer"), bool)
+                known = self.doubtful.get(market, Doubt(at))
+                self.doubtful[market] = known.with_one(record.key, at, is_misnamed=is_misnamed)
             if at is not None:
                 place = record.account, record.stream, at.date()
                 self.unusable[place] = self.unusable.get(place, False) or (is_all and stream.role == "snapshot")

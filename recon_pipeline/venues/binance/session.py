@@ -62,6 +62,8 @@ class Session:
     """Account and stream where an endpoint or the host answered nothing: other questions there would fare no better."""
     without_family: set[str] = field(default_factory=set)
     """Accounts of which nobody could say yet whether they have sub-accounts."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """How the venue writes the e-mails of sub-accounts that are written otherwise here."""
     _answered: set[Place] = field(default_factory=set)
     _failed: set[Place] = field(default_factory=set)
     """Where something was read, or failed."""
@@ -73,7 +75,7 @@ class Session:
             raise NoCredentials(f"no key of {email} can be used", where=f"venue {self.venue}")
 
         def ask(endpoint: Endpoint, params: Any) -> Answer:
-            return self.client.ask(endpoint, dict(params), credentials, stop=self.asked.check)
+            return self.client.ask(endpoint, self._as_written(params), credentials, stop=self.asked.check)
 
         return ask
 
@@ -84,9 +86,13 @@ class Session:
             raise credentials
 
         def ask(endpoint: Endpoint, params: Any) -> Answer:
-            return self.client.ask(endpoint, dict(params), credentials, live=True, stop=self.asked.check)
+            return self.client.ask(endpoint, self._as_written(params), credentials, live=True, stop=self.asked.check)
 
         return ask
+
+    def _as_written(self, params: Any) -> dict[str, Any]:
+        """Parameters in which every e-mail stands as the venue writes it: whether it minds the case, nobody knows."""
+        return {name: self.written.get(value, value) for name, value in dict(params).items()}
 
     def ask_as_anybody(self, endpoint: Endpoint, params: Any) -> Answer:
         """How to ask for what everybody may know."""
@@ -207,7 +213,8 @@ class Session:
         a sub-account that its main account's key tells of, nothing says what it has opened besides its spot wallet.
         """
         if isinstance(error, VenueError) and error.status == HTTPStatus.NOT_FOUND and not stream.is_verified:
-            return True  # an endpoint that the venue's own pages do not name any more
+            # an endpoint that the venue's own pages do not name any more
+            return not self.raw.has_told(facts.email, stream.name)
         if isinstance(error, NotMainAccount) and stream.asked_with == "own" and facts.master is None:
             return not self.raw.has_told(facts.email, stream.name)  # what sub-accounts alone may ask
         if subject is None:

@@ -88,12 +88,13 @@ class Trades:
         or a trade that the rotation found leaves something unexplained there."""
         days = {(email, day) for email, of_account in self._judged().items() for day in of_account}
         judges = (self._judge(email, day) for email, day in days)
-        return {*self.session.asked.days, *(day for _, day in days), *(day for day in judges if day is not None)}
+        of_days = (day for _, day in days if day >= self._start)
+        return {*self.session.asked.days, *of_days, *(day for day in judges if day is not None)}
 
     def _judge(self, email: str, day: date) -> date | None:
         """The day whose residuals tell of a day's trades: itself, or, if no snapshot of it was read, the next that has
         one, whose window reaches back over it."""
-        first = max(day, (self.since + timedelta(days=START_DAYS)).date())
+        first = max(day, self._start)
         return min((each for each in self._stated[email] if each >= first), default=None)
 
     @cached_property
@@ -226,10 +227,17 @@ class Trades:
     @property
     def _days(self) -> list[date]:
         """The days whose trades the run's windows rest on: where a snapshot does not count the last second of its day,
-        the window before takes that in."""
-        days = self.session.asked.days
+        the window before takes that in; and the first windows of all may begin before the venue's start."""
+        days, first = self.session.asked.days, self.since.date()
+        if days[0] == self._start:
+            return [*(first + timedelta(days=number) for number in range(START_DAYS)), *days]
         is_stamped = self.session.api.doubts.get("snapshot_as_of") == "as_stamped"
         return [days[0] - ONE_DAY, *days] if is_stamped else list(days)
+
+    @property
+    def _start(self) -> date:
+        """The first day that is reconciled."""
+        return (self.since + timedelta(days=START_DAYS)).date()
 
     @property
     def _end(self) -> datetime:

@@ -103,14 +103,14 @@ class _Family:
 
     def __init__(self, context: MappingContext) -> None:
         self._accounts = context.accounts
-        self._by_lower = {email.lower(): email for email in self._accounts}
+        self._by_lower = {email.casefold(): email for email in self._accounts}
 
     def email(self, told: str | None, asked: RawRecord, besides: Collection[str | None] = ()) -> str | None:
         """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
         that of none of ours, or of several, `besides` left out."""
         if told is None:
             return None
-        text = told.strip().lower()
+        text = told.strip().casefold()
         if text == "master":
             facts = self._accounts.get(asked.account)
             return (facts.master if facts else None) or told

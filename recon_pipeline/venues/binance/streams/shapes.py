@@ -86,16 +86,34 @@ class Under:
         return _records(found, ".".join(self.path))
 
     def stated(self, answer: Any) -> Stated:
-        """What the envelope says of the whole list. A total may be a number or text."""
+        """What the envelope says of the whole list, as a number or as text; UnexpectedAnswer for what is neither."""
         beside = answer
         for name in self.path[:-1]:
             beside = beside.get(name) if isinstance(beside, Mapping) else None
         if not isinstance(beside, Mapping):
             return Stated()
-        totals = [int(text) for name in _TOTALS if (text := str(beside.get(name))).isascii() and text.isdigit()]
-        return Stated(max(totals, default=None), any(beside.get(name) is True for name in _MORE))
+        totals = [_count(name, beside[name]) for name in _TOTALS if beside.get(name) not in (None, "")]
+        return Stated(max(totals, default=None), any(tuple(_flag(name, beside.get(name)) for name in _MORE)))
 
 
+def _count(name: str, value: Any) -> int:
+    try:
+        number = Decimal(str(value)) if isinstance(value, int | Decimal | str) else Decimal("NaN")
+        if not isinstance(value, bool) and number == number.to_integral_value():
+            return int(number)
+    except ArithmeticError:
+        pass
+    raise _unexpected(f"{name} is no count", f"{name} as a whole number")
+
+
+def _flag(name: str, value: Any) -> bool:
+    told = _FLAGS.get(str(value).lower())
+    if told is None:
+        raise _unexpected(f"{name} is neither true nor false", f"{name} as true or false")
+    return told
+
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
 _TOTALS = ("total", "totalCount", "totalRecords", "totalNum", "count")
 _MORE = ("moreData", "hasMore")
 
