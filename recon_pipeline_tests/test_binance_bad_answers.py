@@ -167,6 +167,7 @@ def test_an_account_for_which_sub_accounts_are_not_enabled_is_as_complete_as_any
         assert statuses(home, MAIN) == {"matched"}
 
 
+@pytest.mark.long
 def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

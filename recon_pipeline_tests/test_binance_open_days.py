@@ -160,7 +160,10 @@ def test_a_wallet_that_is_opened_later_leaves_no_day_before_it_open(
         assert {"MARGIN", "FUTURES"} <= {wallet for (wallet,) in openings}
 
 
-@pytest.mark.parametrize(("silent_from", "statuses"), [(4, {"incomplete", "matched"}), (5, {"matched"})])
+@pytest.mark.parametrize(
+    ("silent_from", "statuses"),
+    [(4, {"incomplete", "matched"}), pytest.param(5, {"matched"}, marks=pytest.mark.long)],
+)
 def test_a_day_is_open_while_nobody_knows_what_the_account_had_opened_by_its_end(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, silent_from: int, statuses: set[str]
 ) -> None:

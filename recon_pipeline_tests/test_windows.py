@@ -72,7 +72,7 @@ def is_in_order(ledger: Ledger, row: Mapping[str, Any]) -> bool:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],

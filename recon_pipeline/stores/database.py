@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -186,12 +186,17 @@ def _hint(state: str) -> str:
     return hints.get(state, "report it with this text if running again does not help")
 
 
+@lru_cache(maxsize=32)
 def engine(url: str) -> sa.Engine:
-    """An engine that keeps no connection open, speaks UTC and never puts values into an error's text."""
+    """An engine that keeps no connection open, speaks UTC and never puts values into an error's text.
+
+    It is made once: SQLAlchemy asks a server several questions about itself with the first connection of each.
+    """
     return sa.create_engine(
         parse(url),
         poolclass=NullPool,
         hide_parameters=True,
+        use_native_hstore=False,
         connect_args={
             "connect_timeout": CONNECT_SECONDS_MAX,
             "application_name": "recon",
@@ -214,6 +219,7 @@ def pooled_engine(url: str, connections_max: int = 8) -> sa.Engine:
         pool_use_lifo=True,
         pool_recycle=600,
         hide_parameters=True,
+        use_native_hstore=False,
         connect_args={
             "connect_timeout": CONNECT_SECONDS_MAX,
             "application_name": "recon",
