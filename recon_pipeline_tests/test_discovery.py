@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon_pipeline.stores.raw import Told
-from recon_pipeline.venues.binance.asking import LAG, TRADES, Cursor, MarketAsker, drain_market, page_of_market
+from recon_pipeline.stores.raw import SymbolAsked, Told
+from recon_pipeline.venues.binance.asking import (
+    LAG,
+    TRADES,
+    Cursor,
+    MarketAsker,
+    drain_market,
+    names_by_listing,
+    page_of_market,
+)
 from recon_pipeline.venues.binance.discovery import (
     ROTATION_DAYS,
     AskedMarket,
@@ -29,6 +37,8 @@ from recon_pipeline.venues.binance.discovery import (
     unasked,
     with_idle_days,
 )
+from recon_pipeline.venues.binance.reading import Doubt
+from recon_pipeline.venues.binance.streams.spot import SOLD
 from recon_pipeline.venues.drain import PageRepeated
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -237,6 +247,98 @@ def test_what_is_younger_than_the_venue_s_lag_is_asked_for_again(cursor: Cursor,
 
     noted, told = drain_market(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), cursor, now)
     assert (places, noted.last_id, noted.asked_through, len(told)) == ([place], 950, now - LAG, 3)
+
+
+LUNA = Market("LUNAUSDT", "LUNA", "USDT")
+GONE = datetime(2026, 3, 10, tzinfo=UTC)
+"""When the market left the list, to be listed again."""
+
+
+def fills(first_id: int, count: int, at: datetime) -> list[dict[str, Any]]:
+    """Purchases, a millisecond apart."""
+    begin = int(at.timestamp() * 1000)
+    return [
+        {"symbol": LUNA.symbol, "id": first_id + number, "time": begin + number, "isBuyer": True}
+        for number in range(count)
+    ]
+
+
+class Venue:
+    """Answers as the venue does: by time, or by id, a full page at most."""
+
+    asked_max = 10
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.asked: list[str] = []
+
+    def ask(self, _: Any, params: Any) -> Any:
+        given = dict(params)
+        field, place = ("time", "startTime") if "startTime" in given else ("id", "fromId")
+        self.asked.append(place)
+        assert len(self.asked) <= self.asked_max, "asked without end"
+        found = [row for row in self.rows if row[field] >= int(given[place])]
+        return Reply(sorted(found, key=lambda row: int(row[field]))[: int(given["limit"])])
+
+    def drained(self) -> tuple[SymbolAsked, Sequence[Told]]:
+        """What is asked of a market that left since it was asked last."""
+        cursor = Cursor(GONE - timedelta(days=2))
+        return drain_market(TRADES, self.ask, LUNA, cursor, GONE + timedelta(days=10), left_at=[GONE])
+
+
+def test_a_market_that_numbers_its_trades_anew_tells_all_of_both_listings_though_a_page_holds_some_of_each() -> None:
+    venue = Venue([*fills(9_000, 600, GONE - timedelta(days=1)), *fills(1, 700, GONE + timedelta(days=2))])
+    asked, told = venue.drained()
+    assert [each.content["id"] for each in told] == [*range(9_000, 9_600), *range(1, 701)]
+    assert (asked.last_id, asked.asked_through) == (700, GONE + timedelta(days=10) - LAG)
+
+
+def test_a_trade_with_oneself_that_a_page_by_time_cuts_in_two_is_told_whole() -> None:
+    old = fills(9_000, TRADES.paging.size, GONE - timedelta(days=1))
+    sale = {**old[-1], "isBuyer": False}
+    asked, told = Venue([*old, sale, *fills(1, 3, GONE + timedelta(days=2))]).drained()
+    of_trade = [each.key for each in told if each.content["id"] == sale["id"]]
+    assert of_trade == [f"LUNAUSDT:{sale['id']}", f"LUNAUSDT:{sale['id']}{SOLD}"]
+    assert (len(told), asked.last_id) == (TRADES.paging.size + 4, 3)
+
+
+def test_a_page_that_one_instant_fills_is_followed_by_what_has_higher_ids() -> None:
+    at = int((GONE - timedelta(days=1)).timestamp() * 1000)
+    venue = Venue([{**row, "time": at} for row in fills(9_000, TRADES.paging.size + 200, GONE)])
+    _, told = venue.drained()
+    assert (len(told), venue.asked) == (TRADES.paging.size + 200, ["startTime", "startTime", "fromId"])
+
+
+def told_otherwise(doubt: Doubt, told: Sequence[Told]) -> frozenset[str]:
+    """The doubtful records of the market that go, now that it tells these."""
+    nobody: Any = None
+    doubts = {("main", TRADES.name, LUNA.symbol): doubt}
+    return MarketAsker(nobody, TRADES, "main", {}, START, set(), set(), {}, doubts)._told_otherwise(LUNA, told)
+
+
+def sides(number: int = 7) -> list[Told]:
+    """Purchase and sale of one trade with oneself, made after the market left."""
+    call = {"symbol": LUNA.symbol}
+    rows = [{"id": number, "isBuyer": True}, {"id": number, "isBuyer": False}]
+    return [Told(TRADES.key(call, row), call, row, GONE + timedelta(days=2), None) for row in rows]
+
+
+def test_a_trade_whose_instant_could_not_be_read_goes_once_it_is_told_under_the_name_of_its_listing() -> None:
+    purchase, _ = sides()
+    doubt = Doubt(None).with_one(purchase.key, None, is_misnamed=True)
+    assert told_otherwise(doubt, [names_by_listing(purchase, [GONE])[0]]) == {purchase.key}
+    assert told_otherwise(doubt, sides(8)) == told_otherwise(doubt, []) == frozenset()
+    assert told_otherwise(doubt, [purchase]) == frozenset()
+
+
+@pytest.mark.parametrize("is_misnamed", [False, True])
+def test_a_doubtful_purchase_goes_with_an_answer_that_tells_a_sale_alone_only_if_it_may_have_been_that(
+    *, is_misnamed: bool
+) -> None:
+    """Of a trade with oneself the answer may lack the purchase."""
+    purchase, sale = sides()
+    doubt = Doubt(GONE).with_one(purchase.key, purchase.instant, is_misnamed=is_misnamed)
+    assert told_otherwise(doubt, [sale]) == ({purchase.key} if is_misnamed else frozenset())
 
 
 def test_markets_that_are_halted_come_last() -> None:
