@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
 from recon_pipeline.config import load_settings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.gate import Asked
+from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, SUBS_LISTED, subs_of
 from recon_pipeline.venues.binance.reading import OF_CONTEXT, context_of, told_by
@@ -72,11 +74,32 @@ def test_lists_that_were_read_before_the_newest_one_was_kept_count(database: str
         assert subs_of(raw.records([SUB_ACCOUNTS, SUBS_LISTED])) == {OLD: (DESK,)}
 
 
+@pytest.mark.parametrize("has_key", [False, pytest.param(True, marks=pytest.mark.long)], ids=["by main", "own key"])
+def test_an_e_mail_that_recon_yaml_writes_in_another_case_is_asked_for_as_the_venue_writes_it(
+    *, has_key: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue refuses any other spelling; what it tells stands under the name in recon.yaml."""
+    world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    first, ours = date(2026, 1, 3), SUB.title()
+    accounts = yaml.safe_load(recon_yaml(world, ""))["venues"]["binance"]["accounts"]
+    of_sub = accounts.pop(SUB)
+    accounts[ours] = of_sub if has_key else {}
+    with binance_home(world, tmp_path, database, monkeypatch, start=first, accounts=accounts) as home:
+        home.capture_days(first - timedelta(days=1), first)
+        home.run(first, first)
+        log = home.sandbox.site.gate.log
+        assert {text for entry in log for text in entry["params"].values() if text.casefold() == SUB} == {SUB}
+        statuses = "SELECT DISTINCT account, status FROM recon.reconciliation"
+        assert set(home.ask(statuses)) == {(MAIN, "matched"), (ours, "matched" if has_key else "incomplete")}
+        holes = "SELECT DISTINCT account, error FROM recon.pulls WHERE status IN ('partial', 'failed')"
+        assert home.ask(holes) == ([] if has_key else [(ours, "NoKey")])
+
+
 def test_a_list_that_writes_e_mails_in_another_case_names_the_same_accounts(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(21, days=7, subs=1, symbols_max=250, burst_max=5, without=SPOT_ALONE)
-    first, last = date(2026, 1, 3), date(2026, 1, 4)
+    first = date(2026, 1, 3)
     is_loud = True
 
     def loudly(body: Any, _: Asked) -> Any:
@@ -84,18 +107,15 @@ def test_a_list_that_writes_e_mails_in_another_case_names_the_same_accounts(
 
     with binance_home(world, tmp_path, database, monkeypatch, start=first) as home:
         edit_answers(home, monkeypatch, "/sapi/v1/sub-account/list", lambda *told: loudly(*told) if is_loud else None)
-        home.capture_days(first - timedelta(days=1), first)
-        home.run(first, first)
+        home.capture_days(first - timedelta(days=1), first - timedelta(days=1))
         is_loud = False
-        home.run(last, last)
+        home.capture_days(first, first)
         of_pulls = home.ask("SELECT DISTINCT account FROM recon.pulls WHERE account <> ''")
         assert {account for (account,) in of_pulls} == {MAIN, SUB}
         assert home.ask("SELECT name FROM recon.errors WHERE name IN ('SubAccountsNotListed', 'WrongIdentity')") == []
-        query = "SELECT DISTINCT status FROM recon.reconciliation WHERE date = :on"
-        assert home.ask(query, on=first) == [("matched",)]
         settings = home.settings
         config = settings.path.read_text(encoding="utf-8").replace(SUB, SUB.title())
         settings.path.write_text(config, encoding="utf-8")
         home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
         with pytest.raises(ConfigError, match=f"was read as {re.escape(SUB)} before"):
-            home.run(last, last)
+            home.run(first, first)
