@@ -293,22 +293,54 @@ def test_a_market_that_comes_back_and_numbers_its_fills_anew_loses_none_of_its_f
         assert home.ask("SELECT count(*) FROM recon.errors WHERE name = 'RecordChanged'") == [(0,)]
 
 
+def test_a_trade_whose_instant_could_not_be_read_is_told_rightly_once_its_market_is_listed_again(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could say of which listing it was; it was of the first."""
+    world = quiet_world()
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    is_gone, is_wrong = False, True
+
+    def unreadable(rows: Any, _: Asked) -> Any:
+        return [{**row, "time": "soon"} for row in rows] if is_wrong else None
+
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: without("LINKUSDT")(body) if is_gone else None)
+        edit_answers(home, monkeypatch, spot.PATH, unreadable)
+        home.capture_days(day(2), day(2))
+        is_gone = True
+        home.capture_days(day(4), day(4))
+        is_gone = False
+        home.capture_days(day(5), day(5))
+        home.run(day(3), day(5))
+        assert day(4) in spot_of(home, "incomplete")
+        is_wrong = False
+        home.run(day(6), day(6))
+        assert off(home) == set()
+        of_link = "SELECT count(*) FROM recon.trades WHERE asset = 'LINK' AND retired_at IS NULL"
+        assert home.ask(of_link) == [(1,)]
+
+
 def test_a_trade_that_stands_keeps_its_name_whatever_list_is_read_meanwhile(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A capture reads a list that wrongly leaves the market out, while a run asks for a trade that was made since."""
+    """A capture reads a list that wrongly leaves the market out, while a run asks for a trade that was made since. The
+    next run is told one field more of every trade."""
     world = quiet_world()
     trade(world, "LINKUSDT", day_ms(day(7)) - 150_000, is_buyer=True, quantity="3", price="2")
     late = midnight(day(7)) - timedelta(minutes=2)
     with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
 
         def read_a_list(rows: Any, asked: Asked) -> Any:
-            if b"symbol=LINKUSDT" in asked.query and home.now < midnight(day(7)):
+            if home.now >= midnight(day(7)):
+                return [{**row, "tradeGroupId": -1} for row in rows]
+            if b"symbol=LINKUSDT" in asked.query:
                 with closing(RawStore(home.url, "binance")) as raw:
                     (row,) = raw.records([LISTED])
                     markets = [market for market in row.content["markets"] if market[0] != "LINKUSDT"]
                     told = Raw(LISTED, {}, {**row.content, "markets": markets}, None, None)
                     raw.keep(EVERYBODY, LISTED, [told], {}, late - timedelta(minutes=1))
+            return None
 
         edit_answers(home, monkeypatch, spot.PATH, read_a_list)
         trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
