@@ -24,15 +24,28 @@ from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import orders, spot
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.stores.coverage import coverage_spans
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.export import export_marts
 from recon_pipeline.stores.raw import RawStore, SymbolAsked
 from recon_pipeline.stores.raw import Told as Raw
 from recon_pipeline.venues.binance.accounts import EVERYBODY
 from recon_pipeline.venues.binance.markets import LISTED
+from recon_pipeline.venues.binance.session import START_DAYS
 from recon_pipeline.venues.binance.trades import Trades
+from recon_pipeline.venues.sources import needed_of
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
-from recon_pipeline_tests.test_binance_open_days import DESK, MAIN, QUIET, REFUSED, day, quiet_world, spot_of, trade
+from recon_pipeline_tests.test_binance_open_days import (
+    DESK,
+    MAIN,
+    QUIET,
+    REFUSED,
+    day,
+    outage,
+    quiet_world,
+    spot_of,
+    trade,
+)
 
 pytestmark = pytest.mark.postgres
 RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
@@ -442,6 +455,41 @@ def test_a_day_that_is_run_again_is_judged_by_the_snapshots_after_it(
         assert before == (dict.fromkeys([day(3), day(4), day(5), day(6)], "complete"), {day(5)})
         home.run(day(5), day(5))
         assert (statuses(home), spot_of(home, "incomplete")) == before
+
+
+def spot_coverage(home: BinanceHome, *, only_holes: bool) -> set[tuple[str, str, date, date]]:
+    """Of the snapshots and trades of SPOT what was not read, as `recon coverage` tells it: stream, status and days."""
+    spans = coverage_spans(home.url, {"binance": needed_of(home.settings, "binance")}, only_holes=only_holes)
+    return {
+        (row["stream"], row["status"], row["from"], row["to"])
+        for row in spans
+        if row["stream"] in ("spot_snapshots", "spot_trades") and row["status"] not in ("complete", "final")
+    }
+
+
+def test_a_first_window_that_begins_before_the_start_rests_on_what_was_read_of_its_days(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot of the day before the start lacks, and a trade of that day is told by the second run. What lacks
+    before that window nothing rests on."""
+    world = quiet_world()
+    for number in (2, 4):
+        world.plants.snapshots[MAIN, "SPOT", day(number)] = SnapshotFault(is_hidden=True)
+    trade(world, "LINKUSDT", day_ms(day(4)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2")
+    world.plants.outages.append(outage(spot.PATH, day(7), b"<html>sorry</html>", content_type="text/html"))
+    lacking = {("spot_snapshots", "partial", day(4), day(4))}
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(5)) as home:
+        run_days(home, 5, 5)
+        assert spot_of(home, "incomplete") == {day(5)}
+        assert spot_coverage(home, only_holes=True) == lacking | {("spot_trades", "partial", day(4), day(5))}
+        assert spot_coverage(home, only_holes=False) - spot_coverage(home, only_holes=True) == {
+            ("spot_snapshots", "before_start", day(2), day(2)),
+            ("spot_trades", "before_start", day(5) - timedelta(days=START_DAYS), day(3)),
+        }
+        run_days(home, 6, 6)
+        assert off(home) == set()
+        assert statuses(home)[day(4)] == "complete"
+        assert spot_coverage(home, only_holes=True) == lacking
 
 
 def round_trip(world: World, on: date) -> None:
