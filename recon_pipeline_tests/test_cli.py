@@ -71,7 +71,9 @@ def test_a_month_is_told_to_a_person_and_its_differences_are_exit_code_1(recon: 
     assert "missing_snapshot" in out
     with connection(str(settings.database_url), "testing") as database:
         runs = database.execute(sa.text("SELECT pipeline_name, status FROM dagster.runs")).all()
+        finals = database.execute(sa.text("SELECT is_final FROM marts.open_variances")).scalars().all()
     assert [tuple(run) for run in runs] == [("daily_demo", "SUCCESS")]
+    assert (finals, "not final" in out) == ([None, None], False), "of files nobody says that no other will come"
 
 
 def test_a_program_gets_json_in_which_amounts_are_strings(recon: Recon, settings: Settings) -> None:
@@ -79,6 +81,7 @@ def test_a_program_gets_json_in_which_amounts_are_strings(recon: Recon, settings
     assert (code, told["exit_code"]) == (1, 1)
     (venue,) = told["venues"]
     assert venue["rows"] == {"incomplete": 3, "matched": 205, "opening": 7, "variance": 2}
+    assert venue["variances_not_final"] == 0
     assert venue["usd_at_variance"] == "25057.34200000"
     assert venue["disagreeing"][0]["variance_in_asset"] == "-25000.000000000000000000"
     assert venue["accounts"]["operations"] == {"green": 29, "opening": 1, "incomplete": 1}
