@@ -490,6 +490,10 @@ def test_a_first_window_that_begins_before_the_start_rests_on_what_was_read_of_i
         assert off(home) == set()
         assert statuses(home)[day(4)] == "complete"
         assert spot_coverage(home, only_holes=True) == lacking
+        # prices are asked for from the start on, and of two days before
+        log = home.sandbox.site.gate.log
+        of_prices = [int(entry["params"]["startTime"]) for entry in log if entry["path"].endswith("/klines")]
+        assert min(of_prices) == day_ms(day(3))
 
 
 def round_trip(world: World, on: date) -> None:
