@@ -17,7 +17,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from recon_pipeline.config import load_settings
+from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
+from recon_pipeline.config import VenueSettings, load_settings
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked, Told
@@ -31,6 +32,7 @@ from recon_pipeline.stores.raw import RawStore, SymbolAsked
 from recon_pipeline.stores.raw import Told as Raw
 from recon_pipeline.venues.binance.accounts import EVERYBODY
 from recon_pipeline.venues.binance.markets import LISTED
+from recon_pipeline.venues.binance.reading import MARKETS, read_mapped
 from recon_pipeline.venues.binance.session import START_DAYS
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.sources import needed_of
@@ -215,6 +217,36 @@ def test_a_trade_that_comes_back_under_another_name_takes_the_place_of_the_one_t
         sold = "SELECT amount FROM marts.binance_reconciliation_trades WHERE asset = 'LINK'"
         assert home.ask(sold) == [(-10,)]
         assert home.ask("SELECT stream FROM recon.errors WHERE name = 'RecordGone'") == [("spot_trades",)]
+
+
+def test_what_is_doubtful_of_a_trade_says_whether_it_may_have_another_name_once_it_can_be_read(
+    tmp_path: Path, database: str
+) -> None:
+    """Its name says on which side it was, and of which listing; how much was traded is no part of it."""
+    doubts = {name: readings[0] for name, readings in DOUBTS["binance"].items()}
+    api = ApiSettings({MAIN: ApiAccount(MAIN, "x")}, None, doubts, Decimal(1))
+    venue = VenueSettings("binance", "binance", tmp_path, {}, None, "daily", 1, day(3), (), ("balance",), api)
+    at = midnight(day(4))
+    right: dict[str, Any] = {"id": 7, "orderId": 8, "time": day_ms(day(4)), "isBuyer": True, "isMaker": False}
+    right |= {"price": "2", "qty": "1", "quoteQty": "2", "commission": "0", "commissionAsset": "BNB"}
+    wrong: list[dict[str, Any]] = [{}, {"qty": "ten"}, {"isBuyer": "true"}, {"time": "soon"}]
+    told = []
+    for number, fields in enumerate(wrong):
+        symbol = f"COIN{number}USDT"
+        content = {"symbol": symbol, **right, **fields}
+        told.append(Raw(f"{symbol}:7", {"symbol": symbol}, content, None if "time" in fields else at, None))
+    markets = [
+        {"symbol": f"COIN{number}USDT", "baseAsset": f"COIN{number}", "quoteAsset": "USDT"} for number in range(4)
+    ]
+    with closing(RawStore(database, "binance")) as raw:
+        raw.keep(EVERYBODY, MARKETS, [Raw(each["symbol"], {}, each, None, None) for each in markets], {}, at)
+        raw.keep(MAIN, "spot_trades", told, {}, at)
+        found = read_mapped(venue, api, raw).doubtful
+    assert {symbol: (each.since, each.misnamed) for (_, _, symbol), each in found.items()} == {
+        "COIN1USDT": (at, frozenset()),
+        "COIN2USDT": (at, {"COIN2USDT:7"}),
+        "COIN3USDT": (None, {"COIN3USDT:7"}),
+    }
 
 
 LIST = "/api/v3/exchangeInfo"
