@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +22,26 @@ from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.transport.errors import NetworkError, ProductNotEnabled, WindowTooLong, WindowTooOld
+from recon_pipeline.transport.errors import (
+    AccountNotThere,
+    ApiKeyInvalid,
+    CountryRefused,
+    EndpointUnreachable,
+    HostBanned,
+    InvalidSymbol,
+    NetworkError,
+    ParameterError,
+    ProductNotEnabled,
+    RateLimit,
+    UnexpectedAnswer,
+    UnknownVenueError,
+    VenueError,
+    VenueUnreachable,
+    WindowTooLong,
+    WindowTooOld,
+)
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.pull import Ledger, Puller
+from recon_pipeline.venues.pull import _HALVED_MAX, Ledger, Puller, Span
 from recon_pipeline.venues.streams import NEVER_USED, AccountFacts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 
@@ -519,6 +536,144 @@ def test_what_is_too_old_for_the_venue_costs_a_few_questions_and_not_one_for_eac
             assert len(asked) <= 16
         read = {row.date: (row.status, row.error) for row in raw.ledger()}
     assert read == {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
+
+
+# --- days that the venue refuses ---------------------------------------------------------------------------------------
+
+MARCH = Span(date(2026, 3, 1), date(2026, 3, 28))
+"""Four of the spans in which the income of futures is asked for; in TWO_WEEKS_LATER all that is read of it is final."""
+TWO_WEEKS_LATER = datetime(2026, 4, 20, tzinfo=UTC)
+WITH_FUTURES = replace(SPOT_ONLY, products=frozenset({"spot", "futures"}))
+
+
+@dataclass
+class Refusing:
+    """Where nothing ever moved, and some spans are refused."""
+
+    raw: RawStore
+    refuses: Callable[[Span], type[VenueError] | None]
+    asked: list[Span] = field(default_factory=list)
+
+    def pull(self, stream: str = "futures_income") -> None:
+        def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+            given = dict(params)
+            first, last = (datetime.fromtimestamp(int(given[name]) / 1000, UTC) for name in ("startTime", "endTime"))
+            self.asked.append(Span(first.date(), last.date()))
+            if error := self.refuses(self.asked[-1]):
+                raise error("it is refused", venue="binance", endpoint="/list")
+            return Reply([])
+
+        self.asked.clear()
+        puller = Puller(
+            self.raw,
+            Ledger(self.raw),
+            lambda: TWO_WEEKS_LATER,
+            lambda: None,
+            is_not_there=lambda error, *_: isinstance(error, AccountNotThere),
+        )
+        puller.pull(BY_NAME[stream], WITH_FUTURES, ask, MARCH.first, MARCH.last)
+
+    @property
+    def not_read(self) -> dict[date, str]:
+        """Every day of the month that is not final, and why."""
+        read = {row.date: (row.status, row.error) for row in self.raw.ledger()}
+        return {on: str(read.get(on)) for on in MARCH.days if read.get(on) != ("final", None)}
+
+
+@pytest.mark.parametrize(
+    ("error", "bad"),
+    [
+        (ParameterError, {1}),
+        (UnknownVenueError, {12}),
+        (UnexpectedAnswer, {28}),
+        (ParameterError, {3, 4}),
+        (ParameterError, {10, 24}),
+    ],
+)
+def test_a_day_that_the_venue_refuses_costs_no_other_day(database: str, error: type[VenueError], bad: set[int]) -> None:
+    refused = {date(2026, 3, number) for number in bad}
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: error if refused & {*span.days} else None)
+        with pytest.raises(error):
+            venue.pull()
+        assert venue.not_read == dict.fromkeys(sorted(refused), str(("failed", error.__name__)))
+        for on in refused:
+            assert venue.asked.count(Span(on, on)) == 1
+
+
+def test_the_next_run_asks_for_the_refused_day_alone_and_is_done_once_it_is_told(database: str) -> None:
+    refused = [date(2026, 3, 12)]
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: ParameterError if {*refused} & {*span.days} else None)
+        for _ in range(2):
+            with pytest.raises(ParameterError):
+                venue.pull()
+        only = Span(*refused, *refused)
+        assert venue.asked == [only]
+        refused.clear()
+        venue.pull()
+        assert (venue.asked, venue.not_read) == ([only], {})
+
+
+@pytest.mark.parametrize("error", [NetworkError, RateLimit])
+def test_a_span_that_fails_as_may_pass_is_asked_whole_by_the_next_run(
+    database: str, error: type[NetworkError | RateLimit]
+) -> None:
+    """But where the allowance is used up, for the endpoint is."""
+    weeks = [Span(first, first + timedelta(days=6)) for first in MARCH.days[::7]]
+    failing = [weeks[1]]
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: error if span in failing else None)
+        with pytest.raises(error):
+            venue.pull()
+        is_passing = error is NetworkError
+        assert venue.asked == (weeks if is_passing else weeks[:2])
+        assert venue.not_read.keys() == {on for week in (failing if is_passing else weeks[1:]) for on in week.days}
+        failing.clear()
+        venue.pull()
+        assert venue.asked == (weeks[1:2] if is_passing else weeks[1:])
+        assert venue.not_read == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ApiKeyInvalid, HostBanned, CountryRefused, VenueUnreachable, EndpointUnreachable, InvalidSymbol, AccountNotThere],
+)
+def test_what_says_the_same_of_all_days_is_heard_once(database: str, error: type[VenueError]) -> None:
+    on = date(2026, 3, 10)
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: error if on in span.days else None)
+        if error is AccountNotThere:
+            venue.pull()
+            assert {row.status for row in raw.ledger(on)} == {"not_applicable"}
+        else:
+            with pytest.raises(error):
+                venue.pull()
+        assert [on in span.days for span in venue.asked] == [False, True]
+
+
+def test_the_key_may_be_refused_while_a_span_is_asked_for_in_parts(database: str) -> None:
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: ParameterError if len(span.days) == 7 else ApiKeyInvalid)
+        with pytest.raises(ApiKeyInvalid):
+            venue.pull()
+        assert len(venue.asked) == 2
+
+
+@pytest.mark.parametrize("stream", ["futures_income", "deposits"])
+def test_of_what_cannot_be_read_at_all_few_parts_are_asked_for(database: str, stream: str) -> None:
+    """And every span once; what is read as soon as it can be is the whole of it."""
+    refuses = [True]
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda _: ParameterError if refuses else None)
+        with pytest.raises(ParameterError):
+            venue.pull(stream)
+        assert len(venue.not_read) == len(MARCH.days)
+        assert {on for span in venue.asked for on in span.days} == {*MARCH.days}
+        assert _HALVED_MAX < len(venue.asked) <= 2 * _HALVED_MAX
+        refuses.clear()
+        venue.pull(stream)
+        assert venue.not_read == {}
 
 
 def test_days_that_failed_are_no_hole_once_the_venue_says_that_there_is_nothing_to_tell(database: str) -> None:
