@@ -538,7 +538,7 @@ def test_what_is_too_old_for_the_venue_costs_a_few_questions_and_not_one_for_eac
     assert read == {day: ("failed", "WindowTooOld") if day < oldest else ("final", None) for day in days}
 
 
-# --- days that the venue refuses ---------------------------------------------------------------------------------------
+# --- days that the venue refuses --------------------------------------------------------------------------------------
 
 MARCH = Span(date(2026, 3, 1), date(2026, 3, 28))
 """Four of the spans in which the income of futures is asked for; in TWO_WEEKS_LATER all that is read of it is final."""

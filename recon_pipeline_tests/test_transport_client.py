@@ -210,6 +210,21 @@ def test_a_number_of_thousands_of_digits_is_refused(number: str) -> None:
     assert parsed(b'{"score": 1e4000, "id": 123}') == {"score": Decimal("1e4000"), "id": 123}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"amount": "5", "amount": "1"}',
+        b'{"amount": "5", "amount": "5"}',
+        b'[{"id": 1}, {"of": [{"free": 1, "free": 2}]}]',
+        b'{"free": 1, "fr\\u0065e": 2}',
+    ],
+)
+def test_an_object_with_one_name_twice_is_refused(body: bytes) -> None:
+    with pytest.raises(NotJson):
+        parsed(body)
+    assert parsed(b'[{"free": 1}, {"free": {"free": 2}}]') == [{"free": 1}, {"free": {"free": 2}}]
+
+
 def test_what_no_database_stores_is_replaced() -> None:
     told_text = b'{"a\\u0000": ["\\ud83d", "\\ud83d\\ude00", {"b": "\\uDE00 \\u0001"}], "c": "\\\\ud83d", "d": 1.0}'
     assert parsed(told_text) == {
@@ -384,6 +399,46 @@ def test_a_ban_stops_all_that_goes_to_the_venue(scene: Scene, tmp_path: Path) ->
     with pytest.raises(HostBanned):
         scene.client.ask(INCOME, {}, MAIN)  # another host of the venue: it is the address that is banned
     assert len(scene.venue.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("words", "headers"),
+    [
+        ("Way too much request weight used; IP banned.", {"Retry_After": "0"}),
+        ("Way too much request weight used; IP banned.", {}),
+        ("Way too much request weight used; IP banned until 1600000000000.", {}),
+        ("Way too much request weight used; IP banned until 1600000000000.", {"Retry_After": "0"}),
+    ],
+    ids=["for no time", "for a time untold", "until long ago", "for no time until long ago"],
+)
+def test_a_ban_without_an_end_to_come_lasts_two_minutes(scene: Scene, words: str, headers: dict[str, str]) -> None:
+    scene.venue.plan(*[told({"code": -1003, "msg": words}, 418, **headers)] * 2)
+    start = scene.clock.now()
+    assert scene.client.ask(TRADES, {}, MAIN).json == []
+    assert 240 <= scene.elapsed(start) < 250
+    assert len(scene.venue.requests) == 3
+
+
+def test_a_ban_that_says_how_long_it_lasts_lasts_no_longer(scene: Scene) -> None:
+    scene.venue.plan(told({"code": -1003, "msg": "IP banned."}, 418, Retry_After="30"))
+    start = scene.clock.now()
+    scene.client.ask(TRADES, {}, MAIN)
+    assert scene.elapsed(start) == 30
+
+
+def test_a_venue_that_fails_is_left_alone_for_as_long_as_it_says_up_to_five_minutes(scene: Scene) -> None:
+    start = scene.clock.now()
+    for seconds in (200, 300):
+        scene.venue.plan(Reply(503, b"{}", {"Retry-After": str(seconds)}))
+        before = scene.clock.now()
+        assert scene.client.ask(TRADES, {}, MAIN).status == 200
+        assert scene.elapsed(before) == seconds
+    scene.venue.plan(Reply(503, b"{}", {"Retry-After": "600"}))
+    with pytest.raises(NetworkError) as failed:
+        scene.client.ask(TRADES, {}, MAIN)
+    assert failed.value.until == start + timedelta(seconds=200 + 300 + 600)
+    assert scene.elapsed(start) == 500
+    assert len(scene.venue.requests) == 5
 
 
 def test_a_429_of_many_days_is_not_asked_again_at_once(scene: Scene) -> None:
@@ -649,6 +704,22 @@ def test_no_secret_shows_anywhere(scene: Scene, caplog: pytest.LogCaptureFixture
         assert not any(secret in text for text in shown)
 
 
+def test_a_secret_that_an_answer_tells_back_is_starred_wherever_the_answer_goes(scene: Scene) -> None:
+    def repeats(request: Request) -> Reply:
+        signature = request.payload.rpartition("=")[2]
+        secrets.append(signature)
+        return told([{"id": 1, "apiKey": KEY, "note": f"of {SECRET}", "signature": signature}])
+
+    secrets = [KEY, SECRET]
+    scene.venue.plan(repeats)
+    answer = scene.client.ask(TRADES, {}, MAIN)
+    assert answer.json == [{"id": 1, "apiKey": "***", "note": "of ***", "signature": "***"}]
+    assert scene.archive.read(answer.digest) == answer.body
+    for secret in secrets:
+        assert secret.encode() not in answer.body
+        assert not any(secret in text for text in _everything_written(scene))
+
+
 def test_no_cookie_of_one_account_goes_with_the_next(scene: Scene) -> None:
     scene.venue.plan(told([], Set_Cookie="session=of-the-main-account; Path=/"))
     scene.client.ask(TRADES, {}, MAIN)
@@ -663,3 +734,30 @@ def test_keys_go_over_plain_http_to_this_machine_only() -> None:
             Wire("binance", {"api": url}, Timeouts())
         assert "pass" not in str(refused.value)
     Wire("binance", {"api": "https://api.example.com/"}, Timeouts()).close()
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5h://127.0.0.1:1080",
+        "socks5h://somebody:Passw0rd@127.0.0.1:1080",
+        "socks4://127.0.0.1:1080",
+        "gopher://somebody:Passw0rd@127.0.0.1:1080",
+        "http://somebody:Passw0rd@127.0.0.1:port",
+        "http://[::1",
+    ],
+)
+@pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
+def test_a_proxy_that_cannot_be_used_is_named_and_its_value_is_not(
+    monkeypatch: pytest.MonkeyPatch, name: str, proxy: str
+) -> None:
+    for each in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.lower(), raising=False)
+    monkeypatch.setenv(name, proxy)
+    with pytest.raises(ConfigError) as refused:
+        Wire("binance", {"api": "https://api.example.com"}, Timeouts())
+    assert refused.value.where == name.upper()
+    assert refused.value.__cause__ is None
+    assert not any(part in str(refused.value) for part in (proxy, "Passw0rd", "127.0.0.1"))
+    Wire("binance", {"api": "http://127.0.0.1:9"}, Timeouts()).close()
