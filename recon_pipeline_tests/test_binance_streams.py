@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,8 @@ from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.mapping import DOUBTS, MAPPED_STREAMS, capture_content
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS, instant_of
 from recon_pipeline.venues.binance.streams.page import PAGE, with_table
-from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, RawRecord, Stream
+from recon_pipeline.venues.drain import Drain
+from recon_pipeline.venues.streams import EQUAL_ROWS, AccountFacts, RawRecord, Stated, Stream
 from recon_pipeline_tests.binance_records import ALL_PRODUCTS, DESK, MAIN, READ_AT, mapped, record
 from recon_pipeline_tests.binance_samples import SAMPLES
 
@@ -338,6 +342,46 @@ def test_keys_of_one_transfer_differ_by_the_side_that_was_asked() -> None:
 def test_an_answer_of_another_shape_is_refused(name: str, answer: Any) -> None:
     with pytest.raises(UnexpectedAnswer):
         BY_NAME[name].rows(answer)
+
+
+@pytest.mark.parametrize(
+    ("told", "total", "has_more"),
+    [
+        ({"total": 5}, 5, False),
+        ({"total": Decimal("5.0"), "moreData": False}, 5, False),
+        ({"total": "5.0", "hasMore": "false"}, 5, False),
+        ({"total": "5", "totalCount": 7, "moreData": 0}, 7, False),
+        ({"moreData": "true"}, None, True),
+        ({"moreData": "True", "hasMore": False}, None, True),
+        ({"moreData": 1, "total": 0}, 0, True),
+        ({"moreData": "1"}, None, True),
+        ({"total": None, "moreData": None}, None, False),
+        ({"total": "", "moreData": ""}, None, False),
+        ({}, None, False),
+    ],
+)
+def test_how_long_a_list_is_may_be_told_as_a_number_or_as_text(
+    told: Mapping[str, object], total: int | None, has_more: bool
+) -> None:
+    assert BY_NAME["converts"].stated({"list": [], **told}) == Stated(total, has_more)
+    assert BY_NAME["rebates"].stated({"total": 99, "data": {"data": [], **told}}) == Stated(total, has_more)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"total": total} for total in ("many", {}, [], True, False, Decimal("2.5"), "NaN", "Infinity", "1e")),
+        *({"moreData": flag} for flag in ("maybe", "yes", 2, {}, [])),
+        {"moreData": True, "hasMore": "maybe"},
+    ],
+    ids=str,
+)
+def test_what_does_not_say_how_long_a_list_is_is_no_answer(told: Mapping[str, object]) -> None:
+    stream = BY_NAME["converts"]
+    drain = Drain(stream, lambda *_: SimpleNamespace(json={"list": [], **told}, response_id=17))
+    with pytest.raises(UnexpectedAnswer, match=r"is no count|is neither true nor false") as refused:
+        drain.call({}, (READ_AT - timedelta(days=1), READ_AT))
+    assert (refused.value.endpoint, refused.value.response_id) == (str(stream.endpoint), 17)
 
 
 def test_nothing_is_nothing_and_not_an_error() -> None:

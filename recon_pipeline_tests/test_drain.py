@@ -203,6 +203,30 @@ def test_a_page_cut_short_once_is_asked_for_again() -> None:
     assert ([told.key for told in drain.told], drain.response_ids) == (["1", "2"], [7, 8])
 
 
+def told_after(doubled: int, rows: Sequence[Content]) -> tuple[list[Any], int]:
+    """What comes of a page that tells its first record in place of its second, so many times; and after how many
+    questions."""
+    wrong = [rows[0], rows[0], *rows[2:]]
+    drain = Drain(PAGED, lambda *_: Reply({"rows": wrong if drain.pages < doubled else rows}, 1))
+    drain.call({}, (START, END))
+    return [told.content["id"] for told in drain.told], drain.pages
+
+
+def test_a_page_that_tells_a_record_twice_is_asked_for_again_for_it_may_leave_out_another() -> None:
+    rows = [{"id": number, "time": at(5)} for number in (1, 2, 3)]
+    assert told_after(0, rows) == ([1, 2, 3], 1)
+    assert told_after(1, rows) == ([1, 2, 3], 2)
+    assert told_after(2, rows) == ([1, 2, 3], 3)
+    assert told_after(3, rows) == ([1, 1, 3], 3), "told so every time, it is what the venue has"
+
+
+def test_equal_records_without_an_id_on_one_page_are_no_doubled_record() -> None:
+    stream, row = replace(PAGED, key=lambda _, row: EQUAL_ROWS + str(row["time"])), {"time": at(5)}
+    drain = Drain(stream, lambda *_: Reply({"rows": [row, row]}, 1))
+    drain.call({}, (START, END))
+    assert (len(drain.told), drain.pages) == (2, 1)
+
+
 def test_a_list_without_pages_is_halved_wherever_the_venue_says_that_there_is_more() -> None:
     rows = [{"orderId": number, "createTime": at(1 + number % 30, number % 24, number)} for number in range(90)]
 
