@@ -22,6 +22,8 @@ pytestmark = pytest.mark.postgres
 READ_ONLY = {"ipRestrict": True, "createTime": 1767225600000, "enableReading": True, "enableFixReadOnly": True}
 READ_ONLY |= dict.fromkeys(RIGHTS_REFUSED, False)
 
+UNCLEAR: tuple[object, ...] = ("yes", 2, None, [], {}, "TRUE ", "")
+
 
 @pytest.fixture
 def asked(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ScriptedVenue, Client]]:
@@ -57,6 +59,33 @@ def test_every_right_to_do_more_is_refused(asked: tuple[ScriptedVenue, Client], 
     assert refused.value.exit_code == 4
     assert KEY not in text
     assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("right", "value"),
+    [
+        ("enableVanillaOptions", "yes"),
+        ("enableReading", "yes"),
+        *(("enableWithdrawals", value) for value in UNCLEAR),
+    ],
+)
+def test_a_right_that_is_neither_granted_nor_refused_is_no_answer(
+    asked: tuple[ScriptedVenue, Client], right: str, value: object
+) -> None:
+    venue, client = asked
+    venue.plan(told(READ_ONLY | {right: value}))
+    with pytest.raises(MalformedAnswer, match=f"whether the key has {right} is neither true nor false"):
+        check_key(client, MAIN)
+
+
+def test_a_right_to_do_more_is_refused_whatever_is_unclear_besides(asked: tuple[ScriptedVenue, Client]) -> None:
+    venue, client = asked
+    more = READ_ONLY | {"enableMargin": True}
+    without = {name: granted for name, granted in more.items() if name != "enableWithdrawals"}
+    venue.plan(told(more | {"enableWithdrawals": "maybe"}), told(without))
+    for _ in range(2):
+        with pytest.raises(KeyMayDoMore, match="the key may borrow and repay"):
+            check_key(client, MAIN)
 
 
 def test_a_key_that_may_not_read_is_of_no_use(asked: tuple[ScriptedVenue, Client]) -> None:

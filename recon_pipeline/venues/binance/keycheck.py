@@ -51,17 +51,17 @@ def check_key(client: Client, credentials: Credentials, *, stop: Stop = go_on) -
     rights = answer.json
     if not isinstance(rights, dict):
         raise _error(MalformedAnswer, "the rights of the key cannot be read", client, credentials, answer)
+    granted = {name for name, told in rights.items() if _TOLD.get(str(told).lower())}
+    if too_many := [words for name, words in RIGHTS_REFUSED.items() if name in granted]:
+        raise _error(KeyMayDoMore, f"the key may {', '.join(too_many)}", client, credentials, answer)
     if missing := [name for name in _ALWAYS_STATED if name not in rights]:
         found = f"the rights of the key do not say {', '.join(missing)}"
         raise _error(MalformedAnswer, found, client, credentials, answer)
-    granted = {name for name, told in rights.items() if _TOLD.get(str(told).lower())}
     if unclear := sorted(
         n for n in (*RIGHTS_REFUSED, *_ALWAYS_STATED) if str(rights.get(n, False)).lower() not in _TOLD
     ):
         found = f"whether the key has {', '.join(dict.fromkeys(unclear))} is neither true nor false"
         raise _error(MalformedAnswer, found, client, credentials, answer)
-    if too_many := [words for name, words in RIGHTS_REFUSED.items() if name in granted]:
-        raise _error(KeyMayDoMore, f"the key may {', '.join(too_many)}", client, credentials, answer)
     if "enableReading" not in granted:
         raise _error(ApiKeyInvalid, "the key may not read", client, credentials, answer)
     rest = granted - _RIGHTS_ALLOWED
