@@ -114,6 +114,34 @@ def test_a_wrong_passphrase_and_a_changed_file_are_named(tmp_path: Path) -> None
         store.names()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 3),
+        ("n", 0),
+        ("n", "32768"),
+        ("nonce", "AAAA"),
+        ("nonce", ""),
+        ("nonce", "é"),
+        ("salt", "é"),
+        ("salt", 5),
+        ("salt", None),
+        ("salt", "AAA"),
+        ("data", 5),
+    ],
+)
+def test_a_damaged_file_is_named_whatever_of_it_is_damaged(tmp_path: Path, name: str, value: object) -> None:
+    store = SecretsFile(tmp_path, ENV)
+    store.set("a_key", Secret(KEY))
+    written = json.loads(store.path.read_text())
+    store.path.write_text(json.dumps(written | {name: value}))
+    with pytest.raises(SecretsError, match="damaged") as refused:
+        store.names()
+    assert (refused.value.where, refused.value.__cause__) == (str(store.path), None)
+    store.path.write_text(json.dumps(written))
+    assert store.names() == ("a_key",)
+
+
 def test_a_weak_or_missing_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretsError, match="short"):
         SecretsFile(tmp_path, {"RECON_SECRETS_KEY": "hunter2"}).set("a", Secret(KEY))
