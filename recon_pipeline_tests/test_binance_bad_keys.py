@@ -101,6 +101,7 @@ def test_another_key_is_not_used_before_it_is_known_whose_account_it_opens(
         home.capture_days(third - timedelta(days=1), fifth)
         home.run(third, third)
         records = "SELECT count(*) FROM recon.raw_records WHERE account = :of AND stream = 'deposits'"
+        everything = "SELECT account, stream, count(*), max(fid) FROM recon.raw_records GROUP BY 1, 2 ORDER BY 1, 2"
         before = home.ask(records, of=DESK)
         world.plants.outages.append(
             Outage(MAIN, "/sapi/v1/account/apiRestrictions", 0, 1 << 62, b"{}", 200, "application/json")
@@ -112,6 +113,15 @@ def test_another_key_is_not_used_before_it_is_known_whose_account_it_opens(
         configure(home, tmp_path, own)
         home.run(fifth, fifth)  # the key that was known before is used, though nobody says so today
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
+        before = home.ask(everything)
+        nameless = b'{"makerCommission":10,"balances":[]}'
+        world.plants.outages[:] = [
+            Outage(whose, "/api/v3/account", 0, 1 << 62, nameless, 200, "application/json") for whose in (MAIN, DESK)
+        ]
+        configure(home, tmp_path, {MAIN: own[DESK], DESK: own[MAIN]})
+        home.run(fifth, fifth)  # two keys that changed places, and no number that would tell
+        assert {(MAIN, "AccountUnknown"), (DESK, "AccountUnknown")} <= told(home)
+        assert home.ask(everything) == before
 
 
 def test_an_account_is_never_read_under_two_names(

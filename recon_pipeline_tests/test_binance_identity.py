@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from recon_pipeline.api_settings import ApiAccount, ApiSettings
-from recon_pipeline.errors import ConfigError
-from recon_pipeline.stores.raw import Stored
-from recon_pipeline.venues.binance.accounts import check_names, facts_of
-from recon_pipeline.venues.binance.family import _spelling
-from recon_pipeline.venues.binance.identity import wrong_identities
+from recon_pipeline.errors import ConfigError, ReconError
+from recon_pipeline.stores.raw import Stored, Told
+from recon_pipeline.stores.reviews import Problem
+from recon_pipeline.transport.credentials import Credentials
+from recon_pipeline.transport.secret import Secret
+from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, check_names, facts_of
+from recon_pipeline.venues.binance.family import IDENTITY, KEY_SEEN, _key_digest, _refuse_strangers, _spelling
+from recon_pipeline.venues.binance.identity import unchecked, wrong_identities
 from recon_pipeline.venues.binance.session import Session
 
 MAIN, DESK, VAULT = "main@example.com", "desk@example.com", "vault@example.com"
@@ -61,6 +66,96 @@ def test_what_was_read_under_another_name_is_not_read_anew_unless_its_main_accou
     assert [error.next_step.startswith("name it a.former.name@example.com") for error in found.values()] == (
         [True] if is_wrong else []
     )
+
+
+@pytest.mark.parametrize(
+    ("opened", "listed", "found"),
+    [
+        ({MAIN: "1", DESK: "2"}, LISTED, []),
+        ({MAIN: "1", DESK: "902"}, {DESK: "2", VAULT: "1"}, []),  # somebody's number is on the list: DESK's is wrong
+        ({MAIN: "901", DESK: "902"}, LISTED, [DESK]),
+        ({VAULT: "903", DESK: "902"}, LISTED, [DESK, VAULT]),
+        ({MAIN: "901"}, LISTED, []),
+        ({MAIN: "901", DESK: "902"}, {}, []),
+    ],
+)
+def test_sub_accounts_are_unchecked_where_the_list_has_none_of_the_numbers_that_keys_open(
+    opened: dict[str, str], listed: dict[str, str], found: list[str]
+) -> None:
+    assert unchecked(opened, listed) == found
+
+
+@dataclass
+class Looked:
+    """What was known of MAIN, DESK and the latter's main account's list when their keys were looked at."""
+
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    listed: Mapping[str, str] = field(default_factory=dict)
+    refused: dict[str, ReconError] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def strangers(self, keys: Mapping[str, str], told: Mapping[str, str | None]) -> dict[str, str]:
+        """Who is refused, and why, when keys tell these numbers, None for an answer without any. Each number that is
+        known was told with the key of its account's name."""
+
+        def stored(account: str, stream: str, content: Mapping[str, str], key: str = "") -> Stored:
+            return Stored(1, account, stream, key, {}, content, "", False, NOW, None, 1)
+
+        def credentials(email: str, key: str) -> Credentials:
+            return Credentials(email, Secret(key), Secret("a secret"))
+
+        seen: Any = SimpleNamespace(keys={email: credentials(email, email) for email in self.numbers})
+        records = {
+            IDENTITY: [stored(email, IDENTITY, {"uid": uid}) for email, uid in self.numbers.items()],
+            KEY_SEEN: [stored(email, KEY_SEEN, {"key": str(_key_digest(seen, email))}) for email in self.numbers],
+            SUB_ACCOUNTS: [
+                stored(MAIN, SUB_ACCOUNTS, {"email": email, "subUserId": uid}, email)
+                for email, uid in self.listed.items()
+            ],
+        }
+        session: Any = SimpleNamespace(
+            api=settings(main=ApiAccount(MAIN, "main"), desk=ApiAccount(DESK, "desk")),
+            raw=SimpleNamespace(records=lambda streams: [row for stream in streams for row in records[stream]]),
+            keys={email: credentials(email, key) for email, key in keys.items()},
+            has_key=keys.__contains__,
+            refused=self.refused,
+            record=lambda *_: None,
+            tell=self.problems.append,
+        )
+        _refuse_strangers(
+            session,
+            {
+                (email, IDENTITY): [Told(IDENTITY, {}, {"uid": uid}, None, None)] if uid is not None else []
+                for email, uid in told.items()
+            },
+            str,
+        )
+        return {email: type(error).__name__ for email, error in self.refused.items()}
+
+
+def test_a_key_that_tells_no_number_is_believed_only_as_the_one_that_told_it() -> None:
+    known, own, swapped = {MAIN: "1", DESK: "2"}, {MAIN: MAIN, DESK: DESK}, {MAIN: DESK, DESK: MAIN}
+    silent: dict[str, str | None] = {MAIN: None, DESK: None}
+    assert Looked(known).strangers(own, silent) == {}
+    assert Looked(known).strangers(swapped, silent) == {MAIN: "AccountUnknown", DESK: "AccountUnknown"}
+    assert Looked(known).strangers({MAIN: "a new one", DESK: DESK}, silent) == {MAIN: "AccountUnknown"}
+    assert Looked(known).strangers({MAIN: "a new one", DESK: DESK}, {MAIN: "1", DESK: None}) == {}
+    assert Looked({DESK: "2"}).strangers(swapped, silent) == {DESK: "AccountUnknown"}
+    assert Looked().strangers(own, silent) == {}, "of an account that never had a number nothing can be checked"
+
+
+def test_numbers_that_the_list_has_none_of_wait_for_a_person() -> None:
+    keys = {MAIN: MAIN, DESK: DESK}
+    differ = Looked(listed=LISTED)
+    assert differ.strangers(keys, {MAIN: "901", DESK: "902"}) == {}
+    (problem,) = differ.problems
+    assert (problem.name, problem.account, problem.stream, problem.needs_manual_review) == (
+        "NumbersDiffer", DESK, SUB_ACCOUNTS, True,
+    )  # fmt: skip
+    assert DESK in problem.found
+    same = Looked(listed=LISTED)
+    assert same.strangers(keys, {MAIN: "901", DESK: "2"}) == {}
+    assert same.problems == []
 
 
 def settings(**accounts: ApiAccount) -> ApiSettings:
