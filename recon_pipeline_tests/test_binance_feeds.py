@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from recon_pipeline.sandbox.binance.life import capital, conversion, income, ord
 from recon_pipeline.sandbox.binance.life.details import ALGO_CHILDREN
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
-from recon_pipeline.stores.raw import RawStore
+from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
@@ -40,6 +40,7 @@ from recon_pipeline.transport.errors import (
     WindowTooLong,
     WindowTooOld,
 )
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import _HALVED_MAX, Ledger, Puller, Span
 from recon_pipeline.venues.streams import NEVER_USED, AccountFacts
@@ -696,6 +697,28 @@ def test_days_that_failed_are_no_hole_once_the_venue_says_that_there_is_nothing_
             pull(1, 3)
         answers.pop(0)
         assert pull(15, 17) == {("not_applicable", "ProductNotEnabled")}
+
+
+@pytest.mark.parametrize("stream", ["auto_invest", "deposits"])
+@pytest.mark.parametrize("has_told", [True, False])
+def test_an_endpoint_that_is_gone_is_a_hole_unless_nothing_says_that_it_was_ever_there(
+    database: str, stream: str, has_told: bool
+) -> None:
+    """Of the streams that the venue's own pages do not name, such as auto_invest, nothing does before it told."""
+    now, on, nothing = datetime(2026, 3, 20, tzinfo=UTC), date(2026, 3, 1), cast(Any, None)
+
+    def ask(*_: object) -> Reply:
+        raise UnknownVenueError("no such page", venue="binance", endpoint="/list", status=404)
+
+    with closing(RawStore(database, "binance")) as raw:
+        if has_told:
+            raw.keep(MAIN, stream, [Told("7", {}, {"id": 7}, None, None)], {}, now)
+        session = Session("binance", database, nothing, nothing, nothing, raw, {}, nothing)
+        puller = Puller(raw, Ledger(raw), lambda: now, lambda: None, is_not_there=session.is_not_there)
+        is_hole = has_told or BY_NAME[stream].is_verified
+        with pytest.raises(UnknownVenueError) if is_hole else nullcontext():
+            puller.pull(BY_NAME[stream], SPOT_ONLY, ask, on, on)
+        assert [row.status for row in raw.ledger()] == ["failed" if is_hole else "not_applicable"]
 
 
 def test_a_day_on_which_a_product_may_still_be_opened_is_asked_for_once_it_is(database: str) -> None:

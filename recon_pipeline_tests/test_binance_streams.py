@@ -367,11 +367,15 @@ def test_how_long_a_list_is_may_be_told_as_a_number_or_as_text(
     assert BY_NAME["rebates"].stated({"total": 99, "data": {"data": [], **told}}) == Stated(total, has_more)
 
 
+NO_TOTALS: tuple[object, ...] = ("many", {}, [], True, False, Decimal("2.5"), "NaN", "Infinity", "1e")
+NO_FLAGS: tuple[object, ...] = ("maybe", "yes", 2, {}, [])
+
+
 @pytest.mark.parametrize(
     "told",
     [
-        *({"total": total} for total in ("many", {}, [], True, False, Decimal("2.5"), "NaN", "Infinity", "1e")),
-        *({"moreData": flag} for flag in ("maybe", "yes", 2, {}, [])),
+        *({"total": total} for total in NO_TOTALS),
+        *({"moreData": flag} for flag in NO_FLAGS),
         {"moreData": True, "hasMore": "maybe"},
     ],
     ids=str,
