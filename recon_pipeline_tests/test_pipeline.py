@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -436,6 +436,80 @@ def test_the_night_takes_along_what_never_ran_and_what_was_pending(settings: Set
     pending.reconcile()
     pending.close()
     assert first_day_to_run(url, VENUE, date(2025, 10, 25)) == date(2025, 10, 19)
+
+
+def of(number: int) -> date:
+    """A day of the demo's month."""
+    return date(2025, 10, number)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run of days, and on which of them it left rows."""
+
+    first: int
+    last: int
+    rows: Sequence[int] = ()
+    outcome: str | None = "done"
+    accounts: Sequence[str] | None = None
+
+    def record(self, database: sa.Connection, run_id: str) -> None:
+        given = {"run_id": run_id, "venue": VENUE, "first": of(self.first), "last": of(self.last)}
+        database.execute(
+            sa.text(
+                "INSERT INTO recon.runs (run_id, venue, first_day, last_day, as_of_day, accounts, outcome)"
+                " VALUES (:run_id, :venue, :first, :last, :last, :accounts, :outcome)"
+            ),
+            {**given, "outcome": self.outcome, "accounts": None if self.accounts is None else list(self.accounts)},
+        )
+        for number in self.rows:
+            database.execute(
+                sa.text(
+                    "INSERT INTO recon.partitions (venue, frame, date, digest, rows, run_id)"
+                    " VALUES (:venue, 'reconciliation', :day, '', 1, :run_id)"
+                    " ON CONFLICT (venue, frame, date) DO UPDATE SET run_id = EXCLUDED.run_id"
+                ),
+                {"venue": VENUE, "day": of(number), "run_id": run_id},
+            )
+
+
+def full(first: int, last: int, outcome: str | None = "done") -> Ran:
+    """A run that left rows on each of its days."""
+    return Ran(first, last, range(first, last + 1), outcome)
+
+
+@pytest.mark.parametrize(
+    ("runs", "first"),
+    [
+        pytest.param([full(1, 9)], 10, id="the day after the last"),
+        pytest.param([full(1, 10)], 10, id="nothing but the day itself"),
+        pytest.param([full(1, 5), full(9, 9)], 6, id="a gap between two runs"),
+        pytest.param([full(9, 9), full(1, 5)], 6, id="in whatever order they ran"),
+        pytest.param([full(1, 5), full(8, 8), full(6, 7), full(9, 9)], 10, id="a gap that was filled"),
+        pytest.param([full(1, 5), Ran(6, 8, [6, 7, 8], accounts=["treasury"]), full(9, 9)], 6, id="one account alone"),
+        pytest.param([full(1, 9), Ran(6, 8, [6, 7, 8], accounts=["treasury"])], 10, id="one account besides"),
+        pytest.param([Ran(1, 9, [1, 2, 3, 9])], 10, id="days without rows that a run was done with"),
+        pytest.param([full(1, 5), Ran(6, 9)], 10, id="a run that was done and left no row"),
+        pytest.param([full(1, 5), Ran(6, 9, [6], "killed"), full(9, 9)], 7, id="killed before it came to all"),
+        pytest.param([full(1, 5), full(6, 9, "killed")], 10, id="killed when its rows were there"),
+        pytest.param(
+            [full(1, 5), Ran(6, 6, outcome="killed"), Ran(6, 6, [6], accounts=["treasury"]), full(7, 9)],
+            6,
+            id="killed before the rows of one account came",
+        ),
+        pytest.param([full(1, 5), Ran(6, 9, outcome=None), full(9, 9)], 6, id="a run that never ended"),
+        pytest.param([full(5, 9)], 10, id="days before the first that was ever run"),
+        pytest.param([Ran(1, 9)], 10, id="nothing was ever stored"),
+    ],
+)
+def test_the_night_begins_with_the_first_day_that_no_run_of_all_accounts_covered(
+    database: str, runs: Sequence[Ran], first: int
+) -> None:
+    with connection(database, "testing") as opened:
+        for number, each in enumerate(runs):
+            each.record(opened, f"run {number}")
+    assert first_day_to_run(database, VENUE, of(10)) == of(first)
+    assert first_day_to_run(database, "another venue", of(10)) == of(10)
 
 
 def test_what_was_pending_is_incomplete_in_any_later_run_once_it_is_due(settings: Settings) -> None:

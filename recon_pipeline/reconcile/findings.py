@@ -45,7 +45,7 @@ _BESIDES = sa.text(
 )
 _FIRST_NEVER_RUN = sa.text("""
     WITH stored AS (
-        SELECT date FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'
+        SELECT date, run_id FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'
     )
     SELECT min(day::date)
     FROM generate_series((SELECT min(date) FROM stored), CAST(:due AS date), interval '1 day') AS days(day)
@@ -53,10 +53,11 @@ _FIRST_NEVER_RUN = sa.text("""
         SELECT FROM recon.runs AS r
         WHERE
             r.venue = :venue AND r.accounts IS NULL AND day BETWEEN r.first_day AND r.last_day
-            AND (r.outcome = 'done' OR EXISTS (SELECT FROM stored WHERE stored.date = day))
+            AND (r.outcome = 'done' OR (day, r.run_id) IN (SELECT date, run_id FROM stored))
     )
 """)
-"""From the first day that is stored on. A run of some accounts runs no day."""
+"""From the first day that is stored on. A run of some accounts runs no day, and one that was not done those days alone
+of which the rows are its own."""
 _FIRST_PENDING = sa.text(
     "SELECT min(date) FROM recon.reconciliation WHERE venue = :venue AND status = 'pending' AND date <= :due"
 )
