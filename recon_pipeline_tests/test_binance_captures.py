@@ -6,15 +6,20 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.sandbox.binance.gate import Asked, Told
+from recon_pipeline.stores.raw import RawStore
 from recon_pipeline.transport.budgets import Budgets, Place
 from recon_pipeline.transport.clock import clock_of
 from recon_pipeline.venues.binance import endpoints
+from recon_pipeline.venues.binance.capture import Capture, Read, groups
 from recon_pipeline.venues.binance.reading import table_of, without_races
+from recon_pipeline.venues.streams import AccountFacts
 from recon_pipeline_tests.binance_home import binance_home, midnight
 from recon_pipeline_tests.test_binance_open_days import MAIN, day, quiet_world
 
@@ -55,6 +60,36 @@ def test_a_wallet_that_was_told_of_a_moment_ago_is_there_whatever_the_venue_says
             "SELECT status, error FROM recon.pulls WHERE stream = 'option_account' AND date = :on", on=day(3)
         )
         assert told == [("failed", "NotCaptured")]
+
+
+def test_of_two_captures_of_one_night_at_once_the_first_is_the_day_s(database: str) -> None:
+    """Two processes, each of which found that nothing was captured yet; a sub-account is captured by itself."""
+    subs = ("one@example.com", "other@example.com")
+    extras = {"subs_without_key": subs}
+    facts = AccountFacts(MAIN, subs=subs, products=frozenset({"spot", "earn"}), extras=extras)
+    nothing: Any = None
+    with closing(RawStore(database, "binance")) as raw:
+        session: Any = SimpleNamespace(raw=raw)
+        capture = Capture(session, nothing)
+
+        def keep(night: int, minute: int) -> None:
+            at = midnight(day(night + 1)) + timedelta(minutes=minute)
+            for group in groups(facts):
+                reads = [Read(stream, call, (), ()) for stream, call in group.streams]
+                capture._keep(facts, group, reads, day(night), (at, at, at))
+
+        def kept() -> list[tuple[str, str, str]]:
+            rows = raw.records()
+            return sorted((row.stream, row.call.get("email", ""), str(row.content["as_of"])) for row in rows)
+
+        keep(3, 5)
+        first = kept()
+        assert {email for _, email, _ in first} == {"", *subs}
+        assert len(first) == len({(stream, email) for stream, email, _ in first})
+        keep(3, 6)
+        assert kept() == first
+        keep(4, 5)
+        assert len(kept()) == 2 * len(first)
 
 
 def test_a_capture_begins_within_its_minute_whatever_a_backfill_has_spent(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +19,7 @@ import sqlalchemy as sa
 from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.coverage import Needed, coverage_spans
 from recon_pipeline.stores.database import DatabaseError, connection
-from recon_pipeline.stores.raw import AT_ONCE, Contents, DayRead, Part, RawStore, SymbolAsked, Told, Whole
+from recon_pipeline.stores.raw import AT_ONCE, Contents, DayRead, Part, RawStore, Stored, SymbolAsked, Told, Whole
 from recon_pipeline.venues.pull import Ledger
 
 pytestmark = pytest.mark.postgres
@@ -229,6 +232,47 @@ def test_what_several_streams_tell_at_one_moment_is_stored_whole_or_not_at_all(r
     assert (contents(raw), raw.ledger()) == ({}, [])
     raw.keep_together(MAIN, [good, replace(bad, days=complete())], NOON)
     assert sorted(contents(raw)) == ["a", "b"]
+
+
+def test_what_two_tell_of_one_night_at_once_is_stored_once(raw: RawStore, database: str) -> None:
+    """As the captures of two processes do, of more accounts than there are connections."""
+    ready, streams = threading.Barrier(16), ("flexible_positions", "locked_positions")
+    long_ago = [replace(told("a night before"), instant=NOON - timedelta(days=2))]
+
+    def store(into: RawStore, account: str, key: str) -> None:
+        parts = [Part(stream, [replace(told(key), instant=NOON)], complete()) for stream in streams]
+        ready.wait(30)
+        into.keep_together(account, parts, NOON, unless=bool, since=NOON - timedelta(days=1))
+
+    accounts = [f"{number}@example.com" for number in range(8)]
+    with closing(RawStore(database, "binance")) as other, ThreadPoolExecutor(16) as threads:
+        for account in accounts:
+            raw.keep(account, streams[0], long_ago, {}, NOON)
+            raw.keep(account, "another", [told("of another stream")], {}, NOON)
+        raw.keep("another@example.com", streams[0], [told("of another account")], {}, NOON)
+        stored = [
+            threads.submit(store, each, account, key)
+            for each, key in ((raw, "one"), (other, "other"))
+            for account in accounts
+        ]
+        for each in stored:
+            each.result()
+    for account in accounts:
+        both = [[row.key for row in raw.records([stream], since=NOON) if row.account == account] for stream in streams]
+        assert both in ([["one"], ["one"]], [["other"], ["other"]])
+
+
+def test_what_stands_is_asked_of_where_nobody_else_can_store_meanwhile(raw: RawStore) -> None:
+    told_of = list[Sequence[str]]()
+
+    def hear(stored: Sequence[Stored]) -> bool:
+        told_of.append(sorted(row.key for row in stored))
+        return len(told_of) == 2
+
+    for key in ("a", "b", "c"):
+        raw.keep_together(MAIN, [Part("flexible_positions", [told(key)], complete())], NOON, unless=hear)
+    assert told_of == [[], ["a"], ["a"]]
+    assert sorted(contents(raw)) == ["a", "c"]
 
 
 def test_a_record_that_is_not_told_again_counts_no_longer_and_counts_again_when_it_is(raw: RawStore) -> None:

@@ -213,13 +213,22 @@ class RawStore:
         return frozenset(row.record_key for row in stand if (row.record_key, row.instant) in instants)
 
     def keep_together(
-        self, account: str, parts: Sequence[Part], read_at: datetime, *, unless: Callable[[], bool] = lambda: False
+        self,
+        account: str,
+        parts: Sequence[Part],
+        read_at: datetime,
+        *,
+        unless: Callable[[Sequence[Stored]], bool] = lambda _: False,
+        since: datetime | None = None,
     ) -> None:
-        """Store what several streams told at one moment, all of it or nothing; nothing if `unless` says so once nobody
-        else stores any of these streams."""
+        """Store what several streams told at one moment, all of it or nothing; nothing if `unless` says so of the
+        records of these streams that count and whose instant is not before `since`, once nobody else stores any. It
+        asks for nothing itself: of many who wait here for each other none may wait for another connection."""
         versions = [_one_version_each(account, part.stream, part.told) for part in parts]
-        with self._alone(account, [part.stream for part in parts]) as opened:
-            if unless():
+        streams = [part.stream for part in parts]
+        with self._alone(account, streams) as opened:
+            asked = {"venue": self._venue, "account": account, "streams": streams, "since": since}
+            if unless(self._stored(opened, opened.execute(sa.text(_COUNTING), asked).all())):
                 return
             for part, of_part in zip(parts, versions, strict=True):
                 self._keep_records(opened, account, part.stream, of_part, read_at)
@@ -677,6 +686,11 @@ def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> Versio
 _ALONE = (
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended('recon.raw_records:' || name, 0) AS key"
     " FROM unnest(CAST(:names AS text[])) AS name ORDER BY key OFFSET 0) AS ordered"
+)
+_COUNTING = (
+    "SELECT fid, account, stream, record_key, call, digest, is_doubted, read_at, instant, version"
+    " FROM recon.raw_records WHERE venue = :venue AND account = :account AND stream = ANY(:streams)"
+    " AND superseded_at IS NULL AND (CAST(:since AS timestamptz) IS NULL OR instant >= :since)"
 )
 _STANDING = (
     "SELECT record_key, digest, instant FROM recon.raw_records WHERE venue = :venue AND account = :account"

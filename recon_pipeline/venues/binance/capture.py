@@ -15,7 +15,7 @@ from typing import Any
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COVERAGE_READ
-from recon_pipeline.stores.raw import DayRead, Part, Told
+from recon_pipeline.stores.raw import DayRead, Part, Stored, Told
 from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
@@ -154,11 +154,7 @@ class Capture:
     def _done(self, day: date) -> set[tuple[str, str, str]]:
         """(account, sub-account or nothing, stream) of what was captured for the day: a group is kept whole."""
         names = [stream.name for stream in STREAMS if stream.role == "capture"]
-        return {
-            (row.account, row.call.get("email", ""), row.stream)
-            for row in self.session.raw.records(names, since=midnight(day + ONE_DAY))
-            if row.content["date"] == day.isoformat()
-        }
+        return _captured(self.session.raw.records(names, since=midnight(day + ONE_DAY)), day)
 
     def _take(self, facts: AccountFacts, group: Group, day: date, never_used: Collection[str]) -> bool:
         """One capture; false if the account does not have the product."""
@@ -241,7 +237,11 @@ class Capture:
             record = Told(key, read.call, content, as_of, first, read.response_ids)
             parts.append(Part(read.stream.name, (record,), {day: DayRead("final", 1, len(read.told))}))
         self.session.raw.keep_together(
-            facts.email, parts, ended, unless=lambda: self._is_done(facts, group, self._done(day))
+            facts.email,
+            parts,
+            ended,
+            unless=lambda stored: self._is_done(facts, group, _captured(stored, day)),
+            since=midnight(day + ONE_DAY),
         )
 
     @staticmethod
@@ -260,6 +260,12 @@ def groups(facts: AccountFacts) -> list[Group]:
             name = f"{together.get(stream.name, stream.name)}:{call.get('email', '')}"
             found.setdefault(name, []).append((BY_NAME[stream.name], call))
     return [Group(tuple(streams)) for streams in found.values()]
+
+
+def _captured(stored: Iterable[Stored], day: date) -> set[tuple[str, str, str]]:
+    return {
+        (row.account, row.call.get("email", ""), row.stream) for row in stored if row.content["date"] == day.isoformat()
+    }
 
 
 def _subject(group: Group) -> str:
