@@ -65,7 +65,7 @@ def test_running_twice_changes_neither_a_byte_nor_a_row(settings: Settings) -> N
     assert identities(settings) == ids
 
 
-@pytest.mark.parametrize("order", ["backwards", "every other day first"])
+@pytest.mark.parametrize("order", ["backwards", pytest.param("every other day first", marks=pytest.mark.long)])
 def test_days_in_any_order_end_in_the_same_bytes_and_rows(settings: Settings, tmp_path: Path, order: str) -> None:
     days = Request(VENUE, FIRST, SHORT, AS_OF).days
     for day in reversed(days) if order == "backwards" else days[::2] + days[1::2]:
@@ -90,7 +90,7 @@ def _vanished(lines: list[str]) -> list[str]:
     return [line for line in lines if "deposit-1014-2" not in line]
 
 
-@pytest.mark.parametrize("change", [_late, _changed, _vanished])
+@pytest.mark.parametrize("change", [pytest.param(_late, marks=pytest.mark.long), _changed, _vanished])
 def test_a_record_that_comes_changes_or_goes_ends_in_the_rows_as_if_it_had_always_been_so(
     settings: Settings, tmp_path: Path, change: Callable[[list[str]], list[str]]
 ) -> None:
@@ -452,15 +452,21 @@ class Ran:
     rows: Sequence[int] = ()
     outcome: str | None = "done"
     accounts: Sequence[str] | None = None
+    message: str | None = None
 
     def record(self, database: sa.Connection, run_id: str) -> None:
         given = {"run_id": run_id, "venue": VENUE, "first": of(self.first), "last": of(self.last)}
         database.execute(
             sa.text(
-                "INSERT INTO recon.runs (run_id, venue, first_day, last_day, as_of_day, accounts, outcome)"
-                " VALUES (:run_id, :venue, :first, :last, :last, :accounts, :outcome)"
+                "INSERT INTO recon.runs (run_id, venue, first_day, last_day, as_of_day, accounts, outcome, message)"
+                " VALUES (:run_id, :venue, :first, :last, :last, :accounts, :outcome, :message)"
             ),
-            {**given, "outcome": self.outcome, "accounts": None if self.accounts is None else list(self.accounts)},
+            {
+                **given,
+                "outcome": self.outcome,
+                "accounts": None if self.accounts is None else list(self.accounts),
+                "message": self.message,
+            },
         )
         for number in self.rows:
             database.execute(
@@ -498,6 +504,18 @@ def full(first: int, last: int, outcome: str | None = "done") -> Ran:
             id="killed before the rows of one account came",
         ),
         pytest.param([full(1, 5), Ran(6, 9, outcome=None), full(9, 9)], 6, id="a run that never ended"),
+        pytest.param(
+            [
+                Ran(1, 5, outcome="failed", message="RefusedInput: 1 row refused"),
+                full(6, 9),
+                Ran(9, 9, [1, 2, 3, 4, 5]),
+            ],
+            10,
+            id="a run that did all it could, and whose rows were restated since",
+        ),
+        pytest.param(
+            [full(1, 5), Ran(6, 9, outcome="failed", message="StoreError: no room")], 6, id="a run that broke off"
+        ),
         pytest.param([full(5, 9)], 10, id="days before the first that was ever run"),
         pytest.param([Ran(1, 9)], 10, id="nothing was ever stored"),
     ],

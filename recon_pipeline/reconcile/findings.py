@@ -53,11 +53,14 @@ _FIRST_NEVER_RUN = sa.text("""
         SELECT FROM recon.runs AS r
         WHERE
             r.venue = :venue AND r.accounts IS NULL AND day BETWEEN r.first_day AND r.last_day
-            AND (r.outcome = 'done' OR (day, r.run_id) IN (SELECT date, run_id FROM stored))
+            AND (
+                r.outcome = 'done' OR r.message LIKE 'RefusedInput:%'
+                OR (day, r.run_id) IN (SELECT date, run_id FROM stored)
+            )
     )
 """)
-"""From the first day that is stored on. A run of some accounts runs no day, and one that was not done those days alone
-of which the rows are its own."""
+"""From the first day that is stored on. A run of some accounts runs no day, and one that did not do all it could those
+days alone of which the rows are its own."""
 _FIRST_PENDING = sa.text(
     "SELECT min(date) FROM recon.reconciliation WHERE venue = :venue AND status = 'pending' AND date <= :due"
 )

@@ -29,8 +29,8 @@ from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, 
 
 ONE_DAY = timedelta(days=1)
 _HALVED_MAX = 12
-"""So many spans of a stream that failed are asked for in parts, to find the days that cannot be read; no more of what
-cannot be read at all."""
+"""So many spans of a stream that failed are asked for in halves in one run, to find the days that cannot be read: no
+more of what cannot be read at all."""
 
 
 class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
@@ -274,11 +274,11 @@ class Puller:
         if stream.window is None:
             # told whole: it tells of the earlier days that are open too
             return self._pull_span(stream, facts, ask, Span(min(asked.first, days[0]), asked.last)).new if days else 0
-        failed = list[ReconError]()
+        failed, halved = list[ReconError](), list[Span]()
         for span in spans(days, stream.window.longest):
             self._check()
             try:
-                new += self._in_parts(stream, facts, ask, span, failed)
+                new += self._in_parts(stream, facts, ask, span, failed=failed, halved=halved)
             except (VenueError, NotReadWhole) as error:  # of other days it may tell
                 if self._is_of_all_days(error, stream, facts):
                     raise
@@ -293,9 +293,19 @@ class Puller:
             return True
         return isinstance(error, InvalidSymbol) or self._is_not_there(error, stream, facts)
 
-    def _in_parts(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span, failed: list[ReconError]) -> int:
+    def _in_parts(
+        self,
+        stream: Stream,
+        facts: AccountFacts,
+        ask: Ask,
+        span: Span,
+        *,
+        failed: list[ReconError],
+        halved: list[Span],
+    ) -> int:
         """A span; where the venue does not tell it, its days in ever smaller parts, so that no day is lost with another
-        one. Before a day of which it tells no more, nothing is asked for. What the parts fail with joins `failed`."""
+        one. Before a day of which it tells no more, nothing is asked for. What the parts fail with joins `failed`, and
+        what was asked in parts for that `halved`."""
         try:
             return self._pull_span(stream, facts, ask, span).new
         except (WindowTooLong, WindowTooOld):
@@ -303,14 +313,14 @@ class Puller:
                 raise
         except (VenueError, NotReadWhole) as error:
             is_single, passes = span.first == span.last, isinstance(error, NetworkError | RateLimit | ReadsDiffer)
-            if is_single or passes or len(failed) >= _HALVED_MAX or self._is_of_all_days(error, stream, facts):
+            if is_single or passes or len(halved) >= _HALVED_MAX or self._is_of_all_days(error, stream, facts):
                 raise
-            failed.append(error)
+            halved.append(span)
         middle = span.days[len(span.days) // 2 - 1]
         older, newer = Span(span.first, middle), Span(middle + ONE_DAY, span.last)
         new = 0
         try:
-            new += self._in_parts(stream, facts, ask, newer, failed)
+            new += self._in_parts(stream, facts, ask, newer, failed=failed, halved=halved)
         except WindowTooOld as error:
             self._failed(stream, facts, older, error, self._now())
             raise
@@ -318,7 +328,7 @@ class Puller:
             if self._is_of_all_days(error, stream, facts):
                 raise
             failed.append(error)
-        return new + self._in_parts(stream, facts, ask, older, failed)
+        return new + self._in_parts(stream, facts, ask, older, failed=failed, halved=halved)
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""
