@@ -120,7 +120,7 @@ class Looked:
             has_key=keys.__contains__,
             refused=self.refused,
             record=lambda *_: None,
-            tell=self.problems.append,
+            tell_once=self.problems.append,
         )
         _refuse_strangers(
             session,

@@ -14,7 +14,7 @@ from recon_pipeline.api_settings import ApiSettings
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import Contents, DayRead, RawStore
-from recon_pipeline.stores.reviews import Place, Problem, record_problem
+from recon_pipeline.stores.reviews import Place, Problem, record_findings, record_problem
 from recon_pipeline.transport.archive import ArchiveUnwritable
 from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
@@ -183,6 +183,10 @@ class Session:
     def tell(self, problem: Problem) -> None:
         """Keep for a person what does not fail the run."""
         record_problem(self.url, self.venue, problem)
+
+    def tell_once(self, problem: Problem) -> None:
+        """The same of what every run finds anew: what a person has resolved stays resolved."""
+        record_findings(self.url, self.venue, [problem])
 
     def tell_changed(self, email: str, stream: Stream, before: Contents) -> None:
         """A flow that was settled and is told in another way now: both versions are kept, the new one counts."""

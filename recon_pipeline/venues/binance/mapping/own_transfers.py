@@ -103,7 +103,7 @@ class _Family:
 
     def __init__(self, context: MappingContext) -> None:
         self._accounts = context.accounts
-        self._by_lower = {email.casefold(): email for email in self._accounts}
+        self._by_folded = {email.casefold(): email for email in self._accounts}
 
     def email(self, told: str | None, asked: RawRecord, besides: Collection[str | None] = ()) -> str | None:
         """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
@@ -115,8 +115,8 @@ class _Family:
             facts = self._accounts.get(asked.account)
             return (facts.master if facts else None) or told
         if "*" not in text:
-            return self._by_lower.get(text, told)
-        ours = ((lower, email) for lower, email in self._by_lower.items() if email not in besides)
+            return self._by_folded.get(text, told)
+        ours = ((lower, email) for lower, email in self._by_folded.items() if email not in besides)
         fitting = [email for lower, email in ours if fnmatchcase(lower, text)]
         return fitting[0] if len(fitting) == 1 else None
 
