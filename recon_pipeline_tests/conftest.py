@@ -19,8 +19,18 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     """A running server without tables; its own database `recon` is the template of those that tests get."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
     server.start()
+    # what is killed here is a process, never the machine: what it wrote is there without waiting for the disk
+    administer(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_disk() -> Iterator[None]:
+    """Files wait for no disk either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from recon_pipeline.frames.cells import FILE, LINE
 from recon_pipeline.frames.contract import column_schema, failures, table_constraints
-from recon_pipeline.frames.exact import REFUSAL, connect
+from recon_pipeline.frames.exact import REFUSAL, connect, kept_connection
 from recon_pipeline.frames.faults import ROW_FAULTS
 from recon_pipeline.frames.registry import BUCKET_BY_SUBTYPE, BUCKETS, SUBTYPES, UNKNOWN
 from recon_pipeline.frames.schema import BALANCES, COVERAGE, FRAMES, PRICES, QUARANTINE, TRADES, TRANSFERS
@@ -33,6 +34,37 @@ def one(sql: duckdb.DuckDBPyConnection, expression: str, *values: object) -> obj
     row = sql.execute(f"SELECT {expression}", list(values)).fetchone()
     assert row is not None
     return row[0]
+
+
+def test_a_connection_that_is_kept_is_empty_for_the_next_and_gone_where_its_work_failed() -> None:
+    with kept_connection() as first:
+        first.register("given", pa.table({"x": [1]}))
+        first.execute("CREATE TABLE left_over AS FROM given; CREATE TEMP VIEW seen AS FROM left_over")
+    with kept_connection() as second:
+        assert second is first
+        assert second.execute("SELECT table_name FROM information_schema.tables").fetchall() == []
+        with kept_connection() as beside:
+            assert beside is not second
+    with pytest.raises(duckdb.CatalogException), kept_connection() as failing:
+        failing.execute("FROM left_over")
+    with pytest.raises(duckdb.ConnectionException):
+        failing.execute("SELECT 1")
+
+
+def test_a_process_that_was_forked_uses_no_connection_of_its_parent() -> None:
+    with kept_connection() as of_parent:
+        pass
+    context = multiprocessing.get_context("fork")
+    told = context.SimpleQueue()
+
+    def work() -> None:
+        with kept_connection() as own:
+            told.put((own is of_parent, own.execute("SELECT amount('1.5')").fetchall()))
+
+    child = context.Process(target=work)
+    child.start()
+    child.join(60)
+    assert (child.exitcode, told.get()) == (0, (False, [(Decimal("1.5"),)]))
 
 
 # --- amounts ----------------------------------------------------------------------------------------------------------

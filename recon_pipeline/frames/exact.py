@@ -17,7 +17,10 @@ No text of a fault holds the value, because errors are logged and amounts are no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +29,9 @@ import pyarrow as pa
 
 from recon_pipeline.frames.duck import open_duckdb
 
+_KEPT_MAX: Final = 4
+_IDLE: Final[dict[int, deque[duckdb.DuckDBPyConnection]]] = {}
+"""Connections that nobody uses now, by process. Those of a parent are never touched, not even closed."""
 REFUSAL: Final = "recon refuses a value: "
 """What an error of these macros starts with, by which a caller tells it from an error of the SQL."""
 
@@ -191,6 +197,31 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     connection = open_duckdb(memory_limit=memory_limit)
     connection.execute(_MACROS)
     return connection
+
+
+@contextmanager
+def kept_connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection as `connect` opens one, for what is undone at the end; it is kept for the next one who asks.
+
+    To open one takes longer than the work on a small table. A process that was forked opens its own: the threads of its
+    parent's are not there.
+    """
+    kept = _IDLE.setdefault(os.getpid(), deque())
+    try:
+        connection = kept.pop()
+    except IndexError:
+        connection = connect()
+    try:
+        connection.begin()
+        yield connection
+        connection.rollback()
+    except BaseException:
+        connection.close()
+        raise
+    if len(kept) < _KEPT_MAX:
+        kept.append(connection)
+    else:
+        connection.close()
 
 
 def instants_or_null(texts: Sequence[str | None]) -> list[datetime | None]:

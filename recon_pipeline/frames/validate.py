@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.cells import FILE, LINE, NUMBER, is_exact, parsed_sql
-from recon_pipeline.frames.exact import connect
+from recon_pipeline.frames.exact import kept_connection
 from recon_pipeline.frames.faults import quoted, reason, row_fault_text
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.frames.rules import make_doubled, ruled_sql
@@ -55,17 +55,16 @@ def validate(
     if table.num_rows == 0:
         empty = dict.fromkeys(("given", "rows", "quarantined", "repeated", "left_out", "unknown"), 0)
         return Validated(frame.arrow.empty_table(), QUARANTINE.empty_table(), empty)
-    connection = connect()
-    try:
+    with kept_connection() as connection:
         connection.register("given", _completed(frame, table))
         types = {field.name: field.type for field in table.schema}
         connection.execute(f"CREATE TABLE parsed AS {parsed_sql(connection, frame, types, venue, allowed or {})}")
         connection.execute(f"CREATE TABLE ruled AS {ruled_sql(frame)}")
         connection.execute("DROP TABLE parsed")
         make_doubled(connection, frame)
-        return _results(connection, frame, table, venue)
-    finally:
-        connection.close()
+        found = _results(connection, frame, table, venue)
+        connection.unregister("given")
+        return found
 
 
 def _require_columns(frame: Frame, table: pa.Table) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from recon_pipeline.frames.duck import open_duckdb
+from recon_pipeline.frames.exact import kept_connection
 from recon_pipeline.reconcile.tables import each, sql_of
 
 Instants = tuple[datetime, datetime] | None
@@ -30,17 +30,21 @@ def consulted(frames: Mapping[str, pa.Table], quarantine: pa.Table, days: Sequen
     if not own:
         return {}
     first, last = min(own), max(own)
-    with open_duckdb() as db:
-        for name, table in (*frames.items(), ("quarantine", quarantine)):
+    tables = {**frames, "quarantine": quarantine}
+    with kept_connection() as db:
+        for name, table in tables.items():
             db.register(name, table)
         hull = _reach(db, first, last)
         flows = own | _flow_days(db, hull, last)
-        return {
+        found = {
             "transfers": flows,
             "trades": flows,
             "balances": own | _days_of(db, "(FROM balances SELECT date AS datetime)", date.min, last),
             "prices": own | _days_of(db, "(FROM prices SELECT as_of AS datetime)", date.min, last),
         }
+        for name in tables:
+            db.unregister(name)
+        return found
 
 
 def _reach(db: duckdb.DuckDBPyConnection, first: date, last: date) -> Instants:
