@@ -38,6 +38,7 @@ from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline_tests.binance_doubts import READ, SIDES, judge_doubts
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.binance_judge import Judge, Verdict
+from recon_pipeline_tests.servers import no_disk
 
 BEFORE, BEHIND = 2, 4
 """Days of a world before the first that is judged, and after the last: it must be due, and its end must be told."""
@@ -194,8 +195,9 @@ def own_server() -> Iterator[tuple[Path, str]]:
         server = EmbeddedPostgres(folder / "postgres")
         server.start()
         try:
-            migrate(server.url())
-            yield folder, server.url()
+            with no_disk(server):
+                migrate(server.url())
+                yield folder, server.url()
         finally:
             engine(server.url()).dispose()
             server.stop()

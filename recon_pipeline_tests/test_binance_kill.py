@@ -22,7 +22,7 @@ from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.venues.binance.streams import STREAMS
 from recon_pipeline.venues.streams import Window
 from recon_pipeline_tests.binance_home import VENUE, BinanceHome, binance_home, midnight
-from recon_pipeline_tests.conftest import administer
+from recon_pipeline_tests.servers import administer
 
 pytestmark = pytest.mark.postgres
 

@@ -33,8 +33,8 @@ from recon_pipeline.reconcile.pipeline import Request, run_venue
 from recon_pipeline.sandbox.statements import VENUE
 from recon_pipeline.stores.database import connection
 from recon_pipeline.stores.embedded import EmbeddedPostgres
-from recon_pipeline_tests.conftest import administer
 from recon_pipeline_tests.homes import AS_OF, demo_home, lake_bytes, rows, run
+from recon_pipeline_tests.servers import administer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.soak]
 

@@ -35,7 +35,7 @@ from recon_pipeline.stores.database import (
 )
 from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.stores.migrations import MigrationRefused
-from recon_pipeline_tests.conftest import administer
+from recon_pipeline_tests.servers import administer
 
 pytestmark = pytest.mark.postgres
 _numbers = count(1)
