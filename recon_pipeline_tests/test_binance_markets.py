@@ -84,16 +84,16 @@ def edit_answers(
     environment.setattr(gate, "tell", edited)
 
 
-def allocate(world: World, symbol: str, at_ms: int, number: int) -> None:
+def allocate(world: World, symbol: str, at_ms: int, number: int, *, is_buyer: bool = True) -> None:
     """A fill of a routed order."""
-    market = world.market.symbols[symbol]
+    market, sign = world.market.symbols[symbol], 1 if is_buyer else -1
     ref = f"{orders.ALLOCATIONS} {symbol}"
-    for asset, moved in ((market.base, Decimal(1)), (market.quote, Decimal(-2))):
+    for asset, moved in ((market.base, Decimal(sign)), (market.quote, Decimal(-2 * sign))):
         world.ledger.post(Move(at_ms * 1000, MAIN, "SPOT", asset, moved, "balance", ref))
     content = {
         "symbol": symbol, "allocationId": number, "allocationType": "SOR", "orderId": 500 + number, "orderListId": -1,
         "price": "2.00000000", "qty": "1.00000000", "quoteQty": "2.00000000", "commission": "0.00000000",
-        "commissionAsset": market.quote, "time": at_ms, "isBuyer": True, "isMaker": False, "isAllocator": False,
+        "commissionAsset": market.quote, "time": at_ms, "isBuyer": is_buyer, "isMaker": False, "isAllocator": False,
     }  # fmt: skip
     record = Record(at_ms, number)
     record.change(at_ms * 1000, content)
@@ -414,6 +414,31 @@ def test_a_market_that_leaves_opens_no_day_on_which_an_account_traded_nothing(
             run_days(home, number, number)
             assert holes_of(home, DESK) == set()
         assert holes_of(home, MAIN) != set()
+
+
+def test_a_market_that_leaves_before_its_routed_fills_could_be_asked_for_is_a_hole(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They bought and sold, and left nothing unexplained; its trades were asked for."""
+    world = quiet_world()
+    for number, is_buyer in ((7, True), (8, False)):
+        allocate(world, "BTCUSDT", day_ms(day(4)) + (3 + number) * HOUR_MS, number, is_buyer=is_buyer)
+    world.plants.outages += [
+        outage(orders.ALLOCATIONS, day(each), b"<html>", content_type="text/html") for each in (5, 6)
+    ]
+    is_gone = False
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        edit_answers(home, monkeypatch, LIST, lambda body, _: without("BTCUSDT")(body) if is_gone else None)
+        run_days(home, 3, 4)
+        is_gone = True
+        run_days(home, 5, 5)
+        assert holes_of(home, MAIN) == {day(3), day(4), day(5)}
+        purged = "SELECT stream, window_start < :at FROM recon.coverage WHERE error = 'SymbolPurged'"
+        assert set(home.ask(purged, at=midnight(day(3)))) == {("allocations", True), ("spot_trades", False)}
+        is_gone = False
+        run_days(home, 6, 6)
+        assert off(home) == set()
+        assert home.ask("SELECT count(*) FROM recon.trades WHERE source = 'allocations'") == [(4,)]
 
 
 @pytest.mark.long

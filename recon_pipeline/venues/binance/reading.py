@@ -432,11 +432,11 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
 
 
 def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> list[Mapping[str, Any]]:
-    """Trades of a market that Binance no longer knows cannot be had: a hole for its two assets before it was asked and
-    after, but for the days on which the account traded nothing."""
+    """Trades and allocations of a market that Binance no longer knows cannot be had: a hole for its two assets before
+    it was asked and after, but for the days on which the account traded nothing."""
     rows: list[Mapping[str, Any]] = []
     idle = idle_days(raw)
-    for asked in raw.asked_symbols("spot_trades"):
+    for stream, asked in ((stream, asked) for stream in SEARCHED for asked in raw.asked_symbols(stream)):
         if asked.purged_after is None or asked.symbol not in markets:
             continue
         for begin, end in ((since, asked.asked_from), (asked.asked_through, asked.purged_after)):
@@ -447,7 +447,7 @@ def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: da
                 rows.append(
                     {
                         "account": asked.account,
-                        "stream": "spot_trades",
+                        "stream": stream,
                         "asset": asset,
                         "window_start": _before(first),
                         "window_end": _before(end),

@@ -112,7 +112,7 @@ class Trades:
         found = self._search_for(accounts, found, is_first=True)
         if self._rotate(accounts):  # what it found may be one side of something
             found = self._search_for(accounts, self.residuals(self.open_days))
-        self._note_purged(accounts)
+        self._note_purged(accounts, TRADES)
         self._mark(found)
 
     def _search_for(self, accounts: Collection[str], found: Residuals, *, is_first: bool = False) -> Residuals:
@@ -266,13 +266,16 @@ class Trades:
                 is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
                 marks[day] = DayRead(("final" if routed else "not_applicable") if is_whole else "partial")
             self.session.raw.mark(email, ALLOCATIONS.name, marks, now)
+        self._note_purged(accounts, ALLOCATIONS, routed)
 
-    def _note_purged(self, accounts: Iterable[str]) -> None:
-        """Nothing can be had of a market that left the list: a hole from where it was asked last to the first list
-        without it."""
-        known, now, idle = self._asked(), self.session.clock.now(), idle_days(self.session.raw)
+    def _note_purged(self, accounts: Iterable[str], stream: Stream, markets: Collection[str] | None = None) -> None:
+        """Nothing can be had of a market that left the list, of `markets` if they are given: a hole from where it was
+        asked last to the first list without it."""
+        known, now, idle = self._asked(stream), self.session.clock.now(), idle_days(self.session.raw)
         listed = {market.symbol for market in self._markets()}
         purged = purged_markets(departures(self.session.raw), listed)
+        if markets is not None:
+            purged = {symbol: gone_at for symbol, gone_at in purged.items() if symbol in markets}
         for email in accounts:
             found = []
             for symbol, gone_at in purged.items():
@@ -286,7 +289,7 @@ class Trades:
                 end = asked.purged_after if asked.symbol in listed else None
                 if end is not None and past_idle(asked.asked_through, idle[email]) >= end:
                     found.append(SymbolAsked(asked.symbol, now, asked.asked_from, asked.asked_through))
-            self.session.raw.keep_symbols(email, TRADES.name, found, ())
+            self.session.raw.keep_symbols(email, stream.name, found, ())
 
     # -- transfers between accounts in place of self-trades
 
