@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -65,6 +70,35 @@ def test_a_process_that_was_forked_uses_no_connection_of_its_parent() -> None:
     child.start()
     child.join(60)
     assert (child.exitcode, told.get()) == (0, (False, [(Decimal("1.5"),)]))
+
+
+def test_a_process_that_was_forked_ends_as_others_do() -> None:
+    """Its interpreter takes down whatever it holds; the threads of its parent's connections are not there."""
+    script = """
+import os, sys
+from recon_pipeline.frames.exact import kept_connection
+with kept_connection() as kept:
+    kept.execute("CREATE TABLE t AS SELECT range AS x FROM range(3000000)")
+child = os.fork()
+if child == 0:
+    with kept_connection() as own:
+        own.execute("SELECT amount('1.5')")
+    sys.exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    with subprocess.Popen([sys.executable, "-c", script], start_new_session=True) as parent:
+        try:
+            assert parent.wait(60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_connection_that_worked_on_many_rows_is_not_kept() -> None:
+    with kept_connection(1_000_000) as large:
+        pass
+    with pytest.raises(duckdb.ConnectionException):
+        large.execute("SELECT 1")
 
 
 # --- amounts ----------------------------------------------------------------------------------------------------------

@@ -30,8 +30,10 @@ import pyarrow as pa
 from recon_pipeline.frames.duck import open_duckdb
 
 _KEPT_MAX: Final = 4
-_IDLE: Final[dict[int, deque[duckdb.DuckDBPyConnection]]] = {}
-"""Connections that nobody uses now, by process. Those of a parent are never touched, not even closed."""
+_KEPT_ROWS_MAX: Final = 100_000
+"""After work on more rows a connection is closed: it would hold on to the memory that they took."""
+_IDLE: Final[deque[duckdb.DuckDBPyConnection]] = deque()
+"""Connections that nobody uses now."""
 REFUSAL: Final = "recon refuses a value: "
 """What an error of these macros starts with, by which a caller tells it from an error of the SQL."""
 
@@ -200,17 +202,17 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def kept_connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection as `connect` opens one, for what is undone at the end; it is kept for the next one who asks.
+def kept_connection(rows: int = 0) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection as `connect` opens one, for work on so many rows that is undone at the end; it is kept for the next
+    one who asks.
 
-    To open one takes longer than the work on a small table. A process that was forked opens its own: the threads of its
-    parent's are not there.
+    To open one takes longer than the work on a small table.
     """
-    kept = _IDLE.setdefault(os.getpid(), deque())
     try:
-        connection = kept.pop()
+        connection = _IDLE.pop()
     except IndexError:
         connection = connect()
+    process = os.getpid()
     try:
         connection.begin()
         yield connection
@@ -218,10 +220,19 @@ def kept_connection() -> Iterator[duckdb.DuckDBPyConnection]:
     except BaseException:
         connection.close()
         raise
-    if len(kept) < _KEPT_MAX:
-        kept.append(connection)
+    if rows <= _KEPT_ROWS_MAX and len(_IDLE) < _KEPT_MAX and process == os.getpid():
+        _IDLE.append(connection)
     else:
         connection.close()
+
+
+def _close_idle() -> None:
+    while _IDLE:
+        _IDLE.pop().close()
+
+
+# The threads of a connection are not there in a process that is forked, which would wait for them when it ends.
+os.register_at_fork(before=_close_idle)
 
 
 def instants_or_null(texts: Sequence[str | None]) -> list[datetime | None]:

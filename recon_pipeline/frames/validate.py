@@ -55,7 +55,7 @@ def validate(
     if table.num_rows == 0:
         empty = dict.fromkeys(("given", "rows", "quarantined", "repeated", "left_out", "unknown"), 0)
         return Validated(frame.arrow.empty_table(), QUARANTINE.empty_table(), empty)
-    with kept_connection() as connection:
+    with kept_connection(table.num_rows) as connection:
         connection.register("given", _completed(frame, table))
         types = {field.name: field.type for field in table.schema}
         connection.execute(f"CREATE TABLE parsed AS {parsed_sql(connection, frame, types, venue, allowed or {})}")
