@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -330,6 +331,32 @@ def test_a_margin_transfer_whose_end_is_not_known_is_not_dropped() -> None:
     assert (told_elsewhere.transfers, told_elsewhere.problems) == ([], [])
     missing = mapped(margin_transfer(transTo=None))
     assert (missing.transfers, kinds(missing)) == ([], ["malformed"])
+
+
+@pytest.mark.parametrize("number", [99, 4711], ids=["its number", "another number"])
+@pytest.mark.parametrize(("sender", "is_out"), [(DESK, True), (DESK, False), (MAIN, True)])
+def test_what_a_main_account_moves_to_isolated_margin_is_booked_once(sender: str, number: int, *, is_out: bool) -> None:
+    """Both the main account's history and the list of the margin wallet tell of it, which may say SPOT of an end that
+    lies in the main account; its instants are whole seconds."""
+    ends = ("SPOT", "ISOLATED_MARGIN") if is_out else ("ISOLATED_MARGIN", "SPOT")
+    by_main = universal(
+        tranId=99, fromEmail=sender, toEmail=DESK, asset="USDT", amount="40", fromAccountType=ends[0],
+        toAccountType=ends[1],
+    )  # fmt: skip
+    kind = {"asset": "USDT", "amount": "40.0", "transFrom": ends[0], "transTo": ends[1]}
+    of_margin = replace(margin_transfer(**kind, txId=number, timestamp=T // 1000), account=DESK)
+    later = replace(margin_transfer(**kind, txId=5, timestamp=T // 1000 + 60), account=DESK)
+    found = mapped(by_main, of_margin, later)
+    sign = "-" if is_out else ""
+    assert sorted(told(found.transfers, "account", "source", "wallet", "amount")) == sorted(
+        [
+            (sender, "wallet_transfers" if sender == DESK else "sub_account_transfers", "SPOT", f"{sign}40"),
+            (DESK, "margin_transfers", "SPOT", f"{sign}40.0"),
+        ]
+    )
+    assert found.problems == []
+    failed = universal(**{**by_main.content, "status": "FAILURE"})
+    assert [row["source"] for row in mapped(failed, of_margin).transfers] == ["margin_transfers"]
 
 
 @pytest.mark.parametrize(("symbol", "is_doubted"), [("", False), ("BNBUSDT", True)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -334,12 +334,24 @@ def _own_transfers(world: World) -> Iterator[tuple[str, Leg]]:
         if row["tranId"] not in seen:
             for email, sign in ((row["from"], -1), (row["to"], 1)):
                 yield email, spot(row["asset"], sign * Decimal(row["qty"]), row["time"])
+    yield from _of_isolated_margin(world, seen)
     for email, name in ((MAIN, f"{managed.INVESTOR} {FUND}"), (sub_email(1), managed.OWN)):
         for record in world.archive.all(email, name):
             row = record.at(1 << 62) or {}
             for side, sign in (("from", -1), ("to", 1)):
                 if row["status"] == "SUCCESS" and row[f"{side}Email"] != managed.STRANGER:
                     yield row[f"{side}Email"], spot(row["asset"], sign * Decimal(row["amount"]), row["createTime"])
+
+
+def _of_isolated_margin(world: World, told_by_main: Container[int]) -> Iterator[tuple[str, Leg]]:
+    """Transfers between SPOT and isolated margin that nobody made but the account: its margin list alone tells."""
+    for email in world.accounts:
+        for record in world.archive.all(email, "/sapi/v1/margin/transfer"):
+            row = record.at(1 << 62) or {}
+            is_own = {row["transFrom"], row["transTo"]} == {"SPOT", "ISOLATED_MARGIN"}
+            if is_own and row["txId"] not in told_by_main:
+                amount = Decimal(row["amount"]) * (-1 if row["transFrom"] == "SPOT" else 1)
+                yield email, spot(row["asset"], amount, row["timestamp"] * 1000)
 
 
 def prevented_legs(world: World) -> Iterator[tuple[str, Leg]]:

@@ -10,7 +10,7 @@ from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life.ledgers import ISOLATED, MARGIN_TRANSFERS, leg, next_tran
 from recon_pipeline.sandbox.binance.life.scene import Scene
-from recon_pipeline.sandbox.binance.moments import MINUTE_MS
+from recon_pipeline.sandbox.binance.moments import MINUTE_MS, SECOND_MS
 from recon_pipeline.sandbox.binance.money import floor8, plain
 
 PATH = "/sapi/v1/asset/transfer"
@@ -86,7 +86,11 @@ def plan(scene: Scene) -> None:
         for kind in possible:
             often = 5 if kind in ("MAIN_FUNDING", "FUNDING_MAIN") else 2
             scene.often(f"transfer {kind}", account, often, partial(between_wallets, scene, kind))
+    for account in scene.opened("isolated"):
+        scene.often("spot and isolated", account, 3, partial(_on_the_second, scene), cut="never")
     subs = [account for account in scene.accounts.values() if not account.is_main]
+    for sub in [sub for sub in subs if "isolated" in sub.products]:
+        scene.often("isolated by main", sub, 4, partial(isolated_by_main, scene))
     scene.burst(PATH, scene.main, 110, partial(between_wallets, scene, "MAIN_FUNDING"))
     if "margin" in scene.main.products:
         scene.burst("margin transfers", scene.main, 110, partial(between_wallets, scene, "MAIN_MARGIN"))
@@ -152,6 +156,62 @@ def _tell_margin(scene: Scene, account: Account, content: dict[str, Any], source
                 "fromSymbol": content.get("fromSymbol"), "toSymbol": content.get("toSymbol"),
             }  # fmt: skip
             scene.tell(account, MARGIN_TRANSFERS, {key: value for key, value in row.items() if value})
+
+
+def _on_the_second(scene: Scene, account: Account, dice: Dice) -> None:
+    """The list of the isolated wallet tells whole seconds, and nothing else tells when this happens."""
+    scene.at((scene.now_ms // SECOND_MS + 1) * SECOND_MS, partial(spot_and_isolated, scene, account, dice))
+
+
+def spot_and_isolated(scene: Scene, account: Account, dice: Dice) -> None:
+    """A transfer that is made at the isolated wallet: its list and its ledger alone tell of it."""
+    moved = _to_or_from_isolated(scene, account, account, dice)
+    if moved is not None:
+        _tell_margin(scene, account, *moved)
+
+
+def isolated_by_main(scene: Scene, sub: Account, dice: Dice) -> None:
+    """A transfer between spot and isolated margin of a sub that the main account makes, from its own spot wallet or the
+    sub's: its universal history tells of it, and the isolated wallet's list does as well."""
+    spot = scene.main if dice.chance(50) else sub
+    moved = _to_or_from_isolated(scene, spot, sub, dice)
+    if moved is None:
+        return
+    content, source, target = moved
+    kinds = ("ISOLATED_MARGIN", "SPOT") if source.startswith(ISOLATED) else ("SPOT", "ISOLATED_MARGIN")
+    parties = (sub, spot) if source.startswith(ISOLATED) else (spot, sub)
+    told = {
+        "tranId": content["tranId"], "fromEmail": parties[0].email, "toEmail": parties[1].email,
+        "asset": content["asset"], "amount": content["amount"], "createTimeStamp": scene.now_ms,
+        "fromAccountType": kinds[0], "toAccountType": kinds[1], "status": "SUCCESS",
+        "clientTranId": f"client-{dice.hex(8)}",
+    }  # fmt: skip
+    scene.tell(scene.main, UNIVERSAL, told)
+    _tell_margin(scene, sub, content, source, target)
+    if spot.is_main:
+        money = content["asset"], Decimal(content["amount"])
+        _tell_subs(scene, *parties, kinds=kinds, money=money, tran_id=content["tranId"], status="SUCCESS")
+
+
+def _to_or_from_isolated(
+    scene: Scene, spot: Account, isolated: Account, dice: Dice
+) -> tuple[dict[str, Any], str, str] | None:
+    """Both legs of such a transfer; what is told of it, and the wallets on its two sides."""
+    symbol = dice.pick(ISOLATED_SYMBOLS)
+    wallets, symbols, is_in = [(spot, "SPOT"), (isolated, ISOLATED + symbol)], ["", symbol], dice.chance(50)
+    if not is_in:
+        wallets.reverse()
+        symbols.reverse()
+    asset = dice.pick(_assets("ISOLATEDMARGIN", symbol))
+    amount = dice.part(scene.have(*wallets[0], asset), 5, 40)
+    if amount <= 0:
+        return None
+    tran_id = next_tran(scene)
+    for (account, wallet), signed in zip(wallets, (-amount, amount), strict=True):
+        leg(scene, account, wallet, (asset, signed), tran_id)
+    content = {"asset": asset, "amount": plain(amount), "tranId": tran_id}
+    content |= dict(zip(("fromSymbol", "toSymbol"), symbols, strict=True))
+    return content, wallets[0][1], wallets[1][1]
 
 
 def _parties(scene: Scene, sub: Account, dice: Dice) -> tuple[Account, Account]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TypeAlias
 
 from recon_pipeline.frames.registry import UNKNOWN
@@ -225,9 +226,10 @@ SOURCES: Mapping[str, _Source] = {
 
 
 def _is_told_here(record: RawRecord) -> bool:
-    """Of the margin transfers only those between SPOT or FUNDING and isolated margin, which no other stream tells of,
-    and those with an end that is not known: they may be such, unless the other end is cross margin. To the question for
-    cross margin the venue also tells of transfers without naming an end: they are cross margin's."""
+    """Of the margin transfers only those between SPOT or FUNDING and isolated margin, which no other stream tells of
+    unless a main account made them, and those with an end that is not known: they may be such, unless the other end is
+    cross margin. To the question for cross margin the venue also tells of transfers without naming an end: they are
+    cross margin's."""
     if record.stream != OF_MARGIN:
         return True
     told = [record.content.get(name) for name in ("transFrom", "transTo")]
@@ -255,6 +257,7 @@ def map_own_transfers(book: Book, records: Mapping[str, Sequence[RawRecord]]) ->
                 told.setdefault(_identity(move), []).append(move)
     if book.context.assumes("sub_transfer_ids", "own"):
         _pair_by_content(told)
+    _leave_out_told_elsewhere(told)
     for _, moves in sorted(told.items()):
         if done := _done(book, moves):
             _book(book, _agreed(book, done))
@@ -274,6 +277,43 @@ def _pair_by_content(told: dict[tuple[str, str, str], list[Move]]) -> None:
             if (pair := next(free, None)) is not None:
                 taken.add(pair)
                 told[pair] += told.pop(identity)
+
+
+def _leave_out_told_elsewhere(told: dict[tuple[str, str, str], list[Move]]) -> None:
+    """Leaves out the margin transfers of what a main account moved to or from isolated margin: the histories that name
+    both accounts tell of it, and of an end that lies in the main account this list may say SPOT. By its number, or by
+    what moved within a second, for these instants may be whole seconds; one to one."""
+    elsewhere: dict[tuple[str | Decimal | bool | None, ...], list[Move]] = {}
+    for identity, moves in sorted(told.items()):
+        first = moves[0]
+        for look in _looks_in_isolated(first) if identity[0] != OF_MARGIN and not first.has_failed else ():
+            elsewhere.setdefault(look, []).append(first)
+    for identity, moves in sorted(told.items()):
+        if identity[0] == OF_MARGIN:
+            same = [other for look in _looks_in_isolated(moves[0]) for other in elsewhere.get(look, ())]
+            found = min(
+                (other for other in same if _is_one(moves[0], other)), key=partial(_far, moves[0]), default=None
+            )
+            if found is not None:
+                del told[identity]
+                for others in elsewhere.values():
+                    others[:] = [other for other in others if other is not found]
+
+
+def _looks_in_isolated(move: Move) -> Sequence[tuple[str | Decimal | bool | None, ...]]:
+    """What isolated margin sees of a move: whose, which way, what and how much."""
+    ends = ((move.source, False), (move.target, True))
+    isolated = ((end.account, is_in) for end, is_in in ends if (end.wallet or "").startswith("ISOLATED_MARGIN"))
+    return [(*end, move.asset, Decimal(move.amount)) for end in isolated]
+
+
+def _is_one(move: Move, other: Move) -> bool:
+    return move.name == other.name or abs(move.at - other.at) < timedelta(seconds=1)
+
+
+def _far(move: Move, other: Move) -> tuple[bool, timedelta]:
+    """How little two moves have in common."""
+    return move.name != other.name, abs(move.at - other.at)
 
 
 def _look(move: Move) -> _Look:
