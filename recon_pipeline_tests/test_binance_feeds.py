@@ -323,6 +323,9 @@ def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
         home.capture_days(day(2), day(6))
         home.run(day(3), day(5))
         assert {row[4] for row in home.not_matched() if row[1] == MAIN} == {"incomplete"}
+        if answer is BUSY:
+            why = "SELECT DISTINCT error FROM recon.pulls WHERE stream = 'spot_trades' AND status = 'partial'"
+            assert home.ask(why) == [("NotLooked",)], "every market was asked"
         if answer is KEY_REFUSED:
             asked = [
                 entry["status"] for entry in home.sandbox.site.gate.log if entry["path"] in (orders.ORDERS, spot.PATH)

@@ -153,6 +153,9 @@ def test_numbers_that_the_list_has_none_of_wait_for_a_person() -> None:
         "NumbersDiffer", DESK, SUB_ACCOUNTS, True,
     )  # fmt: skip
     assert DESK in problem.found
+    stranger = Looked(listed=LISTED)
+    stranger.strangers(keys, {MAIN: "901", DESK: "77777"})
+    assert stranger.problems[0].fingerprint != problem.fingerprint
     same = Looked(listed=LISTED)
     assert same.strangers(keys, {MAIN: "901", DESK: "2"}) == {}
     assert same.problems == []

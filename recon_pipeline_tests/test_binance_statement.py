@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +21,8 @@ from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.stores.database import connection
-from recon_pipeline.venues.binance.comparing import compare_statements
+from recon_pipeline.stores.raw import DayRead, RawStore
+from recon_pipeline.venues.binance.comparing import _days_read, compare_statements
 from recon_pipeline.venues.binance.statement import (
     HEADER,
     LOCAL_HEADER,
@@ -516,6 +518,26 @@ def test_each_flow_would_match_one_row_alone() -> None:
 )
 def test_a_zone_has_a_name(hours: float, name: str) -> None:
     assert zone_name(hours * HOUR) == name
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        (["final", "complete", "not_applicable"], "read"),
+        (["final", "failed", "not_applicable"], "read in part"),
+        (["complete"], "read in part"),
+        (["failed", "partial", "not_applicable"], "not read"),
+        ([], "not read"),
+    ],
+)
+def test_a_day_is_read_if_all_feeds_of_it_were(database: str, statuses: list[str], state: str) -> None:
+    streams = ["deposits", "withdrawals", "converts"]
+    day = NOON.date()
+    with closing(RawStore(database, VENUE)) as raw:
+        for stream, status in zip(streams, statuses, strict=False):
+            raw.mark(MAIN, stream, {day: DayRead(status)}, NOON)
+    assert _days_read(database, VENUE, streams, {(MAIN, day)}) == {(MAIN, day): state}
 
 
 @pytest.mark.postgres

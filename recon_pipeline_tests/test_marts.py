@@ -790,6 +790,24 @@ def test_a_figure_that_had_counted_is_told_from_one_that_is_the_first(
     assert book.read("SELECT is_first_figure FROM marts.restatements") == [{"is_first_figure": is_first}]
 
 
+@pytest.mark.parametrize(
+    ("status", "came_along", "is_first"),
+    [("opening", False, False), ("opening", True, True), ("incomplete", False, True)],
+)
+def test_an_opening_that_appears_in_a_wallet_that_had_been_stated_is_not_the_first(
+    book: Book, status: str, is_first: bool, *, came_along: bool
+) -> None:
+    """What the statement of a wallet leaves out is nothing; of one that nobody had stated nothing was said."""
+    book.row(1, status, asset="EUR", kind="never_stated" if status == "incomplete" else None)
+    book.row(1, "opening")
+    new = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash", "column_name": "actual_balance"}
+    new |= {"new_status": "opening", "new_value": 5, "run_id": "r-bank", "restated_at": close(3)}
+    for asset in ("USD", *(["EUR"] if came_along else [])):
+        book.insert("restatements", asset=asset, **new)
+    told = book.read("SELECT is_first_figure FROM marts.restatements WHERE asset = 'USD'")
+    assert told == [{"is_first_figure": is_first}]
+
+
 def make_room_for_history(book: Book) -> None:
     """The month that runs would have made."""
     with connection(book.url, "making room") as database:

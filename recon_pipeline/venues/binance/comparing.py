@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.frames.schema import COVERAGE_THAT_COUNTS
+from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.database import connection
 from recon_pipeline.venues.binance.reading import flow_streams
 from recon_pipeline.venues.binance.statement import (
@@ -102,7 +102,8 @@ def _days_read(
 ) -> dict[tuple[str, date], DayState]:
     """Whether all that moves an account was read of these days. Where it was not, the API may have left out a row."""
     counted = sa.text(
-        "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting)) AS whole FROM recon.pulls"
+        "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting)) AS whole,"
+        " bool_or(status = ANY(:read)) AS is_any_read FROM recon.pulls"
         " WHERE venue = :venue AND stream = ANY(:streams) AND date = ANY(:dates) GROUP BY account, date"
     )
     given = {
@@ -110,9 +111,10 @@ def _days_read(
         "streams": list(streams),
         "dates": sorted({day for _, day in days}),
         "counting": list(COVERAGE_THAT_COUNTS),
+        "read": list(COVERAGE_READ),
     }
     with connection(url, f"reading the coverage ledger of {venue}") as opened:
-        whole = {(row.account, row.date): row.whole for row in opened.execute(counted, given)}
+        whole = {(row.account, row.date): row.whole for row in opened.execute(counted, given) if row.is_any_read}
     return {
         each: "not read" if each not in whole else "read" if whole[each] == len(streams) else "read in part"
         for each in days

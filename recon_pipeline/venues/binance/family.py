@@ -119,8 +119,8 @@ def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told
     lists += [row.content for (_, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
     listed = {ours(str(row["email"])): str(row["subUserId"]) for row in lists if row.get("subUserId")}
     wrong: dict[str, ReconError] = dict(wrong_identities(opened, before, listed, former))
-    if subs := unchecked(opened, listed):
-        session.tell_once(numbers_differ(subs))
+    for sub in unchecked(opened, listed):
+        session.tell_once(numbers_differ(sub, opened[sub]))
     seen = {row.account: row.content["key"] for row in session.raw.records([KEY_SEEN])}
     # that nothing was said of a number is an answer only where none was ever known
     answered = {email for (email, of), rows in told.items() if of == IDENTITY and (rows or email not in before)}

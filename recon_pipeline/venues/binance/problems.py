@@ -82,16 +82,17 @@ def key_warning(found: str, email: str) -> Problem:
     )
 
 
-def numbers_differ(subs: Sequence[str]) -> Problem:
-    """Sub-accounts whose keys tell no number that their main account lists."""
+def numbers_differ(sub: str, number: str) -> Problem:
+    """A sub-account whose key tells no number that a main account lists. Another key of it, which opens another number,
+    is another entry."""
     return Problem(
         "NumbersDiffer",
-        f"the keys of {_some(subs)} open accounts of other numbers than the main account lists",
+        f"the key of {sub} opens an account of another number than the main account lists",
         "UNKNOWN",
-        place=f"account {subs[0]}, {SUB_ACCOUNTS}",
+        place=f"account {sub}, {SUB_ACCOUNTS}, uid {number}",
         expected="one number of each account, whoever tells it",
-        next_step="compare the User ID of each on the venue's site with the uid of its key; if they are right, resolve",
-        account=subs[0],
+        next_step="compare its User ID on the venue's site with that uid; if it is right, resolve this entry",
+        account=sub,
         stream=SUB_ACCOUNTS,
         needs_manual_review=True,
     )

@@ -380,8 +380,10 @@ class Trades:
                 assets = set(found.get((email, WALLET, judge), {})) if judge else set()
                 span = self.since, midnight(day + ONE_DAY)
                 status = standing(assets, markets, known[email], span, idle[email])
-                is_open = judge is None and status != "final"
-                marks[day] = _STANDING["partial" if is_open or (email, judge) in self._not_looked else status]
+                if judge is None and status != "final":
+                    status = "partial"
+                is_looked = status == "partial" or (email, judge) not in self._not_looked
+                marks[day] = _STANDING[status] if is_looked else replace(_NOT_LOOKED, status="partial")
             self.session.raw.mark(email, TRADES.name, marks, now, is_judgement=True)
 
     def _judged(self) -> Mapping[str, set[date]]:
