@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import starmap
 from typing import Any
@@ -127,7 +128,7 @@ def test_an_amount_that_is_not_exact_text_goes_to_quarantine(amount: Any) -> Non
     (problem,) = found.problems
     row = quarantine_row(problem)
     assert (row["frame"], row["account"], row["wallet"], row["asset"]) == ("transfers", MAIN, "SPOT", "ETH")
-    assert row["instant"] == utc("2026-11-01T10:00:00.100")
+    assert row["instant"] == utc("2026-11-01T10:12:00.200")  # when it would have counted
     assert "amount" in row["reason"]
 
 
@@ -208,9 +209,24 @@ def test_a_withdrawal_that_came_back_at_an_unstated_time_is_expected_until_it_wa
 
 
 def test_a_withdrawal_that_was_seen_under_way_comes_back_between_two_reads() -> None:
-    failed = replace(record("withdrawals", withdrawal(status=5, completeTime=None)), version=2)
-    back = [row["datetime"] for row in mapped(failed).transfers if row["external_id"].endswith(":reversal")]
-    assert back == [READ_AT - timedelta(hours=12)] * 2
+    """What is told of it once it has failed moves nothing."""
+    under_way, failed, told_more = (
+        withdrawal(status=status, completeTime=None, info=info)
+        for status, info in ((4, ""), (5, ""), (5, "address refused"))
+    )
+    nights = [READ_AT + timedelta(days=number) for number in range(3)]
+
+    def came_back(content: Mapping[str, Any], read_at: datetime, *before: tuple[datetime, Any]) -> tuple[Any, ...]:
+        found = mapped(replace(record("withdrawals", content), read_at=read_at, before=before))
+        (at,) = {row["datetime"] for row in found.transfers if row["external_id"].endswith(":reversal")}
+        return at, found.expected[0]["expected_by"]
+
+    told = nights[1] - timedelta(hours=12), nights[1].date()
+    assert came_back(failed, nights[1], (nights[0], under_way)) == told
+    assert came_back(told_more, nights[2], (nights[0], under_way), (nights[1], failed)) == told
+    never_seen_gone = utc("2026-11-02T11:12:02"), nights[0].date()
+    assert came_back(failed, nights[0]) == never_seen_gone
+    assert came_back(told_more, nights[1], (nights[0], failed)) == never_seen_gone
 
 
 # --- trades -----------------------------------------------------------------------------------------------------------

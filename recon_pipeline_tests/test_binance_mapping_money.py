@@ -213,6 +213,22 @@ def test_a_payment_comes_out_of_the_wallets_that_its_details_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("details", "assets"),
+    [
+        ([{"currency": "BNB", "amount": "0.02", "walletAssetCost": {"1": 0.02}}], ["BNB", "USDT"]),
+        ([{"currency": None, "amount": "0.02"}], [None]),
+        ("BNB 0.02", [None]),
+    ],
+)
+def test_a_payment_that_cannot_be_believed_spoils_what_it_may_have_been_paid_with(
+    details: Any, assets: list[str | None]
+) -> None:
+    found = mapped(sample("pay", fundsDetail=details))
+    assert (found.transfers, kinds(found)) == ([], ["malformed"] * len(assets))
+    assert sorted((problem.asset for problem in found.problems), key=str) == assets
+
+
+@pytest.mark.parametrize(
     ("kind", "wallets"),
     [(1, ["FUNDING"]), (2, ["SPOT"]), (3, ["SPOT"]), (4, []), (5, ["EARN"]), (6, []), (99, ["SPOT"])],
 )
@@ -304,9 +320,9 @@ def test_a_dividend_of_the_other_direction_goes_out() -> None:
 
 
 def test_a_dividend_without_a_direction_comes_in_and_a_blank_one_is_told() -> None:
-    blank = sample("dividends", direction=None)
+    blank, empty = sample("dividends", direction=None), sample("dividends", direction="")
     absent = record("dividends", {name: value for name, value in blank.content.items() if name != "direction"})
-    for one, problems in ((blank, ["unknown_value"]), (absent, [])):
+    for one, problems in ((blank, ["unknown_value"]), (empty, ["unknown_value"]), (absent, [])):
         found = mapped(one)
         assert (told(found.transfers, "amount", "txn_type"), kinds(found)) == ([("7.5", "transfer_in")], problems)
 

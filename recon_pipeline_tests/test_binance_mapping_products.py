@@ -33,6 +33,43 @@ def _flows(found: Mapped) -> Sequence[Mapping[str, Any]]:
     return [*found.transfers, *found.trades]
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "more"),
+    [
+        ("deposits", "completeTime", {}),
+        ("withdrawals", "completeTime", {"status": 5}),
+        ("locked_redemptions", "deliverDate", {}),
+        ("eth_redemptions", "arrivalTime", {}),
+        ("fiat_orders", "updateTime", {"status": "Refunded"}),
+    ],
+)
+def test_an_instant_that_cannot_be_read_is_not_passed_over_for_another(
+    name: str, field: str, more: dict[str, Any]
+) -> None:
+    """Money moved when it says, and nobody knows when that was."""
+    told_of = {"transactionType": "1"} if name == "fiat_orders" else {}
+    for unreadable in ("04/11/2026", "soon", True, 10**30):
+        changes: dict[str, Any] = {**more, field: unreadable}
+        found = mapped(sample(name, told_of, **changes))
+        assert (_flows(found), {problem.kind for problem in found.problems}) == ([], {"malformed"})
+        assert None in {problem.instant for problem in found.problems}
+    for left_out in (None, "", 0, "0"):
+        changes = {**more, field: left_out}
+        found = mapped(sample(name, told_of, **changes))
+        assert (bool(_flows(found)), found.problems) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "field"),
+    [("withdrawals", {}, "completeTime"), ("fiat_orders", {"transactionType": "1"}, "updateTime")],
+)
+def test_when_it_was_done_is_nothing_to_what_left_when_it_was_asked_for(
+    name: str, call: dict[str, str], field: str
+) -> None:
+    found = mapped(sample(name, call, **{field: "soon"}))
+    assert (bool(_flows(found)), found.problems) == (True, [])
+
+
 # --- savings ----------------------------------------------------------------------------------------------------------
 
 
@@ -58,8 +95,10 @@ def test_a_subscription_whose_parts_are_not_its_amount_is_told_and_one_that_leav
 
 
 def test_a_subscription_that_states_only_its_source() -> None:
-    found = mapped(sample("flexible_subscriptions", amtFromSpot=None, amtFromFunding=None, sourceAccount="FUND"))
-    assert moved(found) == {("FUNDING", "USDT"): -100, ("EARN", "USDT"): 100}
+    for parts in ((None, None), ("", ""), ("0", ""), ("", "0")):
+        spot, funding = parts
+        found = mapped(sample("flexible_subscriptions", amtFromSpot=spot, amtFromFunding=funding, sourceAccount="FUND"))
+        assert moved(found) == {("FUNDING", "USDT"): -100, ("EARN", "USDT"): 100}
 
 
 @pytest.mark.parametrize("source", ["EARN", "SPOT", "FUND"])
@@ -180,9 +219,10 @@ def test_what_fails_under_way_comes_back_between_two_reads_and_the_day_it_left_s
 ) -> None:
     status = "purchaseStatus" if name == "dual_investment" else "status"
     (left,) = _flows(mapped(sample(name, **(changes | {status: "PENDING"}))))
-    found = mapped(replace(sample(name, **changes), version=2))
-    before, after = sorted(_flows(found), key=lambda row: row["datetime"])
-    assert {**before, "raw_id": ""} == {**left, "raw_id": ""}
+    before = (READ_AT - timedelta(days=1), sample(name, **(changes | {status: "PENDING"})).content)
+    found = mapped(replace(sample(name, **changes), before=(before,)))
+    gone, after = sorted(_flows(found), key=lambda row: row["datetime"])
+    assert {**gone, "raw_id": ""} == {**left, "raw_id": ""}
     assert after["external_id"] == f"{left['external_id']}:reversal"
     assert (after["amount"], after["asset"]) == (left["amount"].removeprefix("-"), asset)
     assert after["datetime"] == READ_AT - timedelta(hours=12)
@@ -335,16 +375,20 @@ def test_isolated_margin_has_a_wallet_for_each_symbol() -> None:
 
 
 def test_loans_and_interest_are_measures_of_their_own() -> None:
-    repaid = sample("margin_borrow_repay", isolatedSymbol="")
     borrowed = sample("margin_borrow_repay", {"type": "BORROW"}, isolatedSymbol="", principal="8", amount="8")
-    found = mapped(repaid, borrowed, sample("margin_interest"))
-    assert moved(found) == {}
-    assert told(found.transfers, "measure", "asset", "amount", "wallet") == [
-        ("interest", "BNB", "-0.01", "MARGIN"),
-        ("interest", "USDT", "0.002", "MARGIN"),
-        ("loan", "BNB", "-5", "MARGIN"),
-        ("loan", "BNB", "8", "MARGIN"),
-    ]
+    for principal in ("5.00000000", None, ""):  # left out, it is what the amount has besides interest
+        repaid = sample("margin_borrow_repay", isolatedSymbol="", principal=principal)
+        found = mapped(repaid, borrowed, sample("margin_interest"))
+        assert moved(found) == {}
+        assert [
+            (measure, asset, Decimal(amount), wallet)
+            for measure, asset, amount, wallet in told(found.transfers, "measure", "asset", "amount", "wallet")
+        ] == [
+            ("interest", "BNB", Decimal("-0.01"), "MARGIN"),
+            ("interest", "USDT", Decimal("0.002"), "MARGIN"),
+            ("loan", "BNB", Decimal(-5), "MARGIN"),
+            ("loan", "BNB", Decimal(8), "MARGIN"),
+        ]
     isolated = mapped(sample("margin_borrow_repay"))
     assert {row["wallet"] for row in isolated.transfers} == {"ISOLATED_MARGIN:BNBUSDT"}
     assert mapped(sample("margin_borrow_repay", status="FAILED")).transfers == []

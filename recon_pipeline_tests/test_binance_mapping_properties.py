@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,16 @@ from hypothesis import strategies as st
 
 from recon_pipeline.frames.schema import BALANCES, TRADES, TRANSFERS
 from recon_pipeline.transport.errors import UnexpectedAnswer
-from recon_pipeline.venues.binance.mapping import MAPPED_STREAMS, Mapped, as_table, cells, map_records
+from recon_pipeline.venues.binance.mapping import (
+    MAPPED_ALONE,
+    MAPPED_STREAMS,
+    Mapped,
+    as_table,
+    cells,
+    instants_of,
+    map_records,
+    places_of,
+)
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.streams import RawRecord
 from recon_pipeline_tests.binance_records import CONTEXT, SYMBOLS, record, require_valid
@@ -131,6 +141,22 @@ _STATES = (
     "PENDING", "PROCESS", "PROCESSING", "ACCEPT_SUCCESS", "INIT", "P", "CREATED", "PURCHASING", "REDEEMING",
     "REFUNDING", "REPAYING", "LIQUIDATING", "TRADING", "BUYER_PAYED", "DISTRIBUTING", "IN_APPEAL", "NEW", "OPEN", "ODD",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["as documented", "SUCCESS", "Refunded", "FAILED", "REFUND_SUCCESS", "5", "new"])
+@pytest.mark.parametrize("name", sorted({*MAPPED_ALONE, "deposits", "sub_deposits"} & {*FLOWS}))
+def test_a_record_that_cannot_be_believed_spoils_every_position_when_it_may_have_moved_it(
+    name: str, status: str
+) -> None:
+    told = sample(name)
+    states = {key for key in told.content if key.casefold().endswith("status")} if status != "as documented" else ()
+    told = replace(told, content={**told.content, **dict.fromkeys(states, status)})
+    found, at = map_records([told], CONTEXT), instants_of(told, CONTEXT)
+    spoiled = {(wallet, asset) for _, wallet, asset in places_of(told, CONTEXT)}
+    for row in (*found.transfers, *found.trades):
+        assert row["datetime"] in at
+        assert {(row["wallet"], row["asset"]), (None, row["asset"]), (row["wallet"], None), (None, None)} & spoiled
+    assert None not in at
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from recon_pipeline.venues.binance.session import START_DAYS
 from recon_pipeline.venues.binance.trades import Trades
 from recon_pipeline.venues.sources import needed_of
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
+from recon_pipeline_tests.binance_samples import sample
 from recon_pipeline_tests.test_binance_open_days import (
     DESK,
     MAIN,
@@ -219,13 +220,18 @@ def test_a_trade_that_comes_back_under_another_name_takes_the_place_of_the_one_t
         assert home.ask("SELECT stream FROM recon.errors WHERE name = 'RecordGone'") == [("spot_trades",)]
 
 
+def settings_of(folder: Path) -> tuple[VenueSettings, ApiSettings]:
+    """Of a venue of one account."""
+    doubts = {name: readings[0] for name, readings in DOUBTS["binance"].items()}
+    api = ApiSettings({MAIN: ApiAccount(MAIN, "x")}, None, doubts, Decimal(1))
+    return VenueSettings("binance", "binance", folder, {}, None, "daily", 1, day(3), (), ("balance",), api), api
+
+
 def test_what_is_doubtful_of_a_trade_says_whether_it_may_have_another_name_once_it_can_be_read(
     tmp_path: Path, database: str
 ) -> None:
     """Its name says on which side it was, and of which listing; how much was traded is no part of it."""
-    doubts = {name: readings[0] for name, readings in DOUBTS["binance"].items()}
-    api = ApiSettings({MAIN: ApiAccount(MAIN, "x")}, None, doubts, Decimal(1))
-    venue = VenueSettings("binance", "binance", tmp_path, {}, None, "daily", 1, day(3), (), ("balance",), api)
+    venue, api = settings_of(tmp_path)
     at = midnight(day(4))
     right: dict[str, Any] = {"id": 7, "orderId": 8, "time": day_ms(day(4)), "isBuyer": True, "isMaker": False}
     right |= {"price": "2", "qty": "1", "quoteQty": "2", "commission": "0", "commissionAsset": "BNB"}
@@ -243,10 +249,35 @@ def test_what_is_doubtful_of_a_trade_says_whether_it_may_have_another_name_once_
         raw.keep(MAIN, "spot_trades", told, {}, at)
         found = read_mapped(venue, api, raw).doubtful
     assert {symbol: (each.since, each.misnamed) for (_, _, symbol), each in found.items()} == {
-        "COIN1USDT": (at, frozenset()),
-        "COIN2USDT": (at, {"COIN2USDT:7"}),
-        "COIN3USDT": (None, {"COIN3USDT:7"}),
+        "COIN1USDT": (at, {}),
+        "COIN2USDT": (at, {"COIN2USDT:7": at}),
+        "COIN3USDT": (None, {"COIN3USDT:7": None}),
     }
+
+
+@pytest.mark.parametrize(
+    ("other", "places"),
+    [
+        ({"coin": "ETH"}, {("SPOT", "BTC", 6), ("SPOT", "ETH", 6)}),
+        ({"walletType": 1}, {("SPOT", "BTC", 6), ("FUNDING", "BTC", 6)}),
+        ({"completeTime": day_ms(day(7))}, {("SPOT", "BTC", 6), ("SPOT", "BTC", 7)}),
+        ({"address": "elsewhere"}, {("SPOT", "BTC", 6)}),
+    ],
+)
+def test_what_is_told_in_two_ways_spoils_what_either_may_have_moved(
+    tmp_path: Path, database: str, other: dict[str, Any], places: set[tuple[str, str, int]]
+) -> None:
+    """On the day on which it counts, whichever day the venue files it under."""
+    venue, api = settings_of(tmp_path)
+    one = {**sample("deposits").content, "coin": "BTC", "insertTime": day_ms(day(4)), "completeTime": day_ms(day(6))}
+    told = [Raw("7", {}, content, midnight(day(4)), None) for content in (one, one | other)]
+    with closing(RawStore(database, "binance")) as raw:
+        raw.keep(MAIN, "deposits", told, {}, midnight(day(7)))
+        spoiled = read_mapped(venue, api, raw).reading.quarantine.to_pylist()
+    assert {(row["wallet"], row["asset"], row["instant"].date()) for row in spoiled} == {
+        (wallet, asset, day(number)) for wallet, asset, number in places
+    }
+    assert len(spoiled) == len(places)
 
 
 LIST = "/api/v3/exchangeInfo"

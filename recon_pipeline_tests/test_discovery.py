@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -329,6 +329,16 @@ def test_a_trade_whose_instant_could_not_be_read_goes_once_it_is_told_under_the_
     assert told_otherwise(doubt, [names_by_listing(purchase, [GONE])[0]]) == {purchase.key}
     assert told_otherwise(doubt, sides(8)) == told_otherwise(doubt, []) == frozenset()
     assert told_otherwise(doubt, [purchase]) == frozenset()
+
+
+def test_a_doubtful_trade_stays_where_another_listing_gave_its_number_to_another_trade() -> None:
+    """Its own instant is known; whether it was bought or sold is not."""
+    purchase, sale = sides()
+    at = GONE - timedelta(days=2)
+    doubt = Doubt(at).with_one(purchase.key, at, is_misnamed=True)
+    anew = [names_by_listing(each, [GONE])[0] for each in (purchase, sale)]
+    assert told_otherwise(doubt, anew) == frozenset()
+    assert told_otherwise(doubt, [*anew, replace(sale, instant=at)]) == {purchase.key}
 
 
 @pytest.mark.parametrize("is_misnamed", [False, True])

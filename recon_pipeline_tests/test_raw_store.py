@@ -88,9 +88,24 @@ def test_what_changed_is_told_before_it_is_stored_so_that_a_kill_in_between_tell
 
 def test_one_read_that_tells_two_stories_is_not_believed_until_a_later_one_tells_one(raw: RawStore) -> None:
     raw.keep(MAIN, "deposits", [told("a", "1.5"), told("a", "15")], complete(), NOON)
-    assert [row.is_doubted for row in raw.records()] == [True]
+    (row,) = raw.records()
+    assert row.is_doubted
+    assert sorted(each["amount"] for each in (row.content, *row.others)) == ["1.5", "15"]
     raw.keep(MAIN, "deposits", [told("a", "1.5")], complete(), NOON + timedelta(hours=1))
-    assert [(row.is_doubted, row.content["amount"]) for row in raw.records()] == [(False, "1.5")]
+    assert [(row.is_doubted, row.content["amount"], row.others) for row in raw.records()] == [(False, "1.5", ())]
+
+
+def test_what_was_told_before_of_a_record_is_told_in_its_order_but_for_what_was_doubted(raw: RawStore) -> None:
+    for hour, amounts in enumerate((["1"], ["2"], ["3", "4"], ["5"])):
+        told_now = [told("a", amount) for amount in amounts]
+        raw.keep(MAIN, "deposits", [*told_now, told("b")], complete(), NOON + timedelta(hours=hour))
+    fids = {row.key: row.fid for row in raw.records()}
+    before = raw.before(list(fids.values()))
+    assert [(row.content["amount"], row.read_at) for row in before.pop(fids["a"])] == [
+        ("1", NOON),
+        ("2", NOON + timedelta(hours=1)),
+    ]
+    assert before == {}
 
 
 def test_what_two_accounts_are_told_in_the_same_words_are_two_records(raw: RawStore) -> None:

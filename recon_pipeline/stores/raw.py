@@ -139,6 +139,8 @@ class Stored(NamedTuple):
     read_at: datetime
     instant: datetime | None
     version: int
+    others: Sequence[Mapping[str, Any]] = ()
+    """What else the read told of it, if it is doubted."""
 
 
 class RawStore:
@@ -387,9 +389,29 @@ class RawStore:
                 batch = self._stored(opened, opened.execute(query, given).all())
             yield batch
 
+    def before(self, fids: Sequence[int]) -> dict[int, list[Stored]]:
+        """How these records were told before, oldest first; nothing of what one read told in two ways."""
+        query = sa.text(
+            "SELECT told.fid AS of_fid, b.fid FROM unnest(CAST(:fids AS bigint[])) AS asked(fid)"
+            " JOIN recon.raw_records AS told USING (fid) JOIN recon.raw_records AS b"
+            " USING (venue, account, stream, record_key)"
+            " WHERE venue = :venue AND b.version < told.version AND NOT b.is_doubted ORDER BY b.version"
+        )
+        with self._transaction("reading what was told before") as opened:
+            found = opened.execute(query, {"venue": self._venue, "fids": list(fids)}).all()
+        stored = {row.fid: row for batch in self.batches([row.fid for row in found]) for row in batch}
+        before: dict[int, list[Stored]] = {}
+        for row in found:
+            before.setdefault(row.of_fid, []).append(stored[row.fid])
+        return before
+
     @classmethod
     def _stored(cls, opened: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Stored]:
         contents = cls._contents(opened, rows)
+        doubted = [row.fid for row in rows if row.is_doubted]
+        query = sa.text("SELECT fid, others::text FROM recon.raw_records WHERE fid = ANY(:fids) AND others IS NOT NULL")
+        told = opened.execute(query, {"fids": doubted}).all() if doubted else ()
+        others = {fid: tuple(exact(text)) for fid, text in told}
         return [
             Stored(
                 row.fid,
@@ -403,6 +425,7 @@ class RawStore:
                 row.read_at,
                 row.instant,
                 row.version,
+                others.get(row.fid, ()),
             )
             for row in rows
         ]
@@ -645,7 +668,8 @@ class _Version:
 
     record: Told
     digest: str
-    is_doubted: bool
+    others: Sequence[Told] = ()
+    """What else it says of it, in other words."""
 
     def row(self, version: int) -> str:
         """As JSON; the parts that are JSON already are not encoded twice."""
@@ -657,9 +681,11 @@ class _Version:
             "instant": record.instant.isoformat() if record.instant else None,
             "response_id": record.response_id,
             "response_ids": list(record.response_ids) or None,
-            "is_doubted": self.is_doubted,
+            "is_doubted": bool(self.others),
         }
-        return f'{{"call":{record.call_json},"content":{record.content_json},{canonical_json(rest)[1:]}'
+        others = f"[{','.join(other.content_json for other in self.others)}]" if self.others else "null"
+        parts = f'"call":{record.call_json},"content":{record.content_json},"others":{others}'
+        return f"{{{parts},{canonical_json(rest)[1:]}"
 
 
 Versions: TypeAlias = Mapping[str, _Version]
@@ -676,9 +702,10 @@ def _one_version_each(account: str, stream: str, told: Sequence[Told]) -> Versio
     versions = {}
     for key, of_key in by_key.items():
         first = min(of_key)
-        is_doubted = len({record.content_json for record in of_key.values()}) > 1
-        digest = digest_of_json(account, stream, key, sorted(of_key) if is_doubted else first)
-        versions[key] = _Version(of_key[first], digest, is_doubted)
+        by_content = {of_key[each].content_json: of_key[each] for each in sorted(of_key, reverse=True)}
+        others = [other for text, other in sorted(by_content.items()) if text != of_key[first].content_json]
+        digest = digest_of_json(account, stream, key, sorted(of_key) if others else first)
+        versions[key] = _Version(of_key[first], digest, others)
     return versions
 
 
@@ -726,10 +753,10 @@ _NOT_TOLD = (
 )
 _INSERT = (
     "INSERT INTO recon.raw_records (venue, account, stream, record_key, version, call, content, digest, instant,"
-    " response_id, response_ids, is_doubted, read_at)"
+    " response_id, response_ids, is_doubted, others, read_at)"
     " SELECT :venue, :account, :stream, given.*, :read_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given("
     "record_key text, version integer, call jsonb, content jsonb, digest text, instant timestamptz, response_id bigint,"
-    " response_ids bigint[], is_doubted boolean)"
+    " response_ids bigint[], is_doubted boolean, others jsonb)"
 )
 # What was read completely stands, whatever becomes of a later read, or if nothing is asked any more; final stays final:
 # unless other calls would have to be made for it now. What was only judged to be complete is judged anew.

@@ -154,5 +154,5 @@ class RawRecord:
     content: Content
     digest: str
     read_at: datetime
-    version: int = 1
-    """Above 1: the venue told it otherwise before."""
+    before: Sequence[tuple[datetime, Content]] = ()
+    """When the venue told it otherwise before, and how, oldest first; of records that have failed alone."""

@@ -131,13 +131,16 @@ class MarketAsker:
     def _told_otherwise(self, market: Market, told: Sequence[Told]) -> frozenset[str]:
         """The keys of records that cannot be believed and whose trade has another name now: who said text of who bought
         told of a purchase, and who told no instant of the last listing. One that is not told at all stays: the answer
-        may be the one that is wrong."""
+        may be the one that is wrong; so does one whose number another listing has given to a trade of another
+        instant."""
         doubt = self.doubts.get((self.email, self.stream.name, market.symbol))
         if doubt is None:
             return frozenset()
         keys = {each.key for each in told}
-        numbers = {number_of(key) for key in keys}
-        return frozenset(key for key in doubt.misnamed - keys if number_of(key) in numbers)
+        numbered = {(number_of(each.key), at) for each in told for at in (each.instant, None)}
+        return frozenset(
+            key for key, at in doubt.misnamed.items() if key not in keys and (number_of(key), at) in numbered
+        )
 
     def _in_vain(self, market: Market) -> SymbolAsked:
         """That a market has had its turn, and was asked no further."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -39,10 +39,12 @@ from recon_pipeline.venues.binance.mapping import (
     MAPPED_STREAMS,
     OF_FLEXIBLE,
     READ_BESIDE,
+    RETURNS,
     Mapped,
     MappingContext,
     accounts_of,
     assets_in_earn,
+    instants_of,
     map_records,
     places_of,
     quarantine_row,
@@ -97,17 +99,21 @@ def flow_streams(api: ApiSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _ in families_read(api)))
 
 
-def told_by(rows: Iterable[Stored]) -> Told:
-    """Records that count, as the mapping takes them."""
+def told_by(rows: Iterable[Stored], raw: RawStore | None = None) -> Told:
+    """Records that count, as the mapping takes them: from `raw` with what was told before of those that failed."""
+    rows = list(rows)
+    failed = [row.fid for row in rows if row.version > 1 and row.stream in RETURNS and RETURNS[row.stream](row.content)]
+    before = raw.before(failed) if raw is not None and failed else {}
     records, doubted, info = [], [], {}
     subs: list[Stored] = []
     named: Named = {}
     for row in rows:
+        earlier = tuple((each.read_at, each.content) for each in before.get(row.fid, ()))
         record = RawRecord(
-            row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at, row.version
+            row.fid, row.account, row.stream, row.key, row.call, row.content, row.digest, row.read_at, earlier
         )
         if row.is_doubted:
-            doubted.append(record)
+            doubted += [record, *(replace(record, content=other) for other in row.others)]
         elif row.stream == ACCOUNT_INFO:
             info[row.account] = row.content
         elif row.stream in (SUB_ACCOUNTS, SUBS_LISTED):
@@ -135,13 +141,14 @@ class Doubt:
 
     since: datetime | None
     """The instant of the earliest; None if that of any of them cannot be read either."""
-    misnamed: frozenset[str] = frozenset()
-    """The keys of those that may have another one once they can be read: their instant, or the side, is part of it."""
+    misnamed: Mapping[str, datetime | None] = field(default_factory=dict)
+    """By their keys those that may have another one once they can be read, since their instant, or the side, is part of
+    it; with their instant, None if it cannot be read."""
 
     def with_one(self, key: str, at: datetime | None, *, is_misnamed: bool) -> Doubt:
         """With one more."""
         since = None if at is None or self.since is None else min(at, self.since)
-        return Doubt(since, self.misnamed | {key} if is_misnamed else self.misnamed)
+        return Doubt(since, {**self.misnamed, key: at} if is_misnamed else self.misnamed)
 
 
 Doubtful: TypeAlias = Mapping[tuple[str, str, str], Doubt]
@@ -162,12 +169,12 @@ class Read:
 def _read(
     venue: VenueSettings, api: ApiSettings, raw: RawStore, together: Sequence[str], at_once: int
 ) -> tuple[Read, MappingContext]:
-    told = told_by(raw.records(together))
+    told = told_by(raw.records(together), raw)
     context = context_of(api, told, raw)
     rows = _Rows(venue.name, context)
     rows.add(told)
     for batch in raw.batches(list(raw.standing(ALONE)), at_once):
-        rows.add(told_by(batch))
+        rows.add(told_by(batch, raw))
     rows.cover(raw, trades_since(venue), venue.start)
     validated, quarantine = rows.validated()
     reading = Reading(
@@ -213,7 +220,8 @@ class _Rows:
             self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
         for place, flow in self._captures.races((*mapped.transfers, *mapped.trades)).items():
             self._races[place] = min(flow, self._races.get(place, flow))
-        self._refused += (row for record in told.doubted for row in doubted_rows(record, self._context))
+        doubted = (row for record in told.doubted for row in doubted_rows(record, self._context))
+        self._refused += {tuple(row.items()): row for row in doubted}.values()
         fids = {record.digest: record.fid for record in told.records}
         for name in ("transfers", "trades", "balances", "prices", "expected"):
             if rows := getattr(mapped, name):
@@ -436,7 +444,7 @@ def purged_rows(raw: RawStore, markets: Mapping[str, tuple[str, str]], since: da
     it was asked and after, but for the days on which the account traded nothing."""
     rows: list[Mapping[str, Any]] = []
     idle = idle_days(raw)
-    for stream, asked in ((stream, asked) for stream in SEARCHED for asked in raw.asked_symbols(stream)):
+    for stream, asked in ((name, asked) for name in SEARCHED for asked in raw.asked_symbols(name)):
         if asked.purged_after is None or asked.symbol not in markets:
             continue
         for begin, end in ((since, asked.asked_from), (asked.asked_through, asked.purged_after)):
@@ -529,19 +537,17 @@ def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str
     is_flow = stream.role == "flow" or (record.stream in _ALGO and context.assumes("algo_fills", "apart"))
     if not is_flow and stream.role not in ("snapshot", "capture"):
         return []
-    instant = stream.instant(record.content)
     row = {
         "error": "RecordDoubted",
         "reason": f"{record.stream} {record.key}: one read told it twice with different content;"
         " expected one content; next: run the day again",
         "file": record.stream,
         "line": record.fid,
-        "instant": instant,
-        "date": instant.date() if instant else None,
         "content": "{}",
     }
     # a family of several wallets, such as isolated margin, names none of them
     places = [("balances", wallet, None) for wallet in stream.wallets]
+    instants = instants_of(record, context) if is_flow else [stream.instant(record.content)]
     return [
         row
         | {
@@ -549,7 +555,10 @@ def doubted_rows(record: RawRecord, context: MappingContext) -> list[Mapping[str
             "frame": frame,
             "wallet": wallet if wallet != ISOLATED else None,
             "asset": asset,
+            "instant": instant,
+            "date": instant.date() if instant else None,
         }
+        for instant in instants
         for account in accounts_of(record, context)
         for frame, wallet, asset in (places_of(record, context) if is_flow else places)
     ]

@@ -7,6 +7,7 @@ Records that tell of one event in two streams must be given together; those of M
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from recon_pipeline.venues.binance.mapping import (
@@ -30,7 +31,15 @@ from recon_pipeline.venues.binance.mapping.balances import (
     map_captures,
     map_snapshots,
 )
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, account_of, read_each
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Place,
+    Reader,
+    account_of,
+    instant_told,
+    moved_at,
+    read_each,
+)
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.ld_tokens import OF_FLEXIBLE, LdTokens, assets_in_earn
 from recon_pipeline.venues.binance.mapping.model import (
@@ -55,6 +64,7 @@ __all__ = [
     "MARKER_ASSET",
     "OF_FLEXIBLE",
     "READ_BESIDE",
+    "RETURNS",
     "Malformed",
     "Mapped",
     "MappingContext",
@@ -66,6 +76,7 @@ __all__ = [
     "assets_in_earn",
     "capture_content",
     "close_of",
+    "instants_of",
     "map_records",
     "places_of",
     "price_ways",
@@ -88,6 +99,8 @@ READERS: Mapping[str, Reader] = {
     **derivatives.READERS,
 }
 """The streams whose records are read one by one."""
+RETURNS = {stream: reader.has_failed for stream, reader in READERS.items() if reader.has_failed is not None}
+"""Of the streams that need not state when what failed came back: whether a record says that it did."""
 MAPPED_ALONE = frozenset(READERS)
 """The streams whose rows come from one record each."""
 READ_BESIDE = frozenset({"spot_orders"})
@@ -121,6 +134,12 @@ def places_of(record: RawRecord, context: MappingContext) -> Sequence[Place]:
     if reader is not None:
         return list(reader.places(Book(context), record))
     return [("transfers", wallet, None) for wallet in BY_NAME[record.stream].wallets]
+
+
+def instants_of(record: RawRecord, context: MappingContext) -> Sequence[datetime | None]:
+    """When a flow's record may have moved them; None for an instant that cannot be told."""
+    reader = READERS.get(record.stream, in_and_out.DEPOSIT if record.stream in _DEPOSITS else None)
+    return [instant_told(record)] if reader is None else moved_at(reader, record, context)
 
 
 def _balances(book: Book, records: Records) -> None:

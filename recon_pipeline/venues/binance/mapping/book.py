@@ -17,6 +17,7 @@ from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import Content, RawRecord
 
 Measure = Literal["balance", "loan", "interest"]
+Says = Callable[[Content], bool]
 _HALF_A_DAY = timedelta(hours=12)
 
 
@@ -107,18 +108,21 @@ class Book:
             }
         )
 
-    def expect(self, record: RawRecord, wallet: str, asset: str, amount: str, reason: str) -> None:
-        """A residual that will pass by the day on which the record was read."""
+    def expect(self, record: RawRecord, *, wallet: str, asset: str, amount: str, reason: str, has_failed: Says) -> None:
+        """A residual that will pass by the day on which the record was first read as failed."""
         row: Row = {"account": record.account, "wallet": wallet, "asset": asset, "amount": amount}
-        self.mapped.expected.append({**row, "expected_by": record.read_at.date(), "reason": reason})
+        read_at, _ = _failed_since(record, has_failed)
+        self.mapped.expected.append({**row, "expected_by": read_at.date(), "reason": reason})
 
-    def came_back(self, record: RawRecord, left: datetime) -> datetime:
+    def came_back(self, record: RawRecord, left: datetime, has_failed: Says) -> datetime:
         """When money that had left came back, which the venue does not state.
 
         Told under way before, it came back between two reads, a day apart: the middle is in the window that holds most
-        of that day. Never told under way, nobody saw it gone: it is booked as never gone.
+        of that day. Never told under way, nobody saw it gone: it is booked as never gone. What is told of it after it
+        has failed moves nothing.
         """
-        return left if record.version == 1 else max(left, record.read_at - _HALF_A_DAY)
+        failed_at, was_under_way = _failed_since(record, has_failed)
+        return max(left, failed_at - _HALF_A_DAY) if was_under_way else left
 
     # --- wallets that no record states ------------------------------------------------------------------------------
 
@@ -191,14 +195,37 @@ Place = tuple[str, str | None, str | None]
 """Frame, wallet and asset of a position that a malformed record may have moved."""
 OfRecord = Callable[[Book, RawRecord], None]
 Places = Callable[[Book, RawRecord], Iterable[Place]]
+Instants = Callable[[MappingContext, RawRecord], Iterable[datetime | None]]
+"""When a record that cannot be believed may have moved something; None for an instant that cannot be told."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How the records of one stream are read, and which positions one may have moved that cannot be."""
+    """How the records of one stream are read, and which positions one may have moved that cannot be, and when: if
+    `instants` is None at the instant by which the venue files it."""
 
     read: OfRecord
     places: Places
+    instants: Instants | None = None
+    has_failed: Says | None = None
+    """Whether a record says that what had left came back, of a stream that need not state when it did."""
+
+
+def first_stated(*names: str) -> Instants:
+    """The instant that `cells.moment` takes from these fields."""
+
+    def instants(_: MappingContext, record: RawRecord) -> Sequence[datetime | None]:
+        try:
+            return [cells.moment(record.content, *names)]
+        except Malformed:
+            return [None]
+
+    return instants
+
+
+def each_of(*parts: Instants) -> Instants:
+    """All instants of records that move something more than once."""
+    return lambda context, record: dict.fromkeys(at for part in parts for at in part(context, record))
 
 
 def naming(*assets: str, frame: str = "transfers", wallet: str | None = None) -> Places:
@@ -227,7 +254,9 @@ def read_each(book: Book, records: Iterable[RawRecord], reader: Reader) -> None:
             transfers, trades, expected, unplaced = before
             del mapped.transfers[transfers:], mapped.trades[trades:]
             del mapped.expected[expected:], mapped.unplaced[unplaced:], mapped.problems[problems:]
-            book.quarantine(record, str(malformed), reader.places(book, record), instant_told(record))
+            places = list(reader.places(book, record))
+            for at in moved_at(reader, record, book.context):
+                book.quarantine(record, str(malformed), places, at)
         if not record.content.keys() <= stream.known:
             book.note_fields(record, stream.known)
 
@@ -235,6 +264,25 @@ def read_each(book: Book, records: Iterable[RawRecord], reader: Reader) -> None:
 def account_of(record: RawRecord) -> str:
     """Whose the record is: the sub-account's that a master's key was asked about, else the account's that asked."""
     return record.call.get("email", record.account)
+
+
+def moved_at(reader: Reader, record: RawRecord, context: MappingContext) -> Sequence[datetime | None]:
+    """When a record may have moved something."""
+    told = [instant_told(record)] if reader.instants is None else list(reader.instants(context, record))
+    if reader.has_failed is not None and reader.has_failed(record.content):
+        failed_at, was_under_way = _failed_since(record, reader.has_failed)
+        told += [failed_at - _HALF_A_DAY] if was_under_way else []
+    return list(dict.fromkeys(told))
+
+
+def _failed_since(record: RawRecord, has_failed: Says) -> tuple[datetime, bool]:
+    """When a record was first read as failed, as it has been ever since; and whether it was told otherwise before."""
+    since = record.read_at
+    for read_at, content in reversed(record.before):
+        if not has_failed(content):
+            return since, True
+        since = read_at
+    return since, False
 
 
 def instant_told(record: RawRecord) -> datetime | None:

@@ -69,12 +69,20 @@ def flag(content: Mapping[str, Any], name: str) -> bool:
 
 
 def moment(content: Mapping[str, Any], *names: str) -> datetime:
-    """The first of the fields that states an instant."""
+    """The first of the fields that states an instant; one that states something else is not passed over."""
     for name in names:
-        told = instant_of(content.get(name))
-        if told is not None:
+        if (told := optional_moment(content, name)) is not None:
             return told
     raise Malformed(_found(names[0], content.get(names[0]), "an instant"))
+
+
+def optional_moment(content: Mapping[str, Any], name: str) -> datetime | None:
+    """An instant that the venue may leave out, leave blank or tell as zero."""
+    value = content.get(name)
+    told = instant_of(value)
+    if told is None and str(value or "").strip() not in ("", "0"):
+        raise Malformed(_found(name, value, "an instant"))
+    return told
 
 
 def items(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

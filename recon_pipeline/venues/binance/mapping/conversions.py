@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Place, Reader, is_one_of, is_under_way, naming
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Place,
+    Reader,
+    first_stated,
+    is_one_of,
+    is_under_way,
+    naming,
+)
 from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import MappingContext
+from recon_pipeline.venues.binance.streams.shapes import instant_of
 from recon_pipeline.venues.streams import RawRecord
 
 _CONVERTED = ("SUCCESS",)
@@ -149,6 +159,13 @@ def _dust_places(_: Book, record: RawRecord) -> Sequence[Place]:
     return [("trades", "SPOT", asset) for asset in assets]
 
 
+def _dust_instants(_: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
+    content, details = record.content, record.content.get("userAssetDribbletDetails")
+    parts = details if isinstance(details, list) else []
+    told = [instant_of({**content, **part}.get("operateTime")) for part in parts if isinstance(part, Mapping)]
+    return dict.fromkeys(told or [instant_of(content.get("operateTime"))])
+
+
 # --- purchases for money ----------------------------------------------------------------------------------------------
 
 _PAID = ("Completed",)
@@ -268,9 +285,17 @@ READERS: Mapping[str, Reader] = {
     "converts": Reader(_convert, naming("fromAsset", "toAsset", frame="trades")),
     "convert_transfers": Reader(_convert_transfer, naming("deductedAsset", "targetAsset", frame="trades")),
     "auto_invest": Reader(_auto_invest, naming("sourceAsset", "targetAsset", frame="trades")),
-    "dust": Reader(_dust, _dust_places),
-    "fiat_payments": Reader(_fiat_payment, naming("fiatCurrency", "cryptoCurrency", frame="trades")),
+    "dust": Reader(_dust, _dust_places, _dust_instants),
+    "fiat_payments": Reader(
+        _fiat_payment,
+        naming("fiatCurrency", "cryptoCurrency", frame="trades"),
+        first_stated("updateTime", "createTime"),
+    ),
     "equity_trades": Reader(_equity_trade, naming("quote", frame="trades", wallet="SPOT")),
-    "equity_orders": Reader(_equity_order, naming("quote", frame="trades", wallet="SPOT")),
-    "equity_tokens": Reader(_equity_token, naming("tokenizedAsset", frame="trades", wallet="SPOT")),
+    "equity_orders": Reader(_equity_order, naming("quote", frame="trades", wallet="SPOT"), first_stated("updatedAt")),
+    "equity_tokens": Reader(
+        _equity_token,
+        naming("tokenizedAsset", frame="trades", wallet="SPOT"),
+        first_stated("updatedAt", "createdAt"),
+    ),
 }

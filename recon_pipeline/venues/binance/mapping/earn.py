@@ -7,14 +7,26 @@ from datetime import datetime
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Reader,
+    each_of,
+    first_stated,
+    is_one_of,
+    is_under_way,
+    naming,
+)
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.conversions import swap
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.streams import Content, RawRecord
 
 _DONE = ("SUCCESS", "PAID")
 _FAILED = ("FAILED", "FAIL", "FAILURE", "CANCELLED", "CANCELED")
 _WALLETS = {"SPOT": "SPOT", "FUND": "FUNDING", "FUNDING": "FUNDING"}
+
+
+def _has_failed(content: Content) -> bool:
+    return is_one_of(content, "status", *_FAILED)
 
 
 def _subtype(book: Book, record: RawRecord, name: str) -> str:
@@ -52,7 +64,7 @@ def _other_end(name: str, wallet: str) -> str:
 def _subscription(book: Book, record: RawRecord) -> None:
     """What left SPOT and FUNDING is what came into EARN. A renewal that took nothing from either moves nothing."""
     content = record.content
-    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
+    if is_under_way(record) or _has_failed(content):
         return
     name, asset = cells.name_of(content, "purchaseId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
@@ -62,7 +74,7 @@ def _subscription(book: Book, record: RawRecord) -> None:
     }
     taken = cells.total(*parts.values())
     if cells.is_zero(taken):
-        if all(content.get(name) is not None for name in ("amtFromSpot", "amtFromFunding")):
+        if all(content.get(name) not in (None, "") for name in ("amtFromSpot", "amtFromFunding")):
             return
         told = _WALLETS.get(str(content.get("sourceAccount") or ""))
         parts = {told or book.place(record, fixed=(f"{name}:earn",)): amount}
@@ -81,7 +93,7 @@ def _subscription(book: Book, record: RawRecord) -> None:
 
 def _flexible_redemption(book: Book, record: RawRecord) -> None:
     content = record.content
-    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
+    if is_under_way(record) or _has_failed(content):
         return
     name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "time")
@@ -97,7 +109,7 @@ def _flexible_redemption(book: Book, record: RawRecord) -> None:
 def _locked_redemption(book: Book, record: RawRecord) -> None:
     """Paid on the day of delivery. Rewards that an early redemption takes back are taken in EARN."""
     content = record.content
-    if is_under_way(record) or is_one_of(content, "status", *_FAILED):
+    if is_under_way(record) or _has_failed(content):
         return
     name, asset = cells.name_of(content, "redeemId"), cells.name_of(content, "asset")
     amount, at = cells.amount(content, "amount"), cells.moment(content, "deliverDate", "time")
@@ -139,7 +151,7 @@ def _swap(pays: tuple[str, str, str], got: tuple[str, str, str], arrives: str = 
 
     def read(book: Book, record: RawRecord) -> None:
         content = record.content
-        is_running, has_failed = is_under_way(record), is_one_of(content, "status", *_FAILED)
+        is_running, has_failed = is_under_way(record), _has_failed(content)
         if (is_running or has_failed) and arrives == "time":
             return
         is_known = is_running or has_failed or is_one_of(content, "status", *_DONE)
@@ -171,12 +183,13 @@ def _give_back(book: Book, record: RawRecord, given: tuple[str, str, str, dateti
         wallet="SPOT",
         asset=asset,
         amount=amount,
-        at=book.came_back(record, left),
+        at=book.came_back(record, left, _has_failed),
         subtype=subtype,
         event=record.key,
     )
     reason = f"{record.stream} {record.key} failed; the venue does not state when it came back"
-    book.expect(record, "SPOT", asset, cells.negative(amount), reason)
+    gone = cells.negative(amount)
+    book.expect(record, wallet="SPOT", asset=asset, amount=gone, reason=reason, has_failed=_has_failed)
 
 
 _STAKE = _swap(("asset", "amount", "stake_sell"), ("distributeAsset", "distributeAmount", "stake_buy"))
@@ -193,7 +206,7 @@ def _token_reward(asset_field: str, amount_field: str, asset: str | None = None)
 
     def read(book: Book, record: RawRecord) -> None:
         content = record.content
-        is_not_paid = is_under_way(record) or is_one_of(content, "status", *_FAILED)
+        is_not_paid = is_under_way(record) or _has_failed(content)
         if is_not_paid or book.context.assumes("product_rewards", "dividends"):
             return
         told = asset if asset is not None and content.get(asset_field) is None else cells.name_of(content, asset_field)
@@ -223,10 +236,14 @@ _CLAIM = _token_reward("token", "amount")
 # --- dual investment --------------------------------------------------------------------------------------------------
 
 
+def _was_refunded(content: Content) -> bool:
+    return is_one_of(content, "purchaseStatus", "PURCHASE_FAIL", "REFUND_SUCCESS")
+
+
 def _dual_investment(book: Book, record: RawRecord) -> None:
     """The money leaves SPOT with the subscription. What settlement pays, and in which coin, no response states."""
     content = record.content
-    has_failed = is_one_of(content, "purchaseStatus", "PURCHASE_FAIL", "REFUND_SUCCESS")
+    has_failed = _was_refunded(content)
     known = ("PENDING", "PURCHASE_SUCCESS", "SETTLING", "SETTLED", "REFUNDING")
     is_known = has_failed or is_one_of(content, "purchaseStatus", *known)
     what = f"purchaseStatus {content.get('purchaseStatus')!r} is not known"
@@ -235,9 +252,10 @@ def _dual_investment(book: Book, record: RawRecord) -> None:
     asset, left = cells.name_of(content, "investCoin"), cells.moment(content, "subscriptionTime")
     rows = [(f"{record.key}:subscribe", cells.negative(amount), left)]
     if has_failed:
-        rows.append((f"{record.key}:subscribe:reversal", amount, book.came_back(record, left)))
+        rows.append((f"{record.key}:subscribe:reversal", amount, book.came_back(record, left, _was_refunded)))
         reason = f"dual investment {name} failed; the venue does not state when it came back"
-        book.expect(record, "SPOT", asset, cells.negative(amount), reason)
+        gone = cells.negative(amount)
+        book.expect(record, wallet="SPOT", asset=asset, amount=gone, reason=reason, has_failed=_was_refunded)
     for suffix, signed, at in rows:
         book.transfer(
             record,
@@ -256,6 +274,8 @@ def _dual_investment(book: Book, record: RawRecord) -> None:
         book.tell("not_stated", record, text, moved="settleDate")
 
 
+_DELIVERED = first_stated("deliverDate", "time")
+_ARRIVED = each_of(first_stated("time"), first_stated("arrivalTime", "time"))
 _OF_WRAPS = naming("fromAsset", "toAsset", frame="trades", wallet="SPOT")
 _SWAPPED = naming("asset", "distributeAsset", frame="trades", wallet="SPOT")
 _MINTED = naming("asset", "receiveAsset", frame="trades", wallet="SPOT")
@@ -265,23 +285,23 @@ READERS: Mapping[str, Reader] = {
     "locked_subscriptions": Reader(_subscription, naming("asset")),
     "onchain_subscriptions": Reader(_subscription, naming("asset")),
     "flexible_redemptions": Reader(_flexible_redemption, naming("asset")),
-    "locked_redemptions": Reader(_locked_redemption, naming("asset")),
-    "onchain_redemptions": Reader(_locked_redemption, naming("asset")),
+    "locked_redemptions": Reader(_locked_redemption, naming("asset"), _DELIVERED),
+    "onchain_redemptions": Reader(_locked_redemption, naming("asset"), _DELIVERED),
     "flexible_rewards": Reader(_flexible_reward, naming("asset", wallet="EARN")),
     "bfusd_subscriptions": Reader(_MINT, _MINTED),
     "rwusd_subscriptions": Reader(_MINT, _MINTED),
-    "bfusd_redemptions": Reader(_BURN, _MINTED),
-    "rwusd_redemptions": Reader(_BURN, _MINTED),
+    "bfusd_redemptions": Reader(_BURN, _MINTED, _ARRIVED, _has_failed),
+    "rwusd_redemptions": Reader(_BURN, _MINTED, _ARRIVED, _has_failed),
     "bfusd_rewards": Reader(_token_reward("rewardAsset", "rewardsAmount"), naming("rewardAsset", wallet="SPOT")),
     "rwusd_rewards": Reader(
         _token_reward("rewardAsset", "rewardsAmount", "RWUSD"), lambda *_: [("transfers", "SPOT", "RWUSD")]
     ),
     "eth_staking": Reader(_STAKE, _SWAPPED),
     "sol_staking": Reader(_STAKE, _SWAPPED),
-    "eth_redemptions": Reader(_UNSTAKE, _SWAPPED),
-    "sol_redemptions": Reader(_UNSTAKE, _SWAPPED),
+    "eth_redemptions": Reader(_UNSTAKE, _SWAPPED, _ARRIVED, _has_failed),
+    "sol_redemptions": Reader(_UNSTAKE, _SWAPPED, _ARRIVED, _has_failed),
     "eth_wraps": Reader(_WRAP, _OF_WRAPS),
     "eth_unwraps": Reader(_WRAP, _OF_WRAPS),
     "sol_boost_rewards": Reader(_boost_reward, naming("token", wallet="SPOT")),
-    "dual_investment": Reader(_dual_investment, naming("investCoin", wallet="SPOT")),
+    "dual_investment": Reader(_dual_investment, naming("investCoin", wallet="SPOT"), has_failed=_was_refunded),
 }

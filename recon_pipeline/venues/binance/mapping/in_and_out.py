@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, account_of, naming, read_each
-from recon_pipeline.venues.binance.streams.shapes import instant_of
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Reader,
+    account_of,
+    each_of,
+    first_stated,
+    naming,
+    read_each,
+)
+from recon_pipeline.venues.binance.mapping.model import MappingContext
+from recon_pipeline.venues.streams import Content, RawRecord
 
 _WALLETS = {"0": "SPOT", "1": "FUNDING"}
 _CREDITED = frozenset({"1", "6"})
@@ -29,12 +38,17 @@ def _wallet(book: Book, record: RawRecord) -> str:
 
 
 def map_deposits(book: Book, records: Mapping[str, Sequence[RawRecord]]) -> None:
-    """An account's own deposits, and those that only the master's key told of."""
+    """An account's own deposits, and those that only the master's key told of, or told last of: a key of its own may be
+    gone since a deposit was under way."""
     own = records.get("deposits", ())
     read_each(book, own, DEPOSIT)
-    told = {(record.account, str(record.content.get("id"))) for record in own}
-    of_subs = [r for r in records.get("sub_deposits", ()) if (account_of(r), str(r.content.get("id"))) not in told]
-    read_each(book, of_subs, DEPOSIT)
+    told = {(record.account, str(record.content.get("id"))): record for record in own}
+
+    def is_news(record: RawRecord) -> bool:
+        known = told.get((account_of(record), str(record.content.get("id"))))
+        return known is None or (str(known.content.get("status")) in _NOT_CREDITED and record.read_at > known.read_at)
+
+    read_each(book, [record for record in records.get("sub_deposits", ()) if is_news(record)], DEPOSIT)
 
 
 def _deposit(book: Book, record: RawRecord) -> None:
@@ -43,9 +57,6 @@ def _deposit(book: Book, record: RawRecord) -> None:
     if status in _NOT_CREDITED or (status == "6" and book.context.assumes("status_6_deposits", "not_credited")):
         return
     is_internal = str(content.get("transferType")) == INTERNAL
-    names = ("completeTime", "insertTime")
-    if book.context.assumes("deposit_credit", "insert_time"):
-        names = ("insertTime", "completeTime")
     subtype = "internal_deposit" if is_internal else "deposit"
     book.transfer(
         record,
@@ -55,12 +66,34 @@ def _deposit(book: Book, record: RawRecord) -> None:
         wallet=_wallet(book, record),
         asset=cells.name_of(content, "coin"),
         amount=cells.amount(content, "amount"),
-        at=cells.moment(content, *names),
+        at=cells.moment(content, *_credited_at(book.context)),
         subtype=book.known(record, subtype, is_known=status in _CREDITED, what=f"status {status} is not known"),
         counter_party=cells.note(content, "sourceAddress"),
         network=cells.note(content, "network"),
         txn_hash=cells.note(content, "txId"),
     )
+
+
+def _came_back(content: Content) -> bool:
+    return str(content.get("status")) in _CAME_BACK
+
+
+def _credited_at(context: MappingContext) -> tuple[str, ...]:
+    is_by_detection = context.assumes("deposit_credit", "insert_time")
+    return ("insertTime", "completeTime") if is_by_detection else ("completeTime", "insertTime")
+
+
+def _left_at(context: MappingContext) -> tuple[str, ...]:
+    at_completion = context.assumes("withdrawal_debit", "complete_time")
+    return ("completeTime", "applyTime") if at_completion else ("applyTime",)
+
+
+def _instants_of_withdrawal(context: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
+    """When it left, and unless it is known to have gone for good, when it may have come back."""
+    left = first_stated(*_left_at(context))
+    if str(record.content.get("status")) in _LEFT:
+        return left(context, record)
+    return each_of(left, first_stated("completeTime", "applyTime"))(context, record)
 
 
 def _withdrawal(book: Book, record: RawRecord) -> None:
@@ -70,9 +103,9 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
     if at_completion and status != COMPLETED and status in _LEFT | _CAME_BACK:
         return
     wallet, asset, name = _wallet(book, record), cells.name_of(content, "coin"), cells.name_of(content, "id")
-    left = cells.moment(content, *(("completeTime", "applyTime") if at_completion else ("applyTime",)))
-    stated = instant_of(content.get("completeTime"))
-    back = stated or book.came_back(record, left)
+    left = cells.moment(content, *_left_at(book.context))
+    stated = cells.optional_moment(content, "completeTime") if _came_back(content) else None
+    back = stated or book.came_back(record, left, _came_back)
     is_known = status in _LEFT | _CAME_BACK
     booked_as = book.known(record, "withdrawal", is_known=is_known, what=f"status {status} is not known")
     parts = (
@@ -98,9 +131,8 @@ def _withdrawal(book: Book, record: RawRecord) -> None:
             )
     if status in _CAME_BACK and stated is None:
         gone = cells.negative(cells.total(parts[0][1], parts[1][1]))
-        book.expect(
-            record, wallet, asset, gone, f"withdrawal {name} failed; the venue does not state when it came back"
-        )
+        reason = f"withdrawal {name} failed; the venue does not state when it came back"
+        book.expect(record, wallet=wallet, asset=asset, amount=gone, reason=reason, has_failed=_came_back)
 
 
 def _in_wallet(book: Book, record: RawRecord) -> list[tuple[str, str | None, str | None]]:
@@ -108,5 +140,5 @@ def _in_wallet(book: Book, record: RawRecord) -> list[tuple[str, str | None, str
     return list(naming("coin", wallet=wallet)(book, record))
 
 
-DEPOSIT = Reader(_deposit, _in_wallet)
-WITHDRAWAL = Reader(_withdrawal, _in_wallet)
+DEPOSIT = Reader(_deposit, _in_wallet, lambda context, record: first_stated(*_credited_at(context))(context, record))
+WITHDRAWAL = Reader(_withdrawal, _in_wallet, _instants_of_withdrawal, _came_back)

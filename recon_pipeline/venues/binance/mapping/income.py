@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Reader,
+    each_of,
+    first_stated,
+    is_one_of,
+    is_under_way,
+    naming,
+)
 from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.streams import RawRecord
 
 _DIVIDENDS = (
@@ -39,9 +49,10 @@ def _dividend(book: Book, record: RawRecord) -> None:
     content = record.content
     amount, told = cells.size(cells.amount(content, "amount")), str(content.get("enInfo") or "").lower()
     direction = content.get("direction", 1)
-    if direction is None:
+    is_blank = direction in (None, "")
+    if is_blank:
         book.tell("unknown_value", record, "direction is blank; taken as in")
-    is_in = direction is None or str(direction) == "1"
+    is_in = is_blank or str(direction) == "1"
     name = ":".join(cells.name_of(content, field) for field in ("id", "asset", "divTime"))
     book.transfer(
         record,
@@ -114,6 +125,15 @@ def _mined(amount: str, *, has_status: bool) -> Callable[[Book, RawRecord], None
     return read
 
 
+_SENT, _ARRIVED = ("createTime",), ("completeAt", "updateTime")
+
+
+def _predicted(context: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
+    sent, arrived = first_stated(*_SENT), first_stated(*_ARRIVED)
+    of_direction = {"OUTBOUND": sent, "INBOUND": arrived}.get(str(record.content.get("direction")))
+    return (of_direction or each_of(sent, arrived))(context, record)
+
+
 def _prediction(book: Book, record: RawRecord) -> None:
     """Out to a wallet on a chain whose balance is not read (OUTBOUND), or back from it. Whether it was SPOT or FUNDING
     that was debited or credited is asked for when the transfer is made, and not told afterwards."""
@@ -134,7 +154,7 @@ def _prediction(book: Book, record: RawRecord) -> None:
         wallet=book.place(record),
         asset=cells.name_of(content, side),
         amount=cells.negative(amount) if is_out else amount,
-        at=cells.moment(content, *(("createTime",) if is_out else ("completeAt", "updateTime"))),
+        at=cells.moment(content, *(_SENT if is_out else _ARRIVED)),
         subtype=book.known(record, subtype, is_known=is_known, what=f"status {content.get('status')!r} is not known"),
         counter_party=cells.note(content, "walletAddress"),
         txn_hash=name,
@@ -148,5 +168,5 @@ READERS: Mapping[str, Reader] = {
     "mining_earnings": Reader(_mined("profitAmount", has_status=True), naming("coinName", wallet="FUNDING")),
     "mining_bonuses": Reader(_mined("profitAmount", has_status=True), naming("coinName", wallet="FUNDING")),
     "mining_account_earnings": Reader(_mined("amount", has_status=False), naming("coinName", wallet="FUNDING")),
-    "prediction_transfers": Reader(_prediction, naming("fromToken", "toToken")),
+    "prediction_transfers": Reader(_prediction, naming("fromToken", "toToken"), _predicted),
 }

@@ -113,8 +113,11 @@ def borrow_repay(book: Book, record: RawRecord, *, wallet: str, is_borrow: bool)
     if is_borrow:
         rows = [("loan", cells.amount(content, "amount" if content.get("amount") else "principal"), "loan_in")]
     else:
-        principal = cells.amount(content, "principal" if content.get("principal") else "amount")
         interest = cells.optional(content, "interest")
+        told = "principal" if content.get("principal") else "amount"
+        principal = cells.amount(content, told)
+        if told == "amount":  # that of both
+            principal = cells.minus(principal, interest)
         rows = [
             ("loan", cells.negative(principal), "loan_repayment"),
             ("interest", cells.negative(interest), "interest_paid"),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
-from recon_pipeline.venues.binance.mapping.book import Book, Reader, is_one_of, is_under_way, naming
+from recon_pipeline.venues.binance.mapping.book import (
+    Book,
+    Place,
+    Reader,
+    each_of,
+    first_stated,
+    is_one_of,
+    is_under_way,
+    naming,
+)
 from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.streams import Content, RawRecord
 
 # --- bank transfers ---------------------------------------------------------------------------------------------------
@@ -61,7 +72,8 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     content = record.content
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
     name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
-    made, returned = cells.moment(content, "createTime"), cells.moment(content, "updateTime", "createTime")
+    made, has_returned = cells.moment(content, "createTime"), is_one_of(content, "status", *_RETURNED, *_NOTHING)
+    returned = cells.moment(content, "updateTime", "createTime") if has_returned else made
     what = f"status {content.get('status')!r} is not known"
     gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
     parts = (
@@ -70,7 +82,7 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     )
     for leg, amount, subtype in parts:
         moves = [(leg, cells.negative(amount), made)]
-        if is_one_of(content, "status", *_RETURNED, *_NOTHING):
+        if has_returned:
             moves.append((f"{leg}:reversal", amount, returned))
         for suffix, signed, at in moves:
             book.transfer(
@@ -84,6 +96,16 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
                 is_fee=leg == "fee",
                 network=cells.note(content, "method"),
             )
+
+
+def _fiat_instants(context: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
+    """A deposit counts when it was last changed; a withdrawal when it was made, and unless it is known to be gone for
+    good when it may have come back."""
+    made, changed = first_stated("createTime"), first_stated("updateTime", "createTime")
+    if record.call.get("transactionType", "0") == "0":
+        return changed(context, record)
+    is_gone = is_one_of(record.content, "status", *_GONE) and not is_one_of(record.content, "status", *_RETURNED)
+    return (made if is_gone else each_of(made, changed))(context, record)
 
 
 # --- payments ---------------------------------------------------------------------------------------------------------
@@ -175,6 +197,18 @@ def _add_up(details: Sequence[_Detail], asset: str, amount: str) -> bool:
     return Decimal(total) == Decimal(cells.size(amount))
 
 
+def _pay_places(_: Book, record: RawRecord) -> Sequence[Place]:
+    """The asset that is stated, and those in which it may have been paid; all if these cannot be told."""
+    told = [record.content.get("currency")]
+    if details := record.content.get("fundsDetail"):
+        if not isinstance(details, list) or not all(isinstance(detail, Mapping) for detail in details):
+            return [("transfers", None, None)]
+        told += [detail.get("currency") for detail in details]
+    if not all(isinstance(asset, str) and asset for asset in told):
+        return [("transfers", None, None)]
+    return [("transfers", None, asset) for asset in dict.fromkeys(told)]
+
+
 def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> tuple[str | None, str, str]:
     """Wallet, asset and amount; no wallet where it is none that is read."""
     asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
@@ -234,7 +268,7 @@ def _c2c_fee(content: Content) -> str:
 
 
 READERS: Mapping[str, Reader] = {
-    "fiat_orders": Reader(_fiat_order, naming("fiatCurrency")),
-    "pay": Reader(_pay, naming("currency")),
+    "fiat_orders": Reader(_fiat_order, naming("fiatCurrency"), _fiat_instants),
+    "pay": Reader(_pay, _pay_places),
     "c2c": Reader(_c2c, naming("asset", wallet="FUNDING")),
 }
