@@ -33,7 +33,7 @@ Pending = Callable[[Content], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS_MAX = 20
-"""No instant is told with more."""
+"""No instant and no count is told with more."""
 
 
 # --- envelopes --------------------------------------------------------------------------------------------------------
@@ -99,7 +99,9 @@ class Under:
 def _count(name: str, value: Any) -> int:
     try:
         number = Decimal(str(value)) if isinstance(value, int | Decimal | str) else Decimal("NaN")
-        if not isinstance(value, bool) and number == number.to_integral_value():
+        # before it becomes an int: writing out the zeros of 1e1000000 takes for ever
+        is_of_size = number.is_finite() and number.adjusted() < _DIGITS_MAX
+        if not isinstance(value, bool) and is_of_size and number == number.to_integral_value():
             return int(number)
     except ArithmeticError:
         pass
