@@ -130,6 +130,7 @@ class Looked:
             },
             str,
         )
+        assert all(error.expected and error.next_step for error in self.refused.values())
         return {email: type(error).__name__ for email, error in self.refused.items()}
 
 

@@ -94,7 +94,12 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
         if isinstance(why, ReconError):
             session.record(why, email, ACCOUNT_INFO)
         elif email not in info and email not in session.refused:
-            session.refused[email] = AccountUnknown("what the account has opened could not be read", where=email)
+            session.refused[email] = AccountUnknown(
+                "what the account has opened could not be read",
+                where=f"account {email}",
+                expected="account info that says of every product whether it is opened",
+                next_step="see with recon errors list why it was not told, then run again",
+            )
     named: Named = {}
     for row in session.raw.records(list(NAMING)):
         note_named(named, row.account, row.stream, row.content)
@@ -126,7 +131,13 @@ def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told
     answered = {email for (email, of), rows in told.items() if of == IDENTITY and (rows or email not in before)}
     for email in {*before, *(email for email, _ in told)} - answered:
         if session.has_key(email) and seen.get(email) != _key_digest(session, email):
-            wrong[email] = AccountUnknown("whose account the key opens could not be read", where=email)
+            wrong[email] = AccountUnknown(
+                "whose account the key opens could not be read",
+                where=f"account {email}",
+                expected="the venue's number of the account, or the key that told it last",
+                next_step="run again; if the venue tells no number any more, store that key again with recon secrets"
+                " set; nothing is read with this one until then",
+            )
     for email, error in wrong.items():
         session.refused[email] = error
         session.record(error, email, IDENTITY)

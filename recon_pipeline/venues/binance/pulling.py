@@ -13,7 +13,7 @@ from datetime import date
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead
 from recon_pipeline.transport.errors import InvalidSymbol
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN
+from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN, SUB_ACCOUNTS
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
@@ -24,7 +24,12 @@ from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Stream
 
 ALGO_ORDERS, ALGO_CHILDREN = "spot_algo_orders", "spot_algo_sub_orders"
 _NO_KEY = ("NoKey", "recon.yaml names no key for it")
-_NO_FAMILY = AccountUnknown("which sub-accounts there are could not be read")
+_NO_FAMILY = AccountUnknown(
+    "which sub-accounts there are could not be read",
+    where=SUB_ACCOUNTS,
+    expected="a list of sub-accounts, or a refusal that says that there are none",
+    next_step="see with recon errors list why it was not told, then run again",
+)
 _STATING_OF = {
     product: tuple(
         sorted(each for each in STATING if BY_NAME[each].product == product and ISOLATED not in TOLD_BY[each])
