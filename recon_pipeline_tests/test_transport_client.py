@@ -434,11 +434,34 @@ def test_a_venue_that_fails_is_left_alone_for_as_long_as_it_says_up_to_five_minu
         assert scene.client.ask(TRADES, {}, MAIN).status == 200
         assert scene.elapsed(before) == seconds
     scene.venue.plan(Reply(503, b"{}", {"Retry-After": "600"}))
-    with pytest.raises(NetworkError) as failed:
+    with pytest.raises(EndpointUnreachable, match="left alone until") as failed:
         scene.client.ask(TRADES, {}, MAIN)
     assert failed.value.until == start + timedelta(seconds=200 + 300 + 600)
     assert scene.elapsed(start) == 500
     assert len(scene.venue.requests) == 5
+
+
+@pytest.mark.parametrize(("told_seconds", "held_seconds"), [(3600, 3600), (999_999_999, 4 * 86_400)])
+def test_an_endpoint_that_fails_and_asks_for_a_long_pause_is_asked_by_nobody_until_it_is_over(
+    scene: Scene, told_seconds: int, held_seconds: int
+) -> None:
+    start, desk = scene.clock.now(), Credentials("desk-1_virtual@example.com", MAIN.key, MAIN.secret)
+    scene.venue.plan(*[Reply(503, b"{}", {"Retry-After": str(told_seconds)})] * 40)
+    concerned = set()
+    with client_of(scene.venue, scene.database, scene.folder / "other", scene.clock) as (other, _):
+        for number in range(12):
+            for client, account in ((scene.client, MAIN), (scene.client, desk), (other, MAIN)):
+                with pytest.raises(EndpointUnreachable) as failed:
+                    client.ask(TRADES, {"symbol": f"COIN{number}USDT"}, account, live=number == 7)
+                concerned.add((failed.value.concerns, failed.value.endpoint, failed.value.account))
+        assert len(scene.venue.requests) == 1
+        assert concerned == {("endpoint", str(TRADES), email) for email in (MAIN.account, desk.account)}
+        scene.venue.planned.clear()
+        assert other.ask(EXCHANGE_INFO).status == 200, "what draws on the same bucket"
+        assert (other.ask(FUNDING, {}, MAIN).status, scene.elapsed(start)) == (200, 0)
+        scene.clock.sleep(held_seconds - 200)
+        assert other.ask(TRADES, {}, MAIN).status == 200
+        assert scene.elapsed(start) == held_seconds
 
 
 def test_a_429_of_many_days_is_not_asked_again_at_once(scene: Scene) -> None:

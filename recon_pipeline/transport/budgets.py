@@ -3,7 +3,7 @@
 A bucket is one row, taken under its lock for a moment: what was spent in the trailing window, and who waits. Nobody
 holds anything while it waits or asks, so whoever is killed leaves nothing behind but its place in the queue, which is
 given up when it does not come back. The venue's own word stands above our count: an instant before which nothing may
-be asked, of a bucket (429) or of the whole host (a ban), stops every process.
+be asked, of a bucket (429), of one endpoint (a failure that lasts) or of the whole host (a ban), stops every process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from recon_pipeline.errors import ConfigError, StoreError
 from recon_pipeline.transport.clock import Clock, Stop, go_on, instant_of, microseconds
 from recon_pipeline.transport.endpoints import Bucket
-from recon_pipeline.transport.errors import HostBanned, RateLimit
+from recon_pipeline.transport.errors import EndpointUnreachable, HostBanned, RateLimit
 from recon_pipeline.transport.pool import Pool
 from recon_pipeline.transport.window import Allowance, Decision, Spend, State, Ticket, corrected, decide, withdrawn
 
@@ -32,8 +32,11 @@ SHARE = Decimal("0.5")
 RESERVE = Decimal("0.1")
 PATIENCE_SECONDS = 300.0
 WHOLE_HOST = "*"
+_ANYBODY = "*"
+"""The subject of a rest: an endpoint that fails does so for every account."""
 _BAN_DAYS_MAX = 4
-"""No venue bans for longer, and nothing longer is stored: what seems to be was stored before a clock was set back."""
+"""No venue bans for longer, and nothing longer is stored, of an endpoint neither: what seems to be was stored before a
+clock was set back."""
 
 T = TypeVar("T")
 
@@ -74,6 +77,7 @@ class _Row:
     now_us: int
     held: _Hold
     host_held: _Hold
+    endpoint_held: _Hold
 
 
 class Budgets:
@@ -106,10 +110,11 @@ class Budgets:
         reserve = -(-usable * self._reserve // 1) if bucket.is_shared_with_live else 0
         return Allowance(bucket.limit, usable, int(reserve), bucket.seconds)
 
-    def take(self, place: Place, weight: int, *, live: bool = False, stop: Stop = go_on) -> Grant:
-        """Spend a weight, after waiting for as long as it takes.
+    def take(self, place: Place, weight: int, *, endpoint: str = "", live: bool = False, stop: Stop = go_on) -> Grant:
+        """Spend a weight for a question of an endpoint, after waiting for as long as it takes.
 
-        RateLimit, or HostBanned, if the venue itself has said to wait for longer than one has patience for.
+        RateLimit, HostBanned or EndpointUnreachable if the venue itself has said to wait for longer than one has
+        patience for.
         """
         allowance = self._affordable(place, weight)
         asker = Ticket(secrets.token_hex(6), weight, live, 0, 0)
@@ -117,7 +122,7 @@ class Budgets:
         try:
             while True:
                 stop()
-                now_us, decision = self._change(place, partial(self._decide, place, allowance, asker))
+                now_us, decision = self._change(place, partial(self._decide, place, allowance, asker), endpoint)
                 if decision.is_granted:
                     is_waiting = False
                     return Grant(place, instant_of(decision.at_us), decision.counted)
@@ -138,6 +143,10 @@ class Budgets:
     def hold(self, place: Place, seconds: float, why: str) -> None:
         """Let nobody spend of the bucket for so long."""
         self._hold(place.host, place.bucket.name, place.subject, seconds, why)
+
+    def rest(self, host: str, endpoint: str, seconds: float, why: str) -> None:
+        """Let nobody ask an endpoint of the host for so long, whatever else draws on its bucket."""
+        self._hold(host, endpoint, _ANYBODY, seconds, why)
 
     def ban(self, host: str, seconds: float, why: str) -> None:
         """Let nobody ask the host for so long, whatever the bucket."""
@@ -178,13 +187,17 @@ class Budgets:
     def _held_us(self, place: Place, row: _Row) -> int:
         """Until when the venue wants nothing; an error where that is too long to wait for."""
         latest_us = 0
-        for hold, error in ((row.host_held, HostBanned), (row.held, RateLimit)):
+        for hold, error, of_what in (
+            (row.host_held, HostBanned, "the venue"),
+            (row.endpoint_held, EndpointUnreachable, "the endpoint"),
+            (row.held, RateLimit, "the venue"),
+        ):
             until, until_us = hold.until, microseconds(hold.until) if hold.until else 0
             if until is None or until_us - row.now_us > _BAN_DAYS_MAX * 86_400_000_000:
                 continue
             if until_us - row.now_us > self._patience_us:
                 raise error(
-                    f"the venue answers nobody before {until:%Y-%m-%d %H:%M:%S} UTC: {hold.why}",
+                    f"{of_what} answers nobody before {until:%Y-%m-%d %H:%M:%S} UTC: {hold.why}",
                     endpoint=str(place),
                     expected=f"a wait of at most {self._patience_us // 1_000_000} s",
                     until=until,
@@ -194,11 +207,11 @@ class Budgets:
 
     # -- the rows
 
-    def _change(self, place: Place, work: Callable[[_Row], tuple[State, T]]) -> T:
+    def _change(self, place: Place, work: Callable[[_Row], tuple[State, T]], endpoint: str = "") -> T:
         """Change the row of a bucket under its lock."""
 
         def once(opened: sa.Connection) -> T:
-            row = self._locked(opened, place)
+            row = self._locked(opened, place, endpoint)
             state, result = work(row)
             opened.execute(_STORE, _key(place) | _packed(state))
             return result
@@ -207,11 +220,12 @@ class Budgets:
             self._clock.now()  # a joined thread remembers it, and need not ask while it holds the lock
         return self._pool.run("taking a budget", once)
 
-    def _locked(self, opened: sa.Connection, place: Place) -> _Row:
-        found = opened.execute(_LOCK, _key(place)).one_or_none()
+    def _locked(self, opened: sa.Connection, place: Place, endpoint: str) -> _Row:
+        key = _key(place) | {"endpoint": endpoint}
+        found = opened.execute(_LOCK, key).one_or_none()
         if found is None:
             opened.execute(_MAKE, _key(place))
-            found = opened.execute(_LOCK, _key(place)).one()
+            found = opened.execute(_LOCK, key).one()
         now = self._clock.now() if self._clock.is_simulated else found.now
         return _Row(
             State(
@@ -221,6 +235,7 @@ class Budgets:
             microseconds(now),
             _Hold(found.held_until, found.held_for),
             _Hold(found.host_held_until, found.host_held_for),
+            _Hold(found.endpoint_held_until, found.endpoint_held_for),
         )
 
     def _hold(self, host: str, bucket: str, subject: str, seconds: float, why: str) -> None:
@@ -250,8 +265,11 @@ def _packed(state: State) -> dict[str, str]:
 _LOCK = sa.text(
     "WITH locked AS MATERIALIZED (SELECT spends, tickets, held_until, held_for FROM recon.budgets"
     "  WHERE host = :host AND bucket = :bucket AND subject = :subject FOR NO KEY UPDATE)"
-    " SELECT locked.*, clock_timestamp() AS now, ban.held_until AS host_held_until, ban.held_for AS host_held_for"
-    f" FROM locked LEFT JOIN recon.budgets AS ban ON ban.host = :host AND ban.bucket = '{WHOLE_HOST}'"
+    " SELECT locked.*, clock_timestamp() AS now, ban.held_until AS host_held_until, ban.held_for AS host_held_for,"
+    "  rest.held_until AS endpoint_held_until, rest.held_for AS endpoint_held_for FROM locked"
+    f" LEFT JOIN recon.budgets AS ban ON ban.host = :host AND ban.bucket = '{WHOLE_HOST}'"
+    " LEFT JOIN recon.budgets AS rest ON rest.host = :host AND rest.bucket = :endpoint"
+    f"  AND rest.subject = '{_ANYBODY}'"
 )
 _MAKE = sa.text(
     "INSERT INTO recon.budgets (host, bucket, subject) VALUES (:host, :bucket, :subject) ON CONFLICT DO NOTHING"

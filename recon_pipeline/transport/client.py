@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,8 +69,8 @@ class Patience:
     backoff_seconds: float = 1.0
     backoff_seconds_max: float = 60.0
     told_seconds_max: float = 300.0
-    """The longest pause that a venue which fails may ask for with Retry-After; who asks for more is asked by a later
-    run."""
+    """The longest pause that a venue which fails may ask for with Retry-After. Where it asks for more, nobody asks that
+    endpoint until it is over."""
     ban_seconds_min: float = 120.0
     """How long an address that is banned until no instant to come is left alone."""
     ban_suspected_seconds: tuple[float, ...] = (60.0, 120.0)
@@ -242,7 +242,9 @@ class Client:
             try:
                 while seconds := breaker.waits(endpoint, self.clock.now()):
                     self.clock.sleep(seconds, asked.stop)
-                grant = self._budgets.take(asked.place, asked.endpoint.weight, live=asked.live, stop=asked.stop)
+                grant = self._budgets.take(
+                    asked.place, asked.endpoint.weight, endpoint=endpoint, live=asked.live, stop=asked.stop
+                )
             except Hopeless as error:
                 unreachable = VenueUnreachable if error.is_host else EndpointUnreachable
                 raise unreachable(
@@ -251,9 +253,10 @@ class Client:
                     venue=self.venue, endpoint=endpoint, account=asked.account,
                     expected=f"an answer of {asked.place.host}",
                 ) from None  # fmt: skip
-            except RateLimit as error:
+            except (RateLimit, EndpointUnreachable) as error:
+                of = endpoint if isinstance(error, EndpointUnreachable) else error.endpoint
                 raise type(error)(
-                    error.found, venue=self.venue, endpoint=error.endpoint, account=asked.account,
+                    error.found, venue=self.venue, endpoint=of, account=asked.account,
                     expected=error.expected, until=error.until,
                 ) from None  # fmt: skip
             if breaker.enter(endpoint, self.clock.now()):
@@ -283,7 +286,16 @@ class Client:
         refusal = self._dialect.classify(asked.endpoint, exchange.status, exchange.headers, content)
         if refusal is None and problem is not None:
             refusal = Refusal(MalformedAnswer, problem, remedy=Remedy.ASK_AGAIN, expected=_SHOULD_BE_JSON)
+        if refusal is not None and self._wants_rest(refusal):
+            until = self.clock.now() + timedelta(seconds=refusal.wait_seconds or 0.0)
+            found = f"{refusal.found}, and wants to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
+            refusal = replace(refusal, error=EndpointUnreachable, found=found, until=until)
         return answer, refusal
+
+    def _wants_rest(self, refusal: Refusal) -> bool:
+        """Whether a venue that fails asks for a longer pause than anybody waits for."""
+        is_failure = refusal.remedy is Remedy.TRY_AGAIN
+        return is_failure and (refusal.wait_seconds or 0.0) > self._patience.told_seconds_max
 
     def _error(
         self, asked: _Ask, refusal: Refusal, answer: Answer | None = None, raw: RawRequest | None = None
@@ -330,11 +342,12 @@ class Client:
             raise failed.error
 
     def _pause(self, asked: _Ask, failed: _Failed, tried: int, tries_max: int) -> None:
-        if tried >= tries_max:
-            raise failed.error
         told = failed.refusal.wait_seconds or 0.0
-        if told > self._patience.told_seconds_max:
-            failed.error.until = failed.error.until or self.clock.now() + timedelta(seconds=told)
+        if self._wants_rest(failed.refusal):
+            why = f"HTTP {failed.error.status}, code {failed.error.code}"
+            self._budgets.rest(asked.place.host, str(asked.endpoint), told, why)
+            raise failed.error
+        if tried >= tries_max:
             raise failed.error
         self.clock.sleep(max(self._backoff(tried), told), asked.stop)
 

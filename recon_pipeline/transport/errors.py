@@ -181,7 +181,8 @@ class VenueUnreachable(NetworkError):
 
 
 class EndpointUnreachable(NetworkError):
-    """So many questions of one endpoint had no answer that none is asked for a while; others of the host go on."""
+    """So many questions of one endpoint had no answer that none is asked for a while, or it fails and wants to be left
+    alone for longer than anybody waits; others of the host go on."""
 
     concerns: ClassVar[Concerns] = "endpoint"
 
