@@ -16,6 +16,7 @@ from recon_pipeline.transport.errors import (
     ClockRefused,
     CountryRefused,
     ErrorKind,
+    FirewallRefused,
     HostBanned,
     InsufficientBalance,
     InvalidSymbol,
@@ -87,7 +88,7 @@ def test_every_code_of_the_sheet(code: int, error: type[VenueError], kind: Error
         (429, RateLimit, Remedy.WAIT),
         (418, HostBanned, Remedy.WAIT),
         (401, ApiKeyInvalid, Remedy.NONE),
-        (403, UnknownVenueError, Remedy.NONE),
+        (403, FirewallRefused, Remedy.NONE),
         (451, CountryRefused, Remedy.NONE),
         (404, UnknownVenueError, Remedy.NONE),
         (302, UnknownVenueError, Remedy.NONE),
@@ -97,6 +98,12 @@ def test_a_status_without_a_word(status: int, error: type[VenueError], remedy: R
     found = classify(None, status)
     assert found is not None
     assert (found.error, found.remedy) == (error, remedy)
+
+
+def test_a_403_with_a_code_of_the_venues_own_is_no_firewalls() -> None:
+    found = classify({"code": -31417, "msg": "Not for this market."}, 403)
+    assert found is not None
+    assert (found.error, found.code) == (UnknownVenueError, "-31417")
 
 
 @pytest.mark.parametrize("code", [-8012, -12022])

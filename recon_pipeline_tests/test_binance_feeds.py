@@ -19,7 +19,7 @@ from recon_pipeline.sandbox.binance.life import capital, conversion, income, ord
 from recon_pipeline.sandbox.binance.life.details import ALGO_CHILDREN
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
-from recon_pipeline.stores.raw import RawStore, Told
+from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import list_problems
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
@@ -27,8 +27,10 @@ from recon_pipeline.transport.errors import (
     ApiKeyInvalid,
     CountryRefused,
     EndpointUnreachable,
+    FirewallRefused,
     HostBanned,
     InvalidSymbol,
+    MalformedAnswer,
     NetworkError,
     ParameterError,
     ProductNotEnabled,
@@ -557,6 +559,8 @@ class Refusing:
     raw: RawStore
     refuses: Callable[[Span], type[VenueError] | None]
     asked: list[Span] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """What went wrong besides what was raised."""
 
     def pull(self, stream: str = "futures_income") -> None:
         def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
@@ -573,8 +577,10 @@ class Refusing:
             Ledger(self.raw),
             lambda: TWO_WEEKS_LATER,
             lambda: None,
+            tell_failed=lambda email, of, error: self.told.append(f"{email} {of.name} {type(error).__name__}"),
             is_not_there=lambda error, *_: isinstance(error, AccountNotThere),
         )
+        self.told.clear()
         puller.pull(BY_NAME[stream], WITH_FUTURES, ask, MARCH.first, MARCH.last)
 
     @property
@@ -641,7 +647,10 @@ def test_a_span_that_fails_as_may_pass_is_asked_whole_by_the_next_run(
 
 @pytest.mark.parametrize(
     "error",
-    [ApiKeyInvalid, HostBanned, CountryRefused, VenueUnreachable, EndpointUnreachable, InvalidSymbol, AccountNotThere],
+    [
+        *(ApiKeyInvalid, HostBanned, CountryRefused, FirewallRefused, VenueUnreachable, EndpointUnreachable),
+        *(InvalidSymbol, AccountNotThere),
+    ],
 )
 def test_what_says_the_same_of_all_days_is_heard_once(database: str, error: type[VenueError]) -> None:
     on = date(2026, 3, 10)
@@ -672,19 +681,102 @@ def test_a_span_that_is_read_in_parts_has_no_hole_and_no_error(database: str) ->
 
 
 @pytest.mark.parametrize("stream", ["futures_income", "deposits"])
-def test_of_what_cannot_be_read_at_all_few_parts_are_asked_for(database: str, stream: str) -> None:
-    """And every span once; what is read as soon as it can be is the whole of it."""
+@pytest.mark.parametrize("error", [ParameterError, MalformedAnswer, NetworkError])
+def test_of_what_cannot_be_read_at_all_few_parts_are_asked_for(
+    database: str, stream: str, error: type[VenueError]
+) -> None:
+    """And every span once, in every run; what is read as soon as it can be is the whole of it."""
     refuses = [True]
     with closing(RawStore(database, "binance")) as raw:
-        venue = Refusing(raw, lambda _: ParameterError if refuses else None)
-        with pytest.raises(ParameterError):
-            venue.pull(stream)
-        assert len(venue.not_read) == len(MARCH.days)
-        assert {on for span in venue.asked for on in span.days} == {*MARCH.days}
-        assert _HALVED_MAX < len(venue.asked) <= 4 + 2 * _HALVED_MAX
+        venue = Refusing(raw, lambda _: error if refuses else None)
+        for _ in range(3):
+            with pytest.raises(error):
+                venue.pull(stream)
+            assert len(venue.not_read) == len(MARCH.days)
+            assert {on for span in venue.asked for on in span.days} == {*MARCH.days}
+            assert len(venue.asked) <= 14
         refuses.clear()
         venue.pull(stream)
         assert venue.not_read == {}
+
+
+def test_of_what_can_be_read_here_and_there_only_as_many_parts_are_asked_for_as_are_worth_it(database: str) -> None:
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: ParameterError if any(on.day % 2 for on in span.days) else None)
+        with pytest.raises(ParameterError):
+            venue.pull("deposits")
+        assert _HALVED_MAX < len(venue.asked) <= 1 + 2 * _HALVED_MAX
+        for _ in range(3):
+            with pytest.raises(ParameterError):
+                venue.pull("deposits")
+        assert venue.not_read.keys() == {on for on in MARCH.days if on.day % 2}
+
+
+@pytest.mark.parametrize("stream", ["futures_income", "deposits"])
+@pytest.mark.parametrize("bad", [{1}, {12}, {28}, {3, 24}])
+@pytest.mark.parametrize("error", [NetworkError, MalformedAnswer])
+def test_days_that_fail_again_as_may_pass_are_asked_for_in_parts_and_cost_no_other_day(
+    database: str, error: type[VenueError], bad: set[int], stream: str
+) -> None:
+    """As a busy day does that the venue takes too long to tell."""
+    refused = {date(2026, 3, number) for number in bad}
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: error if refused & {*span.days} else None)
+        for _ in range(2):
+            with pytest.raises(error):
+                venue.pull(stream)
+        assert venue.not_read == dict.fromkeys(sorted(refused), str(("failed", error.__name__)))
+        with pytest.raises(error):
+            venue.pull(stream)
+        assert venue.asked == [Span(on, on) for on in sorted(refused)]
+
+
+def test_a_day_that_times_out_until_its_endpoint_is_left_alone_costs_no_other_day_in_the_end(database: str) -> None:
+    """The first failure of a run is of the question, the second one of the endpoint, until something is read."""
+    bad, failed = date(2026, 3, 24), list[bool]()
+
+    def refuses(span: Span) -> type[VenueError] | None:
+        if bad not in span.days:
+            failed.clear()
+            return None
+        failed.append(True)
+        return NetworkError if len(failed) == 1 else EndpointUnreachable
+
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, refuses)
+        for _ in range(8):
+            failed.clear()
+            with pytest.raises(NetworkError):
+                venue.pull("deposits")
+        assert [*venue.not_read] == [bad]
+
+
+def test_a_day_that_failed_is_asked_for_apart_from_those_that_did_not(database: str) -> None:
+    bad = date(2026, 3, 12)
+    with closing(RawStore(database, "binance")) as raw:
+        for on in MARCH.days[:20]:
+            read = DayRead("failed", error="NetworkError") if on == bad else DayRead("complete")
+            raw.mark(MAIN, "deposits", {on: read}, TWO_WEEKS_LATER)
+        venue = Refusing(raw, lambda span: NetworkError if bad in span.days else None)
+        with pytest.raises(NetworkError):
+            venue.pull("deposits")
+        assert venue.asked == [Span(MARCH.first, bad - ONE_DAY), Span(bad, bad), Span(bad + ONE_DAY, MARCH.last)]
+        assert [*venue.not_read] == [bad]
+
+
+def test_every_error_of_a_stream_is_told_of_each_kind_one(database: str) -> None:
+    third, late, last = date(2026, 3, 3), date(2026, 3, 24), date(2026, 3, 27)
+    refusals = {third: ParameterError, late: UnknownVenueError, last: ParameterError}
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: next((refusals[on] for on in refusals if on in span.days), None))
+        with pytest.raises(ParameterError):
+            venue.pull()
+        assert venue.told == [f"{MAIN} futures_income UnknownVenueError"]
+        refusals[last] = ApiKeyInvalid
+        refusals[third] = ParameterError
+        with pytest.raises(ApiKeyInvalid):
+            venue.pull()
+        assert venue.told == [f"{MAIN} futures_income {name}" for name in ("ParameterError", "UnknownVenueError")]
 
 
 def test_days_that_failed_are_no_hole_once_the_venue_says_that_there_is_nothing_to_tell(database: str) -> None:

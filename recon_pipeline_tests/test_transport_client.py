@@ -34,6 +34,7 @@ from recon_pipeline.transport.errors import (
     ClockRefused,
     EndpointUnreachable,
     ErrorKind,
+    FirewallRefused,
     HostBanned,
     InvalidSymbol,
     MalformedAnswer,
@@ -575,7 +576,7 @@ def test_a_key_refused_for_a_product_does_not_stop_the_account(scene: Scene) -> 
         (told({"code": -1100, "msg": "Illegal characters found in parameter"}, 400), ParameterError),
         (told({"code": -9999, "msg": "What is this"}, 400), UnknownVenueError),
         (told({"success": False, "msg": '{"code": -1121, "msg": "Invalid symbol."}'}), InvalidSymbol),
-        (Reply(403, b"<html>Request blocked</html>"), UnknownVenueError),
+        (Reply(403, b"<html>Request blocked</html>"), FirewallRefused),
     ],
 )
 def test_what_does_not_pass_is_asked_once(scene: Scene, reply: Reply, error: type[VenueError]) -> None:

@@ -218,6 +218,13 @@ class CountryRefused(UnknownVenueError):
     default_next_step = "see from which address this machine reaches the venue, then run again: what was read stays"
 
 
+class FirewallRefused(UnknownVenueError):
+    """What stands before the venue does not let the request through: it says nothing of what was asked for."""
+
+    concerns: ClassVar[Concerns] = "endpoint"
+    default_next_step = "see from which address this machine reaches the venue, and whether it may; then run again"
+
+
 class AccountNotThere(UnknownVenueError):
     """The product's own account does not exist: its wallet is empty and nothing ever moved in it."""
 

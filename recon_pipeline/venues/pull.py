@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import groupby
 from typing import Any, TypeAlias
 
 from recon_pipeline.errors import ReconError
@@ -17,9 +19,10 @@ from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.canonical import canonical_json, digest_of_json
 from recon_pipeline.stores.raw import Contents, DayRead, Kept, RawStore, Told, Whole
 from recon_pipeline.transport.errors import (
+    EndpointUnreachable,
     InvalidSymbol,
+    MalformedAnswer,
     NetworkError,
-    RateLimit,
     VenueError,
     WindowTooLong,
     WindowTooOld,
@@ -29,8 +32,10 @@ from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, 
 
 ONE_DAY = timedelta(days=1)
 _HALVED_MAX = 12
-"""So many spans of a stream that failed are asked for in halves in one run, to find the days that cannot be read: no
-more of what cannot be read at all."""
+"""So many spans of a stream that failed are asked for in halves in one run, to find the days that cannot be read."""
+_IN_VAIN_MAX = 8
+"""After so many in a row that failed nothing is asked for in halves until one is read: from a span of three months down
+to its last day. What fails so often says nothing of the days."""
 
 
 class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
@@ -40,6 +45,31 @@ class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the mat
 class ReadsDiffer(NotReadWhole):
     """What was told before is left out, or told in another way, and each further read says something else: none can be
     believed."""
+
+
+_MAY_PASS = (NetworkError, EndpointUnreachable, ReadsDiffer, MalformedAnswer)
+"""What may have nothing to do with the days that were asked for, unless they fail so again with the next run."""
+_MAY_PASS_NAMES = frozenset(each.__name__ for each in _MAY_PASS)
+
+
+@dataclass
+class _Failures:
+    """What went wrong while the days of a stream were asked for."""
+
+    errors: list[ReconError] = field(default_factory=list)
+    halved: int = 0
+    in_vain: int = 0
+    """How many spans failed in a row, up to now."""
+
+    def besides(self, raised: BaseException) -> list[ReconError]:
+        """One of each other kind and place than what is raised."""
+        others = {_kind_and_place(error): error for error in reversed(self.errors)}
+        others.pop(_kind_and_place(raised), None)
+        return list(reversed(others.values()))
+
+
+def _kind_and_place(error: BaseException) -> tuple[type[BaseException], str]:
+    return type(error), getattr(error, "where", "")
 
 
 @dataclass(frozen=True)
@@ -109,10 +139,13 @@ class Ledger:
     def __init__(self, raw: RawStore) -> None:
         self._status: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         self._calls: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
+        self._failed: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         for row in raw.ledger():
             # what the user said is good for as long as it is said
             status = "partial" if row.error == SAID.error else row.status
             self._status[row.account, row.stream][row.date] = status
+            if row.status == "failed":
+                self._failed[row.account, row.stream][row.date] = row.error or ""
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
 
@@ -154,6 +187,10 @@ class Ledger:
         """How a day stands; None if it was never read."""
         return self._status.get((account, stream), {}).get(day)
 
+    def failed_with(self, account: str, stream: str, day: date) -> str | None:
+        """The name of the error with which a day failed; None if it did not."""
+        return self._failed.get((account, stream), {}).get(day)
+
 
 class Puller:
     """Reads the streams of one account into the raw store, span by span."""
@@ -167,6 +204,7 @@ class Puller:
         tell_gone: Callable[[str, Stream, Sequence[str]], None] = lambda *_: None,
         *,
         tell_changed: Callable[[str, Stream, Contents], None] = lambda *_: None,
+        tell_failed: Callable[[str, Stream, ReconError], None] = lambda *_: None,
         is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
         unopened: Callable[[AccountFacts, date], Collection[str]] = lambda *_: (),
     ) -> None:
@@ -178,16 +216,18 @@ class Puller:
         """Hears of an account, a stream and the keys of records that the venue does not tell of any more."""
         self._tell_changed = tell_changed
         """The same of what records told before that it tells in another way now, by their key."""
+        self._tell_failed = tell_failed
+        """Hears of an account, a stream and what went wrong with it besides the error that is raised."""
         self._is_not_there = is_not_there
         """Whether an error says that the account does not have what the stream tells of."""
         self._unopened = unopened
         """The products of which the venue said, of a day, that an account had not opened them."""
 
     def pull(self, stream: Stream, facts: AccountFacts, ask: Ask, first: date, last: date) -> int:
-        """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out,
-        and its days are then marked as failed; the spans before it stand. Where it says that there is nothing to read,
-        that is so for every day that was to be asked, those included that failed before. The days before a product was
-        left are asked for as if the account had it: what it moved then may still be told."""
+        """Bring the days of a stream up to date; how many records were new. What a span's reading raises comes out, the
+        first of several, and its days are then marked as failed; the other spans stand. Where it says that there is
+        nothing to read, that is so for every day that was to be asked, those included that failed before. The days
+        before a product was left are asked for as if the account had it: what it moved then may still be told."""
         now = self._now()
         is_said = stream.name in facts.extras.get(NEVER_USED, ())
         calls = () if is_said else stream.calls(facts)
@@ -202,23 +242,46 @@ class Puller:
             if facts.made.get(each, first) > first:
                 unmade = {day: _NOT_MADE for day in Span(first, last).days if day < facts.made[each]}
                 self._raw.mark(each, stream.name, unmade, now)
-        new, failed = 0, list[ReconError]()
-        for then, part in self._as_opened(stream, facts, days):
-            # what is told whole is asked for as far as the run reaches
-            begin = part[0] if part[0] > days[0] else min(first, part[0])
-            end = part[-1] if part[-1] < days[-1] else last
-            try:
+        new = 0
+        with self._failing(stream, facts) as failures:
+            for then, part in self._as_opened(stream, facts, days):
+                # what is told whole is asked for as far as the run reaches
+                begin = part[0] if part[0] > days[0] else min(first, part[0])
+                end = part[-1] if part[-1] < days[-1] else last
                 if stream.calls(then):
-                    new += self._pull_part(stream, then, ask, Span(begin, end), part, again=again)
+                    with self._noting(stream, then, failures):
+                        new += self._pull_part(
+                            stream, then, ask, Span(begin, end), part, failures=failures, again=again
+                        )
                 else:
                     self._not_applicable(stream, covered(stream, then), part, _why_not(stream, then), now)
-            except (VenueError, NotReadWhole) as error:  # of other days it may tell
-                if self._is_of_all_days(error, stream, then):
-                    raise
-                failed.append(error)
-        if failed:
-            raise failed[0]
         return new
+
+    @contextmanager
+    def _failing(self, stream: Stream, facts: AccountFacts) -> Iterator[_Failures]:
+        """Takes what went wrong; in the end the first of it is raised, unless something else was, and all that is of
+        another kind is told."""
+        failures = _Failures()
+        try:
+            yield failures
+            if failures.errors:
+                raise failures.errors[0]
+        except Exception as raised:
+            for other in failures.besides(raised):
+                self._tell_failed(facts.email, stream, other)
+            raise
+
+    @contextmanager
+    def _noting(
+        self, stream: Stream, facts: AccountFacts, failures: _Failures, *, but: type[VenueError] | tuple[()] = ()
+    ) -> Iterator[None]:
+        """Goes on after what went wrong with some days: of others the venue may tell. Not after what is `but`."""
+        try:
+            yield
+        except (VenueError, NotReadWhole) as error:
+            if isinstance(error, but) or self._is_of_all_days(error, stream, facts):
+                raise
+            failures.errors.append(error)
 
     def _on(self, stream: Stream, facts: AccountFacts, day: date) -> AccountFacts:
         """The account as a day of a stream has to be asked for. What was read of it stands, or that it has nothing."""
@@ -251,7 +314,15 @@ class Puller:
         return parts
 
     def _pull_part(
-        self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: list[date], *, again: Collection[date]
+        self,
+        stream: Stream,
+        facts: AccountFacts,
+        ask: Ask,
+        asked: Span,
+        days: list[date],
+        *,
+        failures: _Failures,
+        again: Collection[date],
     ) -> int:
         """Bring days up to date for all of which the stream is asked in one way; how many records were new."""
         now, of_calls = self._now(), digest_of_calls(stream, facts)
@@ -261,7 +332,7 @@ class Puller:
         for each in covered(stream, facts):
             self._raw.mark(each, stream.name, reopened, now)
         try:
-            return self._pull_days(stream, facts, ask, asked, told_of)
+            return self._pull_days(stream, facts, ask, asked, told_of, failures=failures)
         except ReconError as error:
             if not self._is_not_there(error, stream, facts):
                 raise
@@ -269,23 +340,24 @@ class Puller:
             self._not_applicable(stream, (facts.email,), days, told, now)
             return 0
 
-    def _pull_days(self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: Sequence[date]) -> int:
+    def _pull_days(
+        self, stream: Stream, facts: AccountFacts, ask: Ask, asked: Span, days: Sequence[date], *, failures: _Failures
+    ) -> int:
         new = 0
         if stream.window is None:
             # told whole: it tells of the earlier days that are open too
             return self._pull_span(stream, facts, ask, Span(min(asked.first, days[0]), asked.last)).new if days else 0
-        failed, halved = list[ReconError](), list[Span]()
-        for span in spans(days, stream.window.longest):
+        for span in self._apart(stream, facts, days, stream.window.longest):
             self._check()
-            try:
-                new += self._in_parts(stream, facts, ask, span, failed=failed, halved=halved)
-            except (VenueError, NotReadWhole) as error:  # of other days it may tell
-                if self._is_of_all_days(error, stream, facts):
-                    raise
-                failed.append(error)
-        if failed:
-            raise failed[0]
+            with self._noting(stream, facts, failures):
+                new += self._in_parts(stream, facts, ask, span, failures)
         return new
+
+    def _apart(self, stream: Stream, facts: AccountFacts, days: Iterable[date], longest: timedelta) -> Iterator[Span]:
+        """Days as spans. Those that failed in an earlier run are asked for apart from others, by what they failed with:
+        they cost these nothing if they fail again."""
+        for _, alike in groupby(days, key=lambda day: self._ledger.failed_with(facts.email, stream.name, day)):
+            yield from spans(alike, longest)
 
     def _is_of_all_days(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
         """Whether what went wrong with some days of a stream says the same of all others."""
@@ -293,42 +365,46 @@ class Puller:
             return True
         return isinstance(error, InvalidSymbol) or self._is_not_there(error, stream, facts)
 
-    def _in_parts(
-        self,
-        stream: Stream,
-        facts: AccountFacts,
-        ask: Ask,
-        span: Span,
-        *,
-        failed: list[ReconError],
-        halved: list[Span],
-    ) -> int:
+    def _in_parts(self, stream: Stream, facts: AccountFacts, ask: Ask, span: Span, failures: _Failures) -> int:
         """A span; where the venue does not tell it, its days in ever smaller parts, so that no day is lost with another
-        one. Before a day of which it tells no more, nothing is asked for. What the parts fail with joins `failed`, and
-        what was asked in parts for that `halved`."""
+        one. Before a day of which it tells no more, nothing is asked for."""
         try:
-            return self._pull_span(stream, facts, ask, span).new
+            new = self._pull_span(stream, facts, ask, span).new
         except (WindowTooLong, WindowTooOld):
             if span.first == span.last:
                 raise
         except (VenueError, NotReadWhole) as error:
-            is_single, passes = span.first == span.last, isinstance(error, NetworkError | RateLimit | ReadsDiffer)
-            if is_single or passes or len(halved) >= _HALVED_MAX or self._is_of_all_days(error, stream, facts):
+            failures.in_vain += 1
+            if span.first == span.last or not self._may_be_of_few(error, stream, facts, span, failures):
                 raise
-            halved.append(span)
+            failures.halved += 1
+        else:
+            failures.in_vain = 0
+            return new
         middle = span.days[len(span.days) // 2 - 1]
         older, newer = Span(span.first, middle), Span(middle + ONE_DAY, span.last)
         new = 0
         try:
-            new += self._in_parts(stream, facts, ask, newer, failed=failed, halved=halved)
+            with self._noting(stream, facts, failures, but=WindowTooOld):
+                new = self._in_parts(stream, facts, ask, newer, failures)
         except WindowTooOld as error:
             self._failed(stream, facts, older, error, self._now())
             raise
-        except (VenueError, NotReadWhole) as error:
-            if self._is_of_all_days(error, stream, facts):
-                raise
-            failed.append(error)
-        return new + self._in_parts(stream, facts, ask, older, failed=failed, halved=halved)
+        return new + self._in_parts(stream, facts, ask, older, failures)
+
+    def _may_be_of_few(
+        self, error: ReconError, stream: Stream, facts: AccountFacts, span: Span, failures: _Failures
+    ) -> bool:
+        """Whether some days of a span may be read though it failed. What may pass is left to the next run, and is of
+        the days only if it comes back with that."""
+        if failures.halved >= _HALVED_MAX or failures.in_vain >= _IN_VAIN_MAX:
+            return False
+        if self._is_of_all_days(error, stream, facts):
+            return False
+        if type(error) in _MAY_PASS:
+            before = {self._ledger.failed_with(facts.email, stream.name, day) for day in span.days}
+            return not before.isdisjoint(_MAY_PASS_NAMES)
+        return not isinstance(error, NetworkError)
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""

@@ -19,6 +19,7 @@ from recon_pipeline.transport.errors import (
     ApiKeyInvalid,
     ClockRefused,
     CountryRefused,
+    FirewallRefused,
     HostBanned,
     InsufficientBalance,
     InvalidSymbol,
@@ -167,7 +168,7 @@ class BinanceDialect:
         elif isinstance(code, int) and code in ERROR_CODES:
             meaning = _of_endpoint(ERROR_CODES[code], endpoint)
         else:
-            meaning = _of_endpoint(_of_status(status), endpoint)
+            meaning = _of_endpoint(_of_status(status, is_told=code is not None), endpoint)
         if meaning is _TOO_MANY and (until := _banned_until(message)) is not None:
             return _banned(code, message, wait_seconds, until)
         return Refusal(
@@ -222,19 +223,17 @@ def _of_endpoint(meaning: _Meaning, endpoint: Endpoint) -> _Meaning:
     return _PRODUCT if is_of_product else meaning
 
 
-def _of_status(status: int) -> _Meaning:
+def _of_status(status: int, *, is_told: bool) -> _Meaning:
+    """By the status alone, where the venue's own code says nothing or is not told."""
     if status >= 500:
         return _BUSY
     if status == 401:
         return _UNAUTHORISED
-    if status == 403:
-        return _Meaning(UnknownVenueError, "the venue's firewall refuses the request", next_step=_ASK_VENUE)
+    if status == 403 and not is_told:
+        return _Meaning(FirewallRefused, "the venue's firewall refuses the request")
     if status == 451:
         return _Meaning(CountryRefused, "the venue does not answer from this country")
     return _UNKNOWN
-
-
-_ASK_VENUE = "see from which address this machine reaches the venue, and whether it may"
 
 
 def _banned(code: int | str | None, message: str, wait_seconds: float | None, until: datetime | None = None) -> Refusal:

@@ -74,6 +74,7 @@ class Pull:
             self.session.asked.check,
             self.session.tell_gone,
             tell_changed=self.session.tell_changed,
+            tell_failed=lambda email, stream, error: self.session.record(error, email, stream.name),
             is_not_there=self.session.is_not_there,
             unopened=lambda of_account, day: [
                 product
