@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 
 from recon_pipeline.yaml_reader import Section, Value
 
 API_KINDS = ("binance",)
-API_KEYS = ("accounts", "sandbox", "doubts", "share_of_allowance")
+API_KEYS = ("accounts", "sandbox", "doubts", "share_of_allowance", "gone")
 
 DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "binance": {
@@ -76,6 +77,8 @@ class ApiSettings:
     sandbox: str | None
     doubts: Mapping[str, str]
     share_of_allowance: Decimal
+    gone: Mapping[str, date] = field(default_factory=dict)
+    """Streams that the venue has removed, and the first day on which it had each no more."""
 
 
 def read_api(kind: str, section: Section) -> ApiSettings:
@@ -86,12 +89,13 @@ def read_api(kind: str, section: Section) -> ApiSettings:
         raise listed.error("no account", expected="at least one account under its name")
     _check_names(listed, accounts)
     _check_user_ids(listed, accounts)
-    share = section.get("share_of_allowance")
+    share, gone = section.get("share_of_allowance"), section.get("gone")
     return ApiSettings(
         accounts=accounts,
         sandbox=_sandbox(section.get("sandbox")),
         doubts=_doubts(kind, section.get("doubts")),
         share_of_allowance=_share(share) if share else Decimal("0.5"),
+        gone={stream: since.day() for stream, since in gone.section()} if gone else {},
     )
 
 

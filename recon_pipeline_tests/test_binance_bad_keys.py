@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date, timedelta
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from recon_pipeline.sandbox.binance import make_world
 from recon_pipeline.sandbox.binance.gate import Asked
 from recon_pipeline.sandbox.binance.manifest import manifest
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.stores.reviews import list_problems, resolve_problems
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.test_binance_markets import edit_answers
@@ -240,6 +242,44 @@ def test_what_an_account_never_had_is_no_hole_once_a_person_says_so(
             spot_when_never_used("fiat_paymens")
 
 
+def test_what_the_venue_has_removed_is_no_hole_from_the_day_on_that_a_person_says(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list had told of something: that the account never had it nobody can say."""
+    world = make_world(21, days=7, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    missing = b"<html>Not Found</html>"
+    world.plants.outages.append(Outage(MAIN, "/sapi/v1/fiat/payments", 0, 1 << 62, missing, 404, "text/html"))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        day_before = FIRST - timedelta(days=1)
+        with closing(RawStore(home.url, "binance")) as raw:
+            at = datetime(day_before.year, day_before.month, day_before.day, 9, tzinfo=UTC)
+            raw.keep(MAIN, "fiat_payments", [Told("7", {}, {"orderNo": "7", "status": "Failed"}, at, None)], {}, at)
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"]
+
+        def spot_when_gone(gone: Mapping[str, str], **of_main: list[str]) -> list[str]:
+            configure(home, tmp_path, {MAIN: {**written[MAIN], **of_main}}, gone=gone)
+            home.run(FIRST, LAST)
+            told = "SELECT date, max(status) FROM recon.reconciliation WHERE wallet = 'SPOT' GROUP BY 1 ORDER BY 1"
+            return [status for _, status in home.ask(told)]
+
+        def problem(name: str) -> dict[str, Any]:
+            (row,) = [each for each in list_problems(home.url, "binance") if each["name"] == name]
+            return row
+
+        home.capture_days(FIRST - timedelta(days=1), LAST)
+        assert spot_when_gone({}, never_used=["fiat_payments"]) == ["incomplete"] * 2
+        for name in ("UnknownVenueError", "UsedAfterAll"):
+            assert "under gone of the venue" in problem(name)["next_step"]
+        assert spot_when_gone({"fiat_payments": str(FIRST)}) == ["matched"] * 2
+        assert spot_when_gone({"fiat_payments": str(LAST)}) == ["incomplete", "matched"]
+        assert spot_when_gone({}) == ["incomplete"] * 2
+        assert spot_when_gone({"fiat_payments": str(day_before)}) == ["incomplete"] * 2
+        assert f"{FIRST} or later" in problem("NotGone")["next_step"]
+        for wrong in ({"fiat_paymens": "2026-01-03"}, {"spot_account": "2026-01-03"}, {"fiat_payments": "tomorrow"}):
+            with pytest.raises(ConfigError, match=next(iter(wrong))):
+                spot_when_gone(wrong)
+
+
 def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_says_that_it_was_never_used(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,11 +316,13 @@ def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_s
         assert not_green() == {FIRST: "incomplete"}
 
 
-def configure(home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write other accounts into recon.yaml."""
+def configure(
+    home: BinanceHome, folder: Path, accounts: Mapping[str, Mapping[str, Any]], *, gone: Mapping[str, str] | None = None
+) -> None:
+    """Write other accounts into recon.yaml, and what the venue has removed."""
     config = folder / "recon.yaml"
     text = yaml.safe_load(config.read_text(encoding="utf-8"))
-    text["venues"]["binance"]["accounts"] = dict(accounts)
+    text["venues"]["binance"] |= {"accounts": dict(accounts), "gone": dict(gone or {})}
     config.write_text(yaml.safe_dump(text), encoding="utf-8")
     home.settings = load_settings(config, {"RECON_HOME": str(folder / "home"), "RECON_DATABASE_URL": home.url})
 

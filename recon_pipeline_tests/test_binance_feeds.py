@@ -823,6 +823,73 @@ def test_an_endpoint_that_is_gone_is_a_hole_unless_nothing_says_that_it_was_ever
         assert [row.status for row in raw.ledger()] == ["failed" if is_hole else "not_applicable"]
 
 
+@pytest.mark.parametrize("stream", ["auto_invest", "deposits"])
+@pytest.mark.parametrize("has_told", [True, False])
+def test_days_since_the_venue_removed_an_endpoint_are_no_hole_for_as_long_as_recon_yaml_says_so(
+    database: str, stream: str, has_told: bool
+) -> None:
+    gone, nothing, asked = date(2026, 3, 10), cast(Any, None), list[date]()
+    now = datetime(2026, 3, 12, 9, tzinfo=UTC)
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date())
+        if now.date() >= gone:
+            raise UnknownVenueError("no such page", venue="binance", endpoint="/list", status=404)
+        return Reply([] if stream == "deposits" else {"list": []})
+
+    def pull(first: date, last: date, since: date | None) -> dict[date, tuple[str, str | None]]:
+        asked.clear()
+        facts = replace(SPOT_ONLY, gone={stream: since} if since else {})
+        session = Session("binance", database, nothing, nothing, nothing, raw, {}, nothing)
+        puller = Puller(raw, Ledger(raw), lambda: now, lambda: None, is_not_there=session.is_not_there)
+        with suppress(UnknownVenueError):
+            puller.pull(BY_NAME[stream], facts, ask, first, last)
+        return {row.date: (row.status, row.error) for row in raw.ledger(date(2026, 3, 1))}
+
+    with closing(RawStore(database, "binance")) as raw:
+        if has_told:
+            early = datetime(2026, 2, 1, tzinfo=UTC)
+            raw.keep(MAIN, stream, [Told("7", {}, {"id": 7}, early, None)], {}, early)
+        now = datetime(2026, 3, 8, 9, tzinfo=UTC)
+        read = pull(date(2026, 3, 3), date(2026, 3, 7), gone)
+        assert {*read.values()} == {("complete", None)}, "the day is still to come"
+        now += timedelta(days=5)
+        for _ in range(2):
+            marks = pull(date(2026, 3, 11), date(2026, 3, 12), gone)
+            assert [marks[on] for on in (gone + ONE_DAY, gone + 2 * ONE_DAY)] == [("not_applicable", "Gone")] * 2
+            assert marks | read == marks, "what was read stands"
+            assert asked == [] if has_told else min(asked) < gone
+        unread = {marks.get(on) for on in (date(2026, 3, 8), date(2026, 3, 9))}
+        is_unknown = BY_NAME[stream].is_verified
+        before = ("failed", "UnknownVenueError") if is_unknown else ("not_applicable", "UnknownVenueError")
+        assert unread == {("failed", "Gone") if has_told else before}
+        marks = pull(date(2026, 3, 11), date(2026, 3, 12), None)
+        assert min(asked) == date(2026, 3, 3)
+        is_hole = has_told or BY_NAME[stream].is_verified
+        assert {marks[on] for on in (gone, gone + ONE_DAY)} == {
+            ("failed" if is_hole else "not_applicable", "UnknownVenueError")
+        }
+
+
+def test_days_of_what_was_said_to_be_removed_are_asked_for_once_that_is_taken_back_however_late(database: str) -> None:
+    gone, asked = date(2026, 3, 10), list[date]()
+
+    def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        asked.append(datetime.fromtimestamp(int(dict(params)["startTime"]) / 1000, UTC).date())
+        return Reply([])
+
+    def pull(first: date, **said: date) -> None:
+        now = datetime(first.year, first.month, first.day, 9, tzinfo=UTC) + 2 * ONE_DAY
+        facts = replace(SPOT_ONLY, gone=said)
+        Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(BY_NAME["deposits"], facts, ask, first, first)
+
+    with closing(RawStore(database, "binance")) as raw:
+        pull(gone, deposits=gone)
+        assert asked == []
+        pull(gone + 60 * ONE_DAY)
+        assert min(asked) == gone
+
+
 def test_a_day_on_which_a_product_may_still_be_opened_is_asked_for_once_it_is(database: str) -> None:
     today, asked = date(2026, 3, 1), list[date]()
 

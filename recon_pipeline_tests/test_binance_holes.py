@@ -13,7 +13,7 @@ import pytest
 from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.venues.binance.accounts import Stretch
-from recon_pipeline.venues.binance.holes import MOVED_BY, FirstTold, first_told, hidden_holes
+from recon_pipeline.venues.binance.holes import FLOWS_OF, MOVED_BY, FirstTold, first_told, hidden_holes
 from recon_pipeline.venues.binance.mapping import MappingContext
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.reading import table_of
@@ -109,6 +109,18 @@ def test_what_recon_yaml_says_that_the_main_account_never_used_emptied_no_wallet
         ledger.append(marked("sub_deposits", day, status="not_applicable", error="NeverUsed"))
     came = FirstTold(stated=THIRD, is_from_nothing=True)
     assert holes(ledger, came, wallet="SPOT", never_used={who: {"sub_deposits"}}) == open_days
+
+
+@pytest.mark.parametrize(("error", "open_days"), [(None, set()), ("Gone", {FIRST})])
+def test_that_the_venue_has_removed_a_feed_does_not_say_that_the_account_has_no_such_wallet(
+    error: str | None, open_days: set[date]
+) -> None:
+    ledger = [marked("option_account", FIRST, status="failed"), marked("deposits", FIRST, status="complete")]
+    ledger.append(marked("option_bills", FIRST, status="not_applicable", error=error))
+    assert FLOWS_OF["option_account"] == ("option_bills",)
+    context = MappingContext(accounts={MAIN: FACTS}, symbols={}, captured={MAIN: frozenset({"OPTION"})})
+    rows = hidden_holes(ledger, {}, context, FIRST, never_used={})
+    assert {row["date"] for row in rows if row["wallet"] == "OPTION"} == open_days
 
 
 def test_an_account_that_recon_yaml_names_no_more_is_judged_by_what_was_read_of_it() -> None:

@@ -153,7 +153,8 @@ def test_a_known_key_left_empty_counts_as_left_out(tmp_path: Path) -> None:
 
 
 VENUE_KEYS = (
-    "kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance"
+    "kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance,"
+    " gone"
 )
 REFUSALS = {
     "an unknown key": (

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -484,6 +484,19 @@ class RawStore:
                 {"venue": self._venue, "account": account, "stream": stream, "subject": subject},
             )
             return bool(found)
+
+    def told_until(self, account: str, stream: str) -> date | None:
+        """The last UTC day of which a stream ever told anything of an account; of a record without an instant, that on
+        which it was read. None if it told nothing."""
+        with self._transaction(f"reading {stream} of {account}") as opened:
+            last = opened.scalar(
+                sa.text(
+                    "SELECT max(coalesce(instant, read_at)) FROM recon.raw_records"
+                    " WHERE venue = :venue AND account = :account AND stream = :stream"
+                ),
+                {"venue": self._venue, "account": account, "stream": stream},
+            )
+            return None if last is None else last.astimezone(UTC).date()
 
     def versions(self, stream: str, name: str) -> list[sa.Row[Any]]:
         """One field of every version of a stream's records, as JSON, in the order in which they were read."""

@@ -142,7 +142,7 @@ class Ledger:
         self._failed: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         for row in raw.ledger():
             # what the user said is good for as long as it is said
-            status = "partial" if row.error == SAID.error else row.status
+            status = "partial" if (row.status, row.error) in _AS_SAID else row.status
             self._status[row.account, row.stream][row.date] = status
             if row.status == "failed":
                 self._failed[row.account, row.stream][row.date] = row.error or ""
@@ -242,6 +242,8 @@ class Puller:
             if facts.made.get(each, first) > first:
                 unmade = {day: _NOT_MADE for day in Span(first, last).days if day < facts.made[each]}
                 self._raw.mark(each, stream.name, unmade, now)
+        if (gone := facts.gone.get(stream.name)) is not None and now >= midnight(gone):
+            days = self._before_it_was_gone(stream, facts, days, gone, now)
         new = 0
         with self._failing(stream, facts) as failures:
             for then, part in self._as_opened(stream, facts, days):
@@ -282,6 +284,21 @@ class Puller:
             if isinstance(error, but) or self._is_of_all_days(error, stream, facts):
                 raise
             failures.errors.append(error)
+
+    def _before_it_was_gone(
+        self, stream: Stream, facts: AccountFacts, days: Sequence[date], gone: date, now: datetime
+    ) -> list[date]:
+        """The days of a stream that the venue has removed for which it is worth asking: none of an account that it told
+        something of. What was read of these stands, what was not is a hole. Of others the venue may say that they have
+        nothing of the kind."""
+        accounts = covered(stream, facts)
+        self._not_applicable(stream, accounts, [day for day in days if day >= gone], GONE, now)
+        before = [day for day in days if day < gone]
+        if not self._raw.has_told(facts.email, stream.name):
+            return before
+        for each in accounts:
+            self._raw.mark(each, stream.name, dict.fromkeys(before, _GONE_UNREAD), now)
+        return []
 
     def _on(self, stream: Stream, facts: AccountFacts, day: date) -> AccountFacts:
         """The account as a day of a stream has to be asked for. What was read of it stands, or that it has nothing."""
@@ -602,6 +619,12 @@ NOT_CONFIGURED = "NotConfigured"
 """Nobody said whether the account uses what the stream tells of: a setting names what to ask for."""
 SAID = DayRead("not_applicable", error="NeverUsed", message="recon.yaml says that the account never used it")
 """What the user says of a day, good for as long as it is said."""
+GONE = DayRead("not_applicable", error="Gone", message="recon.yaml says that the venue has removed it")
+"""The same of a stream of which the venue has told."""
+_GONE_UNREAD = DayRead(
+    "failed", error="Gone", message="it was not read before the venue removed it, as recon.yaml says"
+)
+_AS_SAID = {(each.status, each.error) for each in (SAID, GONE)}
 _NOT_OVER = DayRead("partial", error="NotOver", message="read before the venue had told the whole day")
 NOT_TOLD = DayRead("partial", error="NotTold", message="the venue has no snapshot of the day's end yet")
 

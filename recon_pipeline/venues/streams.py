@@ -40,6 +40,8 @@ class AccountFacts:
     """Where a flow belongs whose record states no wallet."""
     extras: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What only the user knows, by name, such as isolated_symbols or mining_users."""
+    gone: Mapping[str, date] = field(default_factory=dict)
+    """The streams that the venue has removed, as the user says, and the first day on which it had each no more."""
 
     def on(self, day: date, unopened: Collection[str]) -> AccountFacts:
         """The account with all that it may have had opened on a day, besides what it has. It may have had a product

@@ -150,6 +150,7 @@ def facts_of(
             had=_had((opened or {}).get(email, {})),
             default_wallet=settings.default_wallet if settings else "SPOT",
             extras={**extras, "subs_without_key": keyless, "managed_without_key": managed},
+            gone=api.gone,
         )
     return facts
 

@@ -231,9 +231,17 @@ def _of_status(status: int, *, is_told: bool) -> _Meaning:
         return _UNAUTHORISED
     if status == 403 and not is_told:
         return _Meaning(FirewallRefused, "the venue's firewall refuses the request")
+    if status == 404:
+        return _Meaning(UnknownVenueError, "the venue does not know the endpoint", next_step=_REMOVED)
     if status == 451:
         return _Meaning(CountryRefused, "the venue does not answer from this country")
     return _UNKNOWN
+
+
+_REMOVED = (
+    "if the venue has removed it, name the stream under gone of the venue in recon.yaml, with the first day on which it"
+    " was not there any more; if the account never had it, name it under never_used of the account"
+)
 
 
 def _banned(code: int | str | None, message: str, wait_seconds: float | None, until: datetime | None = None) -> Refusal:

@@ -19,7 +19,7 @@ from recon_pipeline.venues.binance.capture import HAVE_HISTORY
 from recon_pipeline.venues.binance.mapping import MARKER_ASSET, MappingContext
 from recon_pipeline.venues.binance.mapping.cells import EXACT
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
-from recon_pipeline.venues.pull import NOT_TOLD, ONE_DAY, SAID
+from recon_pipeline.venues.pull import GONE, NOT_TOLD, ONE_DAY, SAID
 from recon_pipeline.venues.reading import UNREAD
 
 ISOLATED = "ISOLATED_MARGIN"
@@ -160,7 +160,8 @@ def hidden_holes(
     for row in ledger:
         if row.error == SAID.error or row.date < start:
             continue
-        if row.stream in TOLD_BY:
+        # that the venue has a feed no more says nothing of whether the account has what it told of
+        if row.stream in TOLD_BY and (row.status, row.error) != (GONE.status, GONE.error):
             marks[row.account, row.date][row.stream] = _FAILED.get(row.error, row.status)
         if row.stream in _MOVING and row.status in COVERAGE_THAT_COUNTS:
             read.add((row.account, row.stream, row.date))

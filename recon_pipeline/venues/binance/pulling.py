@@ -39,6 +39,10 @@ _STATING_OF = {
 """What says of a night that a product was not opened. Who has opened margin need have nothing of isolated margin."""
 
 
+class NotGone(ReconError):  # noqa: N818 - the name says what is the matter
+    """recon.yaml says that the venue has removed a stream, from a day on that it has told of."""
+
+
 class UsedAfterAll(ReconError):  # noqa: N818 - the name says what is the matter
     """recon.yaml says that an account never used a product of which the venue has told."""
 
@@ -83,7 +87,7 @@ class Pull:
             ],
         )
         self.session.asked.say(f"pulling {facts.email}")
-        facts = self._without_what_was_used(facts)
+        facts = self._without_what_was_told(self._without_what_was_used(facts))
         try:
             for role in ("snapshot", "flow", "detail"):
                 # which markets are asked for detail is known from the ledgers
@@ -114,10 +118,29 @@ class Pull:
                 "recon.yaml says that the account never used it, and the venue has told of it",
                 where=f"account {facts.email}, {stream}",
                 expected="streams under never_used that never told of anything",
-                next_step="take it out of never_used; it is asked for as if it were not there",
+                next_step="take it out of never_used; it is asked for as if it were not there. If the venue has removed"
+                " it since, name it under gone of the venue",
             )
             self.session.record(wrong, facts.email, stream)
         return replace(facts, extras={**facts.extras, NEVER_USED: sorted(unused)})
+
+    def _without_what_was_told(self, facts: AccountFacts) -> AccountFacts:
+        """The account, with `gone` believed only from a day on that is later than all that the venue told of."""
+        gone = dict(facts.gone)
+        for stream, since in facts.gone.items():
+            last = self.session.raw.told_until(facts.email, stream)
+            if last is None or last < since:
+                continue
+            wrong = NotGone(
+                f"recon.yaml says that the venue has removed it by {since}, and it has told of {last}",
+                where=f"account {facts.email}, {stream}",
+                expected="the first day on which it was not there any more, after all that it told of",
+                next_step=f"correct the day under gone of the venue, {last + ONE_DAY} or later, or take it out; it is"
+                " asked for as if it were not there",
+            )
+            self.session.record(wrong, facts.email, stream)
+            del gone[stream]
+        return replace(facts, gone=gone)
 
     def _waits_for_family(self, stream: Stream, facts: AccountFacts) -> bool:
         """Whether a stream would be asked of an account in a family, and nobody knows whether this one is in one."""

@@ -63,6 +63,7 @@ class BinanceSource:
         self._api: ApiSettings = self._venue.api
         self.families = families_read(self._api)
         _check_never_used(self._api)
+        _check_gone(self._api)
 
     def pull(self, asked: Asked) -> None:
         """Everything that the run's days need, as far as the venue tells; what it does not is recorded."""
@@ -185,3 +186,17 @@ def _check_never_used(api: ApiSettings) -> None:
                 expected="flows, snapshots and captures of recon venues, but for spot_trades and allocations",
                 next_step="correct the name",
             )
+
+
+def _check_gone(api: ApiSettings) -> None:
+    """What the venue may have removed is what is asked by day. What states a wallet is none of it: nothing else says
+    what it holds."""
+    known = {stream.name for stream in STREAMS if stream.role in ("flow", "detail") and stream.name not in BY_MARKET}
+    if unknown := sorted(api.gone.keys() - known):
+        raise ConfigError(
+            f"gone names {', '.join(unknown)}",
+            where="recon.yaml, gone of the venue",
+            expected="flows and details of recon venues, but for spot_trades and allocations, each with the first day"
+            " on which the venue had it no more",
+            next_step="correct the name; a wallet that nothing states any more stays incomplete",
+        )
