@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,6 +22,7 @@ from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
     AccountNotThere,
@@ -42,6 +44,8 @@ from recon_pipeline.transport.errors import (
     WindowTooLong,
     WindowTooOld,
 )
+from recon_pipeline.transport.secret import Secret
+from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import _HALVED_MAX, Ledger, Puller, Span
@@ -821,6 +825,31 @@ def test_an_endpoint_that_is_gone_is_a_hole_unless_nothing_says_that_it_was_ever
         with pytest.raises(UnknownVenueError) if is_hole else nullcontext():
             puller.pull(BY_NAME[stream], SPOT_ONLY, ask, on, on)
         assert [row.status for row in raw.ledger()] == ["failed" if is_hole else "not_applicable"]
+
+
+def test_every_error_of_a_stream_waits_for_a_person(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing, ours = cast(Any, None), BY_NAME["deposits"].endpoint
+    bad = {date(2026, 3, 10): ParameterError, date(2026, 3, 14): UnknownVenueError}
+
+    def ask(endpoint: Endpoint, params: Any) -> Reply:
+        if endpoint is not ours:
+            raise VenueUnreachable("it is not there", venue="binance", endpoint=str(endpoint))
+        given = dict(params)
+        first, last = (datetime.fromtimestamp(int(given[name]) / 1000, UTC) for name in ("startTime", "endTime"))
+        for on, error in bad.items():
+            if first.date() <= on <= last.date():
+                raise error("it is refused", venue="binance", endpoint=str(endpoint))
+        return Reply([])
+
+    with closing(RawStore(database, "binance")) as raw:
+        asked: Any = SimpleNamespace(days=[date(2026, 3, 15)], accounts=None, check=lambda: None, say=lambda _: None)
+        clock: Any = SimpleNamespace(now=lambda: datetime(2026, 3, 17, 2, tzinfo=UTC))
+        keys = {MAIN: Credentials(MAIN, Secret("a key"), Secret("a secret"))}
+        session = Session("binance", database, nothing, nothing, clock, raw, keys, asked)
+        monkeypatch.setattr(session, "ask_as", lambda _: ask)
+        Pull(session)._account(SPOT_ONLY, Ledger(raw))
+    found = {each["name"] for each in list_problems(database, "binance") if each["stream"] == "deposits"}
+    assert found == {"ParameterError", "UnknownVenueError"}
 
 
 @pytest.mark.parametrize("stream", ["auto_invest", "deposits"])
