@@ -566,7 +566,7 @@ class Refusing:
     told: list[str] = field(default_factory=list)
     """What went wrong besides what was raised."""
 
-    def pull(self, stream: str = "futures_income") -> None:
+    def pull(self, stream: str = "futures_income", days_later: int = 0) -> None:
         def ask(_: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
             given = dict(params)
             first, last = (datetime.fromtimestamp(int(given[name]) / 1000, UTC) for name in ("startTime", "endTime"))
@@ -579,7 +579,7 @@ class Refusing:
         puller = Puller(
             self.raw,
             Ledger(self.raw),
-            lambda: TWO_WEEKS_LATER,
+            lambda: TWO_WEEKS_LATER + timedelta(days=days_later),
             lambda: None,
             tell_failed=lambda email, of, error: self.told.append(f"{email} {of.name} {type(error).__name__}"),
             is_not_there=lambda error, *_: isinstance(error, AccountNotThere),
@@ -669,6 +669,18 @@ def test_what_says_the_same_of_all_days_is_heard_once(database: str, error: type
         assert [on in span.days for span in venue.asked] == [False, True]
 
 
+@pytest.mark.parametrize("bad", [set(range(12, 29)), {*range(1, 29)} - {7, 20}, {*range(1, 29, 2), *range(2, 29, 4)}])
+def test_no_day_that_the_venue_tells_waits_for_good_behind_those_that_it_does_not(database: str, bad: set[int]) -> None:
+    refused = {date(2026, 3, number) for number in bad}
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: UnexpectedAnswer if refused & {*span.days} else None)
+        for night in range(10):
+            with pytest.raises(UnexpectedAnswer):
+                venue.pull(days_later=night)
+            assert len(venue.asked) < 28
+        assert venue.not_read.keys() == refused
+
+
 def test_the_key_may_be_refused_while_a_span_is_asked_for_in_parts(database: str) -> None:
     with closing(RawStore(database, "binance")) as raw:
         venue = Refusing(raw, lambda span: ParameterError if len(span.days) == 7 else ApiKeyInvalid)
@@ -698,7 +710,7 @@ def test_of_what_cannot_be_read_at_all_few_parts_are_asked_for(
                 venue.pull(stream)
             assert len(venue.not_read) == len(MARCH.days)
             assert {on for span in venue.asked for on in span.days} == {*MARCH.days}
-            assert len(venue.asked) <= 14
+            assert len(venue.asked) <= 17
         refuses.clear()
         venue.pull(stream)
         assert venue.not_read == {}
@@ -897,6 +909,44 @@ def test_days_since_the_venue_removed_an_endpoint_are_no_hole_for_as_long_as_rec
         is_hole = has_told or BY_NAME[stream].is_verified
         assert {marks[on] for on in (gone, gone + ONE_DAY)} == {
             ("failed" if is_hole else "not_applicable", "UnknownVenueError")
+        }
+
+
+@pytest.mark.parametrize("stream", ["dual_investment", "dust", "deposits"])
+def test_a_removed_list_is_no_hole_from_its_day_on_also_where_the_venue_tells_it_whole(
+    database: str, stream: str
+) -> None:
+    """And of days to which it did not apply it stays so."""
+    gone, now = date(2026, 3, 10), datetime(2026, 3, 14, 9, tzinfo=UTC)
+
+    def ask(*_: Any) -> Reply:
+        raise UnknownVenueError("no such page", venue="binance", endpoint="/list", status=404)
+
+    with closing(RawStore(database, "binance")) as raw:
+        for _ in range(2):
+            facts = AccountFacts(MAIN, products=frozenset({"spot", "earn"}), gone={stream: gone})
+            with suppress(UnknownVenueError):
+                Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(
+                    BY_NAME[stream], facts, ask, date(2026, 3, 7), date(2026, 3, 13)
+                )
+            since = {(row.status, row.error) for row in raw.ledger(gone)}
+            assert since == {("not_applicable", "Gone")}
+
+
+def test_that_a_list_was_removed_makes_no_hole_of_days_to_which_it_did_not_apply(database: str) -> None:
+    gone, stream = date(2026, 3, 10), BY_NAME["margin_transfers"]
+    asked: Any = lambda *_: Reply({"rows": [], "total": 0})  # noqa: E731
+    with closing(RawStore(database, "binance")) as raw:
+        for day, products, said in (
+            (date(2026, 1, 3), {"spot"}, {}),
+            (date(2026, 1, 3), {"spot", "margin"}, {stream.name: gone}),
+        ):
+            facts = AccountFacts(MAIN, products=frozenset(products), gone=said)
+            now = datetime(2026, 3, 14, 9, tzinfo=UTC)
+            raw.keep(MAIN, stream.name, [Told("7", {}, {"id": 7}, datetime(2026, 3, 8, tzinfo=UTC), None)], {}, now)
+            Puller(raw, Ledger(raw), lambda now=now: now, lambda: None).pull(stream, facts, asked, day, day)  # type: ignore[misc]
+        assert {(row.status, row.error) for row in raw.ledger(date(2026, 1, 3)) if row.date == date(2026, 1, 3)} == {
+            ("not_applicable", None)
         }
 
 

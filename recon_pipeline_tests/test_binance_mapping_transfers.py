@@ -359,6 +359,36 @@ def test_what_a_main_account_moves_to_isolated_margin_is_booked_once(sender: str
     assert [row["source"] for row in mapped(failed, of_margin).transfers] == ["margin_transfers"]
 
 
+@pytest.mark.parametrize("kind", ["MARGIN_ISOLATEDMARGIN", "ISOLATEDMARGIN_ISOLATEDMARGIN"])
+def test_what_isolated_margin_gets_of_margin_is_another_move_than_what_it_gets_of_spot(kind: str) -> None:
+    """One amount, in one second: who funds a pair forwards as much to another."""
+    forwarded = wallet_transfer(kind, asset="BNB", amount="0.1", fromSymbol="BTCUSDT", toSymbol="BNBUSDT")
+    found = mapped(forwarded, margin_transfer())
+    assert told(found.transfers, "source", "wallet", "amount") == [("margin_transfers", "SPOT", "-0.1")]
+
+
+def test_of_moves_that_are_told_twice_each_is_booked_once_whatever_their_numbers() -> None:
+    """Margin transfers tell whole seconds, and failed ones tell of nothing."""
+
+    def by_main(number: int, at: int, **more: Any) -> RawRecord:
+        kind = {"asset": "USDT", "amount": "40", "toAccountType": "ISOLATED_MARGIN"}
+        return universal(tranId=number, createTimeStamp=T // 1000 * 1000 + at, **kind, **more)
+
+    def of_margin(number: int, second: int, **more: Any) -> RawRecord:
+        kind = {"asset": "USDT", "amount": "40", "txId": number, "timestamp": T // 1000 + second}
+        return replace(margin_transfer(**kind, **more), account=DESK)
+
+    twice = mapped(by_main(98, 900), by_main(99, 1_500), of_margin(999, 0), of_margin(1_000, 1))
+    assert told(twice.transfers, "account", "external_id", "amount") == [
+        (MAIN, "98:out", "-40"), (MAIN, "99:out", "-40"),
+    ]  # fmt: skip
+    tried = mapped(
+        by_main(98, 100, status="FAILURE"), by_main(99, 900),
+        of_margin(700, 0, status="FAILED"), of_margin(701, 0),
+    )  # fmt: skip
+    assert told(tried.transfers, "account", "external_id", "amount") == [(MAIN, "99:out", "-40")]
+
+
 @pytest.mark.parametrize(("symbol", "is_doubted"), [("", False), ("BNBUSDT", True)])
 def test_a_margin_transfer_that_names_no_end_is_cross_margins_unless_isolated_margin_was_asked(
     symbol: str, is_doubted: bool

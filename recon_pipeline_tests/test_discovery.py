@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon_pipeline.stores.raw import SymbolAsked, Told
+from recon_pipeline.stores.raw import RawStore, SymbolAsked, Told
+from recon_pipeline.transport.errors import FirewallRefused
 from recon_pipeline.venues.binance.asking import (
     LAG,
     TRADES,
@@ -38,6 +41,7 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.reading import Doubt
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams.spot import SOLD
 from recon_pipeline.venues.drain import PageRepeated
 
@@ -349,6 +353,43 @@ def test_a_doubtful_purchase_goes_with_an_answer_that_tells_a_sale_alone_only_if
     purchase, sale = sides()
     doubt = Doubt(GONE).with_one(purchase.key, purchase.instant, is_misnamed=is_misnamed)
     assert told_otherwise(doubt, [sale]) == ({purchase.key} if is_misnamed else frozenset())
+
+
+@pytest.mark.postgres
+def test_a_market_that_a_firewall_refuses_has_had_its_turn_and_keeps_no_other_from_it(database: str) -> None:
+    """Three in a row, and it is not the market."""
+    markets = [Market(f"{name}USDT", name, "USDT") for name in ("ADA", "DROP", "SELECT", "ETH", "UNION", "SOL")]
+    nobody: Any = None
+    going_on: Any = SimpleNamespace(check=lambda: None)
+    asked: list[str] = []
+
+    def ask(_: Any, params: Any) -> Any:
+        asked.append(dict(params)["symbol"].removesuffix("USDT"))
+        if asked[-1] in words:
+            raise FirewallRefused("the firewall refuses it", venue="binance", endpoint="/list", status=403)
+        return SimpleNamespace(json=[], response_id=None)
+
+    def night(number: int) -> list[str]:
+        asked.clear()
+        clock: Any = SimpleNamespace(now=lambda: START + timedelta(days=number))
+        session = Session("binance", database, nobody, nobody, clock, raw, {}, going_on)
+        session.ask_as = cast("Any", lambda _: ask)  # type: ignore[method-assign]
+        rows = {row.symbol: row for row in raw.asked_symbols(TRADES.name)}
+        known = {
+            name: AskedMarket(name, row.asked_from, row.asked_through, None, None, None, row.last_checked)
+            for name, row in rows.items()
+        }
+        with MarketAsker(session, TRADES, "main", known, START, set(), set(), {}) as asker:
+            for market in rotation(markets, known, START, START + timedelta(days=number)):
+                asker.ask(market)
+        return asked
+
+    with closing(RawStore(database, "binance")) as raw:
+        words = {"DROP", "SELECT", "UNION"}
+        assert night(5) == ["ADA", "DROP", "ETH", "SELECT", "SOL", "UNION"]
+        assert sorted(night(6)) == ["ADA", "DROP", "ETH", "SELECT", "SOL", "UNION"]
+        words = {market.base for market in markets}
+        assert len(night(7)) == 3
 
 
 def test_markets_that_are_halted_come_last() -> None:

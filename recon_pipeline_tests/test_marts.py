@@ -808,6 +808,24 @@ def test_an_opening_that_appears_in_a_wallet_that_had_been_stated_is_not_the_fir
     assert told == [{"is_first_figure": is_first}]
 
 
+@pytest.mark.parametrize(
+    ("before", "is_first"), [("pending", True), ("incomplete", True), ("opening", False), ("variance", False)]
+)
+def test_an_opening_is_the_first_where_the_wallets_other_rows_had_not_counted_either_until_then(
+    book: Book, before: str, is_first: bool
+) -> None:
+    """A flow told of one asset before the snapshot came that opened both."""
+    make_room_for_history(book)
+    book.opening(1, asset="EUR")
+    book.opening(1)
+    wallet = {"venue": "bank", "date": jan(1), "account": "main", "wallet": "cash"}
+    rest = {"price_status": "ok", "tolerance": 0, "inputs_digest": "1", "replaced_by": "r-bank"}
+    book.insert("reconciliation_history", **wallet, asset="EUR", status=before, replaced_at=close(3), **rest)
+    new = {"column_name": "actual_balance", "new_status": "opening", "new_value": 5, "run_id": "r-bank"}
+    book.insert("restatements", **wallet, asset="USD", restated_at=close(3), **new)
+    assert book.read("SELECT is_first_figure FROM marts.restatements") == [{"is_first_figure": is_first}]
+
+
 def make_room_for_history(book: Book) -> None:
     """The month that runs would have made."""
     with connection(book.url, "making room") as database:

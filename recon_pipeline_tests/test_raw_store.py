@@ -95,6 +95,19 @@ def test_one_read_that_tells_two_stories_is_not_believed_until_a_later_one_tells
     assert [(row.is_doubted, row.content["amount"], row.others) for row in raw.records()] == [(False, "1.5", ())]
 
 
+def test_what_an_older_release_kept_of_two_stories_is_completed_once_they_are_told_again(
+    raw: RawStore, database: str
+) -> None:
+    read = [told("a", "1.5"), told("a", "15"), told("b"), told("c", "1"), told("c", "2")]
+    raw.keep(MAIN, "deposits", read, complete(), NOON)
+    kept = raw.records()
+    with connection(database, "an older release") as opened:
+        opened.execute(sa.text("UPDATE recon.raw_records SET others = NULL"))
+    assert [row.others for row in raw.records()] == [(), (), ()]
+    raw.keep(MAIN, "deposits", read, complete(), NOON + timedelta(hours=1))
+    assert raw.records() == kept
+
+
 def test_what_was_told_before_of_a_record_is_told_in_its_order_but_for_what_was_doubted(raw: RawStore) -> None:
     for hour, amounts in enumerate((["1"], ["2"], ["3", "4"], ["5"])):
         told_now = [told("a", amount) for amount in amounts]

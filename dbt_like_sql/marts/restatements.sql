@@ -1,4 +1,39 @@
 -- Figures that moved after they had been published.
+WITH late_openings AS (
+    SELECT DISTINCT venue, date, account, wallet
+    FROM recon.restatements
+    WHERE old_status IS NULL AND new_status = 'opening'
+),
+
+-- Every row that their wallets ever had, from when on it stood as it was (a row of the first run from ever), and until when
+versions AS (
+    SELECT venue, date, account, wallet, asset, status, replaced_at AS ended
+    FROM recon.reconciliation_history
+    INNER JOIN late_openings USING (venue, date, account, wallet)
+    UNION ALL
+    SELECT venue, date, account, wallet, asset, status, 'infinity'::timestamptz AS ended
+    FROM recon.reconciliation
+    INNER JOIN late_openings USING (venue, date, account, wallet)
+),
+
+appeared AS (
+    SELECT venue, date, account, wallet, asset, max(restated_at) AS appeared_at
+    FROM recon.restatements
+    INNER JOIN late_openings USING (venue, date, account, wallet)
+    WHERE old_status IS NULL
+    GROUP BY venue, date, account, wallet, asset
+),
+
+stood AS (
+    SELECT v.venue, v.date, v.account, v.wallet, v.status, v.ended, greatest(
+        coalesce(lag(v.ended) OVER one_row, '-infinity'),
+        CASE WHEN a.appeared_at <= v.ended THEN a.appeared_at ELSE '-infinity' END
+    ) AS began
+    FROM versions AS v
+    LEFT JOIN appeared AS a USING (venue, date, account, wallet, asset)
+    WINDOW one_row AS (PARTITION BY v.venue, v.date, v.account, v.wallet, v.asset ORDER BY v.ended)
+)
+
 SELECT
     r.restated_at,
     r.date,
@@ -19,26 +54,11 @@ SELECT
     CASE
         WHEN r.old_status IS NOT NULL THEN r.old_value IS NULL OR r.old_status IN ('pending', 'incomplete')
         WHEN r.new_status = 'opening' THEN NOT EXISTS (
-            SELECT
-            FROM (
-                SELECT o.asset, o.status
-                FROM recon.reconciliation AS o
-                WHERE o.venue = r.venue AND o.date = r.date AND o.account = r.account AND o.wallet = r.wallet
-                UNION ALL
-                SELECT o.asset, o.status
-                FROM recon.reconciliation_history AS o
-                WHERE
-                    o.venue = r.venue AND o.date = r.date AND o.account = r.account AND o.wallet = r.wallet
-                    AND o.replaced_at >= r.restated_at
-            ) AS stated
+            SELECT FROM stood AS s
             WHERE
-                stated.status NOT IN ('pending', 'incomplete')
-                AND NOT EXISTS (
-                    SELECT FROM recon.restatements AS n
-                    WHERE
-                        n.venue = r.venue AND n.date = r.date AND n.account = r.account AND n.wallet = r.wallet
-                        AND n.asset = stated.asset AND n.old_status IS NULL AND n.restated_at >= r.restated_at
-                )
+                s.venue = r.venue AND s.date = r.date AND s.account = r.account AND s.wallet = r.wallet
+                AND s.status NOT IN ('pending', 'incomplete')
+                AND s.began < r.restated_at AND s.ended >= r.restated_at
         )
         ELSE EXISTS (
             SELECT FROM recon.reconciliation_history AS w

@@ -607,6 +607,11 @@ class RawStore:
             some = keys[begin : begin + AT_ONCE]
             latest = {row.record_key: row for row in opened.execute(sa.text(_LATEST), {**place, "keys": some})}
             stand = {key: row.digest for key, row in latest.items() if row.digest is not None}
+            if doubted := [versions[key] for key in some if versions[key].others and key in stand]:
+                # an older release kept one of the contents alone
+                others = ",".join(version.others_json for version in doubted)
+                digests = [version.digest for version in doubted]
+                opened.execute(sa.text(_OTHERS), {**place, "digests": digests, "others": f"[{others}]"})
             new = [key for key in some if stand.get(key) != versions[key].digest]
             if other := [key for key in new if key in stand]:
                 opened.execute(sa.text(_SUPERSEDE), {**place, "read_at": read_at, "keys": other})
@@ -684,6 +689,11 @@ class _Version:
     others: Sequence[Told] = ()
     """What else it says of it, in other words."""
 
+    @property
+    def others_json(self) -> str:
+        """What else it says, as JSON."""
+        return f"[{','.join(other.content_json for other in self.others)}]"
+
     def row(self, version: int) -> str:
         """As JSON; the parts that are JSON already are not encoded twice."""
         record = self.record
@@ -696,7 +706,7 @@ class _Version:
             "response_ids": list(record.response_ids) or None,
             "is_doubted": bool(self.others),
         }
-        others = f"[{','.join(other.content_json for other in self.others)}]" if self.others else "null"
+        others = self.others_json if self.others else "null"
         parts = f'"call":{record.call_json},"content":{record.content_json},"others":{others}'
         return f"{{{parts},{canonical_json(rest)[1:]}"
 
@@ -746,6 +756,12 @@ _LATEST = (
 _SUPERSEDE = (
     "UPDATE recon.raw_records SET superseded_at = :read_at WHERE venue = :venue AND account = :account"
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
+)
+_OTHERS = (
+    "UPDATE recon.raw_records AS t SET others = CAST(:others AS jsonb) -> (CAST(given.place AS int) - 1)"
+    " FROM unnest(CAST(:digests AS text[])) WITH ORDINALITY AS given(digest, place)"
+    " WHERE t.venue = :venue AND t.account = :account AND t.stream = :stream AND t.superseded_at IS NULL"
+    " AND t.digest = given.digest AND t.others IS NULL"
 )
 _BEFORE = (
     "SELECT record_key, before AS content, is_same FROM (SELECT record_key, superseded_at, lag(content::text) OVER w AS"

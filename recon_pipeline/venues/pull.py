@@ -36,6 +36,8 @@ _HALVED_MAX = 12
 _IN_VAIN_MAX = 8
 """After so many in a row that failed nothing is asked for in halves until one is read: from a span of three months down
 to its last day. What fails so often says nothing of the days."""
+_ALONE_DAYS = 10
+"""Within so many days each day that was not asked for in parts is asked for alone."""
 
 
 class BeyondRetention(ReconError):  # noqa: N818 - the name says what is the matter
@@ -60,6 +62,8 @@ class _Failures:
     halved: int = 0
     in_vain: int = 0
     """How many spans failed in a row, up to now."""
+    whole: list[Span] = field(default_factory=list)
+    """What failed and was not asked for in halves, since too much had failed."""
 
     def besides(self, raised: BaseException) -> list[ReconError]:
         """One of each other kind and place than what is raised."""
@@ -244,6 +248,7 @@ class Puller:
                 self._raw.mark(each, stream.name, unmade, now)
         if (gone := facts.gone.get(stream.name)) is not None and now >= midnight(gone):
             days = self._before_it_was_gone(stream, facts, days, gone, now)
+            last = min(last, gone - ONE_DAY)
         new = 0
         with self._failing(stream, facts) as failures:
             for then, part in self._as_opened(stream, facts, days):
@@ -297,7 +302,9 @@ class Puller:
         if not self._raw.has_told(facts.email, stream.name):
             return before
         for each in accounts:
-            self._raw.mark(each, stream.name, dict.fromkeys(before, _GONE_UNREAD), now)
+            stood = {day: self._ledger.status(each, stream.name, day) for day in before}
+            unread = [day for day in before if stood[day] != "not_applicable"]
+            self._raw.mark(each, stream.name, dict.fromkeys(unread, _GONE_UNREAD), now)
         return []
 
     def _on(self, stream: Stream, facts: AccountFacts, day: date) -> AccountFacts:
@@ -368,7 +375,7 @@ class Puller:
             self._check()
             with self._noting(stream, facts, failures):
                 new += self._in_parts(stream, facts, ask, span, failures)
-        return new
+        return new + self._alone(stream, facts, ask, failures)
 
     def _apart(self, stream: Stream, facts: AccountFacts, days: Iterable[date], longest: timedelta) -> Iterator[Span]:
         """Days as spans. Those that failed in an earlier run are asked for apart from others, by what they failed with:
@@ -414,14 +421,30 @@ class Puller:
     ) -> bool:
         """Whether some days of a span may be read though it failed. What may pass is left to the next run, and is of
         the days only if it comes back with that."""
-        if failures.halved >= _HALVED_MAX or failures.in_vain >= _IN_VAIN_MAX:
-            return False
         if self._is_of_all_days(error, stream, facts):
             return False
         if type(error) in _MAY_PASS:
             before = {self._ledger.failed_with(facts.email, stream.name, day) for day in span.days}
-            return not before.isdisjoint(_MAY_PASS_NAMES)
-        return not isinstance(error, NetworkError)
+            if before.isdisjoint(_MAY_PASS_NAMES):
+                return False
+        elif isinstance(error, NetworkError):
+            return False
+        if failures.halved < _HALVED_MAX and failures.in_vain < _IN_VAIN_MAX:
+            return True
+        failures.whole.append(span)
+        return False
+
+    def _alone(self, stream: Stream, facts: AccountFacts, ask: Ask, failures: _Failures) -> int:
+        """Of days that were not asked for in parts some alone, others every day: one that the venue tells must not wait
+        for good behind those that it does not."""
+        today, new = self._now().date().toordinal(), 0
+        days = [day for span in failures.whole for day in span.days]
+        failures.whole.clear()
+        for day in days:
+            if (today - day.toordinal()) % _ALONE_DAYS == 0:
+                with self._noting(stream, facts, failures):
+                    new += self._pull_span(stream, facts, ask, Span(day, day)).new
+        return new
 
     def again(self, stream: Stream, facts: AccountFacts, ask: Ask, day: date) -> Kept:
         """Read one day once more, even if it is final; what that changed."""

@@ -99,10 +99,15 @@ def flow_streams(api: ApiSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _ in families_read(api)))
 
 
+def _has_failed(row: Stored) -> bool:
+    """Whether a record says that what had left came back, in one of the ways in which it was told."""
+    return any(RETURNS[row.stream](content) for content in (row.content, *row.others))
+
+
 def told_by(rows: Iterable[Stored], raw: RawStore | None = None) -> Told:
     """Records that count, as the mapping takes them: from `raw` with what was told before of those that failed."""
     rows = list(rows)
-    failed = [row.fid for row in rows if row.version > 1 and row.stream in RETURNS and RETURNS[row.stream](row.content)]
+    failed = [row.fid for row in rows if row.version > 1 and row.stream in RETURNS and _has_failed(row)]
     before = raw.before(failed) if raw is not None and failed else {}
     records, doubted, info = [], [], {}
     subs: list[Stored] = []

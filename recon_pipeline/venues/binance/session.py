@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ from recon_pipeline.transport.client import Answer, Client
 from recon_pipeline.transport.clock import Clock
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
-from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled, VenueError
+from recon_pipeline.transport.errors import (
+    AccountNotThere,
+    FirewallRefused,
+    NotMainAccount,
+    ProductNotEnabled,
+    VenueError,
+)
 from recon_pipeline.venues.binance.problems import problem_of, record_changed, record_gone, unforeseen
 from recon_pipeline.venues.drain import Ask
 from recon_pipeline.venues.pull import ONE_DAY, Span, covered, midnight
@@ -28,6 +35,8 @@ from recon_pipeline.venues.sources import Asked
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Stream
 
 ACCOUNTS_AT_ONCE = 8
+_WALLED_MAX = 3
+"""So many symbols in a row a firewall refuses, and no further one is asked."""
 START_DAYS = 7
 """How far back a start is sought for a run's first day."""
 
@@ -67,6 +76,8 @@ class Session:
     _answered: set[Place] = field(default_factory=set)
     _failed: set[Place] = field(default_factory=set)
     """Where something was read, or failed."""
+    _walled: dict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
+    """The symbols that a firewall refused since something was read there."""
 
     def ask_as(self, email: str) -> Ask:
         """How to ask with the key of an account."""
@@ -176,7 +187,11 @@ class Session:
         self.problems.append(error)
         problem = problem_of(error, email, stream, symbol)
         if isinstance(error, VenueError) and error.concerns != "question":
-            self.unreached.add((email, stream))
+            walled = self._walled[email, stream]
+            walled.add(symbol)
+            # a firewall may have taken offence at the symbol
+            if symbol is None or not isinstance(error, FirewallRefused) or len(walled) >= _WALLED_MAX:
+                self.unreached.add((email, stream))
         self._failed.update([(problem.account, stream), (problem.account, problem.stream)])
         self.tell(problem)
 
@@ -203,6 +218,7 @@ class Session:
     def note_read(self, email: str, stream: str) -> None:
         """A stream of an account was read, as far as it was asked for."""
         self._answered.update([(email or None, stream), (email or None, None)])
+        self._walled.pop((email, stream), None)
 
     @property
     def well(self) -> set[Place]:

@@ -46,15 +46,24 @@ def map_deposits(book: Book, records: Mapping[str, Sequence[RawRecord]]) -> None
 
     def is_news(record: RawRecord) -> bool:
         known = told.get((account_of(record), str(record.content.get("id"))))
-        return known is None or (str(known.content.get("status")) in _NOT_CREDITED and record.read_at > known.read_at)
+        return known is None or (
+            not _is_credited(book, str(known.content.get("status"))) and record.read_at > known.read_at
+        )
 
     read_each(book, [record for record in records.get("sub_deposits", ()) if is_news(record)], DEPOSIT)
+
+
+def _is_credited(book: Book, status: str) -> bool:
+    """Whether a deposit of that status is in the balance; one of a status that is not known is."""
+    return status not in _NOT_CREDITED and not (
+        status == "6" and book.context.assumes("status_6_deposits", "not_credited")
+    )
 
 
 def _deposit(book: Book, record: RawRecord) -> None:
     content = record.content
     status = cells.name_of(content, "status")
-    if status in _NOT_CREDITED or (status == "6" and book.context.assumes("status_6_deposits", "not_credited")):
+    if not _is_credited(book, status):
         return
     is_internal = str(content.get("transferType")) == INTERNAL
     subtype = "internal_deposit" if is_internal else "deposit"

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TypeAlias
 
 from recon_pipeline.frames.registry import UNKNOWN
@@ -280,40 +279,54 @@ def _pair_by_content(told: dict[tuple[str, str, str], list[Move]]) -> None:
 
 
 def _leave_out_told_elsewhere(told: dict[tuple[str, str, str], list[Move]]) -> None:
-    """Leaves out the margin transfers of what a main account moved to or from isolated margin: the histories that name
-    both accounts tell of it, and of an end that lies in the main account this list may say SPOT. By its number, or by
-    what moved within a second, for these instants may be whole seconds; one to one."""
-    elsewhere: dict[tuple[str | Decimal | bool | None, ...], list[Move]] = {}
-    for identity, moves in sorted(told.items()):
-        first = moves[0]
-        for look in _looks_in_isolated(first) if identity[0] != OF_MARGIN and not first.has_failed else ():
-            elsewhere.setdefault(look, []).append(first)
-    for identity, moves in sorted(told.items()):
-        if identity[0] == OF_MARGIN:
-            same = [other for look in _looks_in_isolated(moves[0]) for other in elsewhere.get(look, ())]
-            found = min(
-                (other for other in same if _is_one(moves[0], other)), key=partial(_far, moves[0]), default=None
-            )
-            if found is not None:
-                del told[identity]
-                for others in elsewhere.values():
-                    others[:] = [other for other in others if other is not found]
+    """Leaves out the margin transfers of what other histories tell of isolated margin too: those of a main account name
+    both accounts, and of an end that lies in the main account this list may say SPOT. By the number, or by what moved
+    within a second; one to one."""
+    elsewhere: dict[_Seen, list[tuple[str, str, str]]] = {}
+    for identity, (first, *_) in told.items():
+        for seen in _seen_in_isolated(first) if identity[0] != OF_MARGIN and not first.has_failed else ():
+            elsewhere.setdefault(seen, []).append(identity)
+    pairs = [
+        (_distance(first, told[other][0]), identity, other)
+        for identity, (first, *_) in told.items()
+        if identity[0] == OF_MARGIN and not first.has_failed
+        for seen in _seen_in_isolated(first)
+        for other in elsewhere.get(seen, ())
+        if _is_one(first, told[other][0])
+    ]
+    taken: set[tuple[str, str, str]] = set()
+    for _, identity, other in sorted(pairs):
+        if identity in told and other not in taken:
+            taken.add(other)
+            del told[identity]
 
 
-def _looks_in_isolated(move: Move) -> Sequence[tuple[str | Decimal | bool | None, ...]]:
-    """What isolated margin sees of a move: whose, which way, what and how much."""
-    ends = ((move.source, False), (move.target, True))
-    isolated = ((end.account, is_in) for end, is_in in ends if (end.wallet or "").startswith("ISOLATED_MARGIN"))
-    return [(*end, move.asset, Decimal(move.amount)) for end in isolated]
+_Seen: TypeAlias = tuple[str | None, bool, str, Decimal]
+
+
+def _seen_in_isolated(move: Move) -> Sequence[_Seen]:
+    """What the isolated margin of an account sees of a move from or to something else than margin of its own: whose it
+    is, whether it comes in, what and how much."""
+    ends = ((move.source, move.target, False), (move.target, move.source, True))
+    return [
+        (end.account, is_in, move.asset, Decimal(move.amount))
+        for end, other, is_in in ends
+        if _family(end) == "ISOLATED_MARGIN"
+        and not (other.account == end.account and _family(other) in ("MARGIN", "ISOLATED_MARGIN"))
+    ]
+
+
+def _family(end: End) -> str:
+    return (end.wallet or "").partition(":")[0]
 
 
 def _is_one(move: Move, other: Move) -> bool:
     return move.name == other.name or abs(move.at - other.at) < timedelta(seconds=1)
 
 
-def _far(move: Move, other: Move) -> tuple[bool, timedelta]:
-    """How little two moves have in common."""
-    return move.name != other.name, abs(move.at - other.at)
+def _distance(move: Move, other: Move) -> tuple[bool, bool, timedelta]:
+    """How little a margin transfer has in common with a move; its instant may be a whole second, cut off."""
+    return move.name != other.name, other.at < move.at, abs(move.at - other.at)
 
 
 def _look(move: Move) -> _Look:
