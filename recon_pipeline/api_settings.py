@@ -51,6 +51,12 @@ EXTRAS = (
 
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_SHAPES = {
+    "mining_users": (re.compile(r"[a-z0-9]+:.*\S"), "algorithm and worker in one text, such as sha256:worker"),
+    "mining_algorithms": (re.compile(r"[a-z0-9]+"), "the algorithm in lower-case letters, such as sha256"),
+    "detail_symbols": (re.compile(r"[a-z_]+:[^\s:]+"), "product and market in one text, such as margin:BTCUSDT"),
+}
+"""What a text has to look like, and what is expected. Asked in two spellings a record would be told twice."""
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?")
 
 
@@ -92,7 +98,7 @@ def read_api(kind: str, section: Section) -> ApiSettings:
     share, gone = section.get("share_of_allowance"), section.get("gone")
     return ApiSettings(
         accounts=accounts,
-        sandbox=_sandbox(section.get("sandbox")),
+        sandbox=_sandbox(section.named("sandbox")),  # left blank it would be the venue itself
         doubts=_doubts(kind, section.get("doubts")),
         share_of_allowance=_share(share) if share else Decimal("0.5"),
         gone={stream: since.day() for stream, since in gone.section()} if gone else {},
@@ -129,7 +135,7 @@ def _account(name: str, at: Value) -> ApiAccount:
             next_step="store the key under that name: recon secrets set binance_main_key and binance_main_secret, or"
             " BINANCE_MAIN_KEY and BINANCE_MAIN_SECRET in the environment",
         )
-    extras = {key: tuple(item.text() for item in value.items()) for key in EXTRAS if (value := section.get(key))}
+    extras = {key: _texts(key, value) for key in EXTRAS if (value := section.get(key))}
     user_id = section.get("user_id")
     return ApiAccount(
         name,
@@ -138,6 +144,17 @@ def _account(name: str, at: Value) -> ApiAccount:
         user_id.text(expected="the User_ID of its statements") if user_id else None,
         extras,
     )
+
+
+def _texts(key: str, at: Value) -> tuple[str, ...]:
+    texts = []
+    for item in at.items():
+        shape, expected = _SHAPES.get(key, (None, "text"))
+        text = item.text(expected=expected)
+        if shape is not None and not shape.fullmatch(text):
+            raise item.error(f"{text!a} is none of {key}", expected=expected)
+        texts.append(text)
+    return tuple(texts)
 
 
 def _sandbox(at: Value | None) -> str | None:

@@ -252,7 +252,7 @@ def status(is_json: bool) -> int:
     with _database(settings) as database:
         venues = standings(database, list(settings.venues)) if database else []
     up_now = running(settings)
-    code = max((venue.code for venue in venues), key=_gravity, default=DONE)
+    code = max((venue.code for venue in venues), key=_gravity, default=INCOMPLETE if settings.venues else DONE)
     if is_json:
         processes = {name: process.pid for name, process in up_now.items()}
         told = {"exit_code": code, "venues": [venue.as_dict() for venue in venues], "processes": processes}

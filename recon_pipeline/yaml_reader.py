@@ -151,6 +151,10 @@ class Section:
         value = self._values.get(key)
         return None if value is None or value.is_empty else value
 
+    def named(self, key: str) -> Value | None:
+        """The value of a key that may be left out, but not left blank."""
+        return self._values.get(key)
+
     def need(self, key: str, meaning: str) -> Value:
         """The value of a key that may not be left out; `meaning` says what it is for."""
         value = self.get(key)

@@ -216,6 +216,8 @@ def test_init_writes_a_configuration_that_loads_and_leaves_one_that_is_there(
 
 
 def test_status_and_export_tell_what_stands(recon: Recon, settings: Settings, tmp_path: Path) -> None:
+    code, told = recon.json("status")
+    assert (code, [venue["latest_day"] for venue in told["venues"]]) == (3, [None]), "what never ran is not green"
     recon(*MONTH)
     code, told = recon.json("status")
     assert code == 1

@@ -152,6 +152,31 @@ def test_a_known_key_left_empty_counts_as_left_out(tmp_path: Path) -> None:
     assert (settings.tolerances.entries, settings.openings) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("mining_users: [foo]", "sha256:worker"),
+        ("mining_users: [SHA256:worker]", "sha256:worker"),
+        ("mining_algorithms: [SHA256]", "sha256"),
+        ("detail_symbols: [BTCUSDT]", "margin:BTCUSDT"),
+    ],
+)
+def test_a_text_of_another_form_than_a_stream_is_asked_with_is_refused(
+    tmp_path: Path, setting: str, expected: str
+) -> None:
+    account = f"      main@example.com: {{credentials: main, {setting}}}\n"
+    text = refusal(tmp_path, f"start: 2026-01-01\nvenues:\n  v:\n    kind: binance\n    accounts:\n{account}")
+    assert f"recon.yaml, line 6: venues.v.accounts.main@example.com.{setting.partition(':')[0]}" in text
+    assert f"such as {expected}" in text
+
+
+def test_a_sandbox_that_is_left_blank_is_not_the_venue_itself(tmp_path: Path) -> None:
+    account = "    accounts: {main@example.com: {credentials: main}}\n"
+    text = refusal(tmp_path, f"start: 2026-01-01\nvenues:\n  v:\n    kind: binance\n{account}    sandbox:\n")
+    assert "recon.yaml, line 6: venues.v.sandbox" in text
+    assert "expected: the URL that recon sandbox printed" in text
+
+
 VENUE_KEYS = (
     "kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance,"
     " gone"

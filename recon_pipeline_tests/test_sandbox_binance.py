@@ -438,6 +438,9 @@ def test_a_world_can_give_an_account_a_bad_key_and_leave_business_out() -> None:
 
 
 def test_a_statement_tells_every_change_of_every_wallet(world: World, sandbox: Sandbox, main: Asker) -> None:
+    for params in ({}, {"email": "nobody@example.com"}):
+        refused = main.http.get("/sandbox/statement", params=params)
+        assert (refused.status_code, MAIN in refused.text) == (400, True)
     rows = list(csv.DictReader(main.http.get("/sandbox/statement", params={"email": MAIN}).text.splitlines()))
     assert list(rows[0]) == ["User_ID", "UTC_Time", "Account", "Operation", "Coin", "Change", "Remark"]
     held = sum(Decimal(row["Change"]) for row in rows if (row["Account"], row["Coin"]) == ("Spot", "USDT"))

@@ -54,11 +54,13 @@ class Standing:
 
     @property
     def code(self) -> int:
-        """The exit code that says it: 1 differences, 3 incomplete or refused, 0 otherwise."""
+        """The exit code that says it: 1 differences; 3 incomplete, refused, or no day of it was ever reconciled; 0
+        otherwise."""
         if self.red or self.open_variances:
             return 1
         is_failed = self.last_run is not None and self.last_run["outcome"] not in ("done", "unfinished", None)
-        return 3 if self.incomplete or self.faulty_files or self.refused_rows or is_failed else 0
+        is_open = self.incomplete or self.faulty_files or self.refused_rows or self.latest_day is None
+        return 3 if is_open or is_failed else 0
 
     def as_dict(self) -> dict[str, Any]:
         """For a program."""

@@ -151,7 +151,10 @@ class WindowTooOld(ParameterError):
 class NotMainAccount(ParameterError):
     """Only the key of a main account may ask this."""
 
-    default_next_step = "have the main account's key ask it"
+    default_next_step = (
+        "have the main account's key ask it; if it is asked for an e-mail of recon.yaml (managed_subs and the like),"
+        " correct that"
+    )
 
 
 class InsufficientBalance(VenueError):

@@ -157,8 +157,11 @@ class Site:
 
     async def tell_statement(self, request: Request) -> Response:
         """What a user would download from the venue's site for an account (`?email=`), so far: CSV."""
-        text = statement(self.world, request.query_params["email"], self.clock.now_us())
-        return Response(text, media_type="text/csv")
+        email = request.query_params.get("email", "")
+        if email not in self.world.accounts:
+            known = ", ".join(self.world.accounts)
+            return Response(f"?email= is to name an account: {known}\n", 400, media_type="text/plain")
+        return Response(statement(self.world, email, self.clock.now_us()), media_type="text/csv")
 
     async def revoke(self, request: Request) -> Response:
         """Take a key away, from now on: `{"key": …}`."""
