@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from recon_pipeline.yaml_reader import Section, Value
+from recon_pipeline.yaml_reader import Section, Value, shown
 
 API_KINDS = ("binance",)
 API_KEYS = ("accounts", "sandbox", "doubts", "share_of_allowance", "gone")
@@ -152,7 +152,7 @@ def _texts(key: str, at: Value) -> tuple[str, ...]:
         shape, expected = _SHAPES.get(key, (None, "text"))
         text = item.text(expected=expected)
         if shape is not None and not shape.fullmatch(text):
-            raise item.error(f"{text!a} is none of {key}", expected=expected)
+            raise item.error(f"{shown(text)} is none of {key}", expected=expected)
         texts.append(text)
     return tuple(texts)
 

@@ -249,8 +249,8 @@ def status(is_json: bool) -> int:
     from recon_pipeline.assets.processes import address, running
     from recon_pipeline.reconcile.standing import standings
 
-    with _database(settings) as database:
-        venues = standings(database, list(settings.venues)) if database else []
+    database = _database(settings)
+    venues = standings(database, list(settings.venues)) if database else []
     up_now = running(settings)
     code = max((venue.code for venue in venues), key=_gravity, default=INCOMPLETE if settings.venues else DONE)
     if is_json:
@@ -376,22 +376,14 @@ def _prepare(settings: Settings, say: Say) -> str:
         return database
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[str | None]:
-    """The database for a look at it: an embedded one that was down is down again afterwards; None if there is none."""
+def _database(settings: Settings) -> str | None:
+    """The database for a look at it; None if there is none. An embedded one stays up: what began meanwhile uses it."""
     from recon_pipeline.assets.resource import open_database
     from recon_pipeline.stores.embedded import EmbeddedPostgres
 
-    embedded = EmbeddedPostgres(settings.home)
-    if settings.database_url is None and not embedded.data.exists():
-        yield None
-        return
-    was_up = settings.database_url is not None or embedded.status().running
-    try:
-        yield open_database(settings)
-    finally:
-        if not was_up:
-            embedded.stop()
+    if settings.database_url is None and not EmbeddedPostgres(settings.home).data.exists():
+        return None
+    return open_database(settings)
 
 
 def _days(settings: Settings, venue: str, first: date, last: date) -> tuple[date, date] | None:

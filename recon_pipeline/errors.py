@@ -6,6 +6,11 @@ The text of an error never holds a secret or a balance: it may be logged, mailed
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """A text without commands to a terminal: what does not show is spelled out, but for the ends of lines."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class ReconError(Exception):
     """The root of every error that this project raises on purpose.
 
@@ -23,7 +28,7 @@ class ReconError(Exception):
         lines += [f"  where:    {where}"] if where else []
         lines += [f"  expected: {expected}"] if expected else []
         lines += [f"  next:     {next_step}"] if next_step else []
-        super().__init__("\n".join(lines))
+        super().__init__(printable("\n".join(lines)))
 
 
 class ConfigError(ReconError):

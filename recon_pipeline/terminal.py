@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recon_pipeline.errors import printable
 from recon_pipeline.reconcile.findings import VERDICTS, AccountVerdicts
 
 _COLOURS = {
@@ -63,10 +64,17 @@ def rows_table(
     return table
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Where to print: colours on a terminal only; wide enough for an amount when there is no terminal.
+class _Plain(Console):
+    """Nothing in a text is a command to it or to the terminal: names come from files and venues."""
 
-    Nothing in a text is a command to the terminal: names come from files.
-    """
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=160)
+    def __init__(self, *, stderr: bool, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        return super().render_str(printable(text), **style)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print: colours on a terminal only; wide enough for an amount when there is no terminal."""
+    made = _Plain(stderr=stderr)
+    return made if made.is_terminal else _Plain(stderr=stderr, width=160)

@@ -23,6 +23,7 @@ _DAYS = date(2000, 1, 1), date(2199, 12, 31)
 """What counts days before and after one of these must not run out of the calendar."""
 _WHOLE = re.compile(r"0|[1-9]\d{0,8}")
 _NUMBER = re.compile(r"(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
+_SHOWN_LENGTH_MAX = 32
 _AMOUNT_LIMIT = Decimal(10) ** 18
 _AMOUNT_UNIT = Decimal("1e-18")
 _EXACT = Context(prec=60, traps=[Inexact])
@@ -52,7 +53,10 @@ class Value:
         return isinstance(self._node, yaml.ScalarNode)
 
     def section(self, known: Collection[str] | None = None) -> Section:
-        """A mapping; keys outside `known` are refused, and any key may stand where `known` is None."""
+        """A mapping; keys outside `known` are refused, and any key may stand where `known` is None.
+
+        What stands there instead is not repeated: it may be a secret in the wrong place.
+        """
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"{self._kind()} where keys are due", expected=_keys(known) if known else "key: value")
         values: dict[str, Value] = {}
@@ -94,7 +98,8 @@ class Value:
         """One of the texts in `allowed`."""
         text = self.text(expected="one of " + ", ".join(allowed))
         if text not in allowed:
-            raise self.error(f"'{text}'", expected="one of " + ", ".join(allowed), next_step=_nearest(text, allowed))
+            expected = "one of " + ", ".join(allowed)
+            raise self.error(shown(text), expected=expected, next_step=_nearest(text, allowed))
         return text
 
     def day(self) -> date:
@@ -105,14 +110,14 @@ class Value:
                 raise ValueError
         except ValueError:
             expected = f"a day as YYYY-MM-DD, such as 2026-01-31, from {_DAYS[0]} to {_DAYS[1]}"
-            raise self.error(f"'{text}'", expected=expected) from None
+            raise self.error(shown(text), expected=expected) from None
         return day
 
     def whole(self, most: int) -> int:
         """A whole number from 0 to `most`, inclusive."""
         text = self.text(expected=f"a whole number from 0 to {most}")
         if not _WHOLE.fullmatch(text) or int(text) > most:
-            raise self.error(f"'{text}'", expected=f"a whole number from 0 to {most}")
+            raise self.error(shown(text), expected=f"a whole number from 0 to {most}")
         return int(text)
 
     def number(self) -> Decimal:
@@ -120,11 +125,11 @@ class Value:
         expected = 'a number, zero or more, with at most 18 decimals, such as "0.01" or "1e-8"'
         text = self.text(expected=expected)
         if not _NUMBER.fullmatch(text):
-            raise self.error(f"'{text}'", expected=expected, next_step="write it without signs and separators")
+            raise self.error(shown(text), expected=expected, next_step="write it without signs and separators")
         number = Decimal(text)
         if not _fits(number):
             raise self.error(
-                f"'{text}'", expected=expected, next_step="amounts hold 18 digits on each side of the point"
+                shown(text), expected=expected, next_step="amounts hold 18 digits on each side of the point"
             )
         return number
 
@@ -133,7 +138,7 @@ class Value:
             return "nothing"
         if isinstance(self._node, yaml.MappingNode):
             return "a mapping"
-        return "a list" if isinstance(self._node, yaml.SequenceNode) else f"'{self._node.value}'"
+        return "a list" if isinstance(self._node, yaml.SequenceNode) else "a single value"
 
 
 class Section:
@@ -161,6 +166,11 @@ class Section:
         if value is None:
             raise self.at.error(f"no '{key}'", expected=f"{key}: {meaning}", next_step=f"add {key}")
         return value
+
+
+def shown(text: str) -> str:
+    """A text in an error. A long one may be a secret in the wrong place: it is not repeated."""
+    return f"'{text}'" if len(text) <= _SHOWN_LENGTH_MAX else f"a text of {len(text)} characters"
 
 
 def read_yaml(path: Path) -> Value:

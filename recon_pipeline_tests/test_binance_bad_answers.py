@@ -263,15 +263,22 @@ def test_what_no_database_stores_is_stored_without(
         assert not problems(home) & {(DESK, "UnexpectedAnswer", "pay")}
 
 
-def test_a_number_of_thousands_of_digits_costs_its_stream_alone(
-    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (pay().replace(b'"walletType": 2', b'"walletType": 2, "score": 1e5000'), "MalformedAnswer"),
+        (pay(transactionId="".join(chr(0x4E00 + n) for n in range(1500))), "UnexpectedAnswer"),
+    ],
+    ids=["number", "name"],
+)
+def test_a_number_or_name_of_thousands_of_digits_costs_its_stream_alone(
+    *, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, body: bytes, error: str
 ) -> None:
     world = a_world()
-    body = pay().replace(b'"walletType": 2', b'"walletType": 2, "score": 1e5000')
     spoil(world, DESK, "/sapi/v1/pay/transactions", body)
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         live_through(home)
-        assert problems(home) == {(DESK, "MalformedAnswer", "pay")}
+        assert problems(home) == {(DESK, error, "pay")}
         assert pulled(home, DESK, "pay") == {"failed"}
         assert statuses(home, MAIN) == {"matched"}
         world.plants.outages.clear()

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import sqlalchemy as sa
 from dagster_postgres.utils import DagsterPostgresException
@@ -22,8 +23,10 @@ from dagster_postgres.utils import DagsterPostgresException
 from recon_pipeline.assets.processes import Process, address, down, running
 from recon_pipeline.cli import main
 from recon_pipeline.config import Settings
-from recon_pipeline.errors import StoreError
+from recon_pipeline.errors import ReconError, StoreError
 from recon_pipeline.stores.database import connection, venue_lock
+from recon_pipeline.stores.embedded import EmbeddedPostgres
+from recon_pipeline.terminal import console, rows_table
 from recon_pipeline_tests.homes import demo_home, edit, lake_bytes
 
 pytestmark = pytest.mark.postgres
@@ -213,6 +216,33 @@ def test_init_writes_a_configuration_that_loads_and_leaves_one_that_is_there(
     assert (tmp_path / "statements" / "my_bank").is_dir()
     code, _, err = recon("init")
     assert (code, "there is a recon.yaml already" in err) == (2, True)
+
+
+def test_what_a_name_holds_is_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "X\x1b]0;owned\x07\x1b[2J\u202e[red]"
+    console().print(rows_table("Off", [{"asset": name}], ["asset"]))
+    console().print(name)
+    click.echo(str(ReconError(name)))
+    told = capsys.readouterr().out
+    assert told.count(r"X\x1b]0;owned\x07\x1b[2J\u202e[red]") == 3
+    assert all(c.isprintable() or c == "\n" for c in told)
+
+
+def test_a_look_at_an_embedded_database_that_was_down_leaves_it_to_who_else_uses_it(
+    recon: Recon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECON_DATABASE_URL", raising=False)
+    monkeypatch.setenv("RECON_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RECON_CONFIG", str(tmp_path / "recon.yaml"))
+    recon("init")
+    server = EmbeddedPostgres(tmp_path / "home")
+    assert (recon.json("status")[0], server.data.exists()) == (3, False), "there is none to look at"
+    try:
+        server.start()
+        server.stop()
+        assert (recon.json("status")[0], server.status().running) == (3, True)
+    finally:
+        server.stop()
 
 
 def test_status_and_export_tell_what_stands(recon: Recon, settings: Settings, tmp_path: Path) -> None:

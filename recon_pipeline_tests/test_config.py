@@ -177,6 +177,18 @@ def test_a_sandbox_that_is_left_blank_is_not_the_venue_itself(tmp_path: Path) ->
     assert "expected: the URL that recon sandbox printed" in text
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["{}", "{{never_used: {}}}", "{{default_wallet: {}}}", "{{credentials: {}}}", "{{mining_users: [{}]}}", "[{}]"],
+)
+def test_what_may_be_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path, place: str) -> None:
+    key = "Not0A1Real2Key3" * 4
+    account = f"    accounts:\n      main@example.com: {place.format(key)}\n"
+    text = refusal(tmp_path, f"start: 2026-01-01\nvenues:\n  v:\n    kind: binance\n{account}")
+    assert "recon.yaml, line 6: venues.v.accounts.main@example.com" in text
+    assert "Not0A1" not in text
+
+
 VENUE_KEYS = (
     "kind, folder, due_days, start, files, mapping, calendar, measures, accounts, sandbox, doubts, share_of_allowance,"
     " gone"

@@ -161,11 +161,11 @@ class Book:
             retired_at=close(day) if retired else None,
         )
 
-    def record(self, stream: str, digest: str, content: str = "{}", version: int = 1) -> int:
+    def record(self, stream: str, digest: str, content: str = "{}", version: int = 1, *, venue: str = "bank") -> int:
         """A raw record; returns its number."""
         self.insert(
             "raw_records",
-            venue="bank",
+            venue=venue,
             account="main",
             stream=stream,
             record_key=digest,
@@ -1051,6 +1051,19 @@ def test_a_market_that_is_told_anew_keeps_its_number(book: Book) -> None:
     assert book.read("SELECT id, status FROM marts.binance_exchange_info") == [{"id": first, "status": "BREAK"}]
     versions = book.read("SELECT content ->> 'status' AS status FROM marts.binance_raw_records ORDER BY fid")
     assert versions == [{"status": None}, {"status": "BREAK"}]
+
+
+def test_what_two_venues_of_one_kind_told_is_told_apart(book: Book) -> None:
+    for venue in ("real", "sandbox"):
+        book.venue(venue, kind="binance", last=2)
+        book.record("exchange_info", "A", '{"symbol": "A"}', venue=venue)
+    rows = book.read("SELECT venue, symbol FROM marts.binance_exchange_info ORDER BY 1")
+    assert [(row["venue"], row["symbol"]) for row in rows] == [("real", "A"), ("sandbox", "A")]
+    columns = """
+        SELECT table_name FROM information_schema.columns
+        WHERE table_schema = 'marts' AND table_name LIKE '%binance%' GROUP BY 1 HAVING bool_and(column_name <> 'venue')
+    """
+    assert book.read(columns) == []
 
 
 def test_every_stream_that_states_balances_or_moves_between_own_accounts_has_a_raw_view(book: Book) -> None:

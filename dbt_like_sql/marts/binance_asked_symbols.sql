@@ -9,7 +9,8 @@ SELECT
     a.purged_after IS NULL AS is_active,
     a.trades,
     a.asked_from,
-    a.asked_through
+    a.asked_through,
+    a.venue
 FROM recon.asked_symbols AS a
 JOIN recon.venues AS v ON v.venue = a.venue AND v.kind = 'binance'
 WHERE a.stream = 'spot_trades'

@@ -8,9 +8,11 @@ SELECT
     coalesce(raw.content -> 'isSpotTradingAllowed' = 'true'::jsonb, FALSE) AS is_spot_trading_allowed,
     coalesce(raw.content -> 'isMarginTradingAllowed' = 'true'::jsonb, FALSE) AS is_margin_trading_allowed,
     raw.content AS raw_data,
-    raw.read_at AS updated_at
+    raw.read_at AS updated_at,
+    raw.venue
 FROM (
     SELECT
+        every_version.venue,
         every_version.content,
         every_version.read_at,
         every_version.superseded_at,

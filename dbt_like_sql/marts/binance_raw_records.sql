@@ -9,6 +9,7 @@ SELECT
     raw.content,
     raw.instant,
     raw.read_at,
-    raw.superseded_at
+    raw.superseded_at,
+    raw.venue
 FROM recon.raw_records AS raw
 JOIN recon.venues AS v ON v.venue = raw.venue AND v.kind = 'binance'

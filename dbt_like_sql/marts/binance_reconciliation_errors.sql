@@ -9,7 +9,8 @@ SELECT
     e.raw_error,
     e.needs_manual_review,
     e.resolved_at,
-    e.resolution_notes
+    e.resolution_notes,
+    e.venue
 FROM recon.errors AS e
 JOIN recon.venues AS v ON v.venue = e.venue AND v.kind = 'binance'
 WHERE e.fingerprint IS NOT NULL

@@ -336,13 +336,13 @@ class RawStore:
         self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
     ) -> list[sa.Row[Any]]:
         """The ledger's rows from first to last, of all streams or of some: account, stream, date, status, read_at,
-        records, error, message, calls."""
+        records, error, message, calls, asked_in_vain."""
         with self._transaction("reading the coverage ledger") as opened:
             return list(
                 opened.execute(
                     sa.text(
-                        "SELECT account, stream, date, status, read_at, records, error, message, calls FROM recon.pulls"
-                        " WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
+                        "SELECT account, stream, date, status, read_at, records, error, message, calls, asked_in_vain"
+                        " FROM recon.pulls WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
                         " AND coalesce(:last, 'infinity'::date)"
                         " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
                         " ORDER BY account, stream, date"
@@ -678,6 +678,8 @@ class RawStore:
             given = {"venue": self._venue, "account": account, "stream": stream, "read_at": read_at}
             given |= {"is_judgement": is_judgement, "rows": canonical_json(rows)}
             opened.execute(sa.text(_MARK), given)
+            if any(read.status == "failed" for read in days.values()):
+                opened.execute(sa.text(_ASKED_IN_VAIN), given)
 
 
 @dataclass(frozen=True)
@@ -795,10 +797,17 @@ _MARK = (
     " AS given(date date, status text, pages bigint, records bigint, error text, message text, calls text)"
     " ON CONFLICT (venue, account, stream, date) DO UPDATE SET status = excluded.status, pages = excluded.pages,"
     " records = excluded.records, error = excluded.error, message = excluded.message,"
-    " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at WHERE p.calls <> excluded.calls"
+    " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at, asked_in_vain = NULL"
+    " WHERE p.calls <> excluded.calls"
     " OR (NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete'))"
     " OR (:is_judgement AND p.status = 'complete')"
+)
+_ASKED_IN_VAIN = (
+    "UPDATE recon.pulls AS p SET asked_in_vain = given.error"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(date date, status text, error text)"
+    " WHERE p.venue = :venue AND p.account = :account AND p.stream = :stream AND p.date = given.date"
+    " AND given.status = 'failed' AND p.status = 'complete'"
 )
 _REOPEN = (
     "UPDATE recon.pulls AS p SET status = CASE WHEN given.is_all THEN 'partial' ELSE 'complete' END,"

@@ -11,6 +11,8 @@ from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.streams import Call, Content, Stream
 
+_KEY_BYTES = 512
+"""No number or name that a venue gives is longer; the index of the records holds no key of some thousands."""
 _OF_ANOTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -41,7 +43,14 @@ def told_by(stream: Stream, call: Call, answer: Answer) -> tuple[Sequence[Conten
     """The rows of an answer, and what each tells."""
     with reading(stream.endpoint, answer.response_id):
         rows = stream.rows(answer.json)
-        return rows, [Told(stream.key(call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
+        return rows, [Told(_key(stream, call, row), call, row, stream.instant(row), answer.response_id) for row in rows]
+
+
+def _key(stream: Stream, call: Call, row: Content) -> str:
+    key = stream.key(call, row)
+    if len(key.encode()) > _KEY_BYTES:
+        raise UnexpectedAnswer("a record is named at great length", expected=f"at most {_KEY_BYTES} bytes")
+    return key
 
 
 def text_in(row: Content, name: str) -> str:

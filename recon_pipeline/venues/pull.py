@@ -148,8 +148,8 @@ class Ledger:
             # what the user said is good for as long as it is said
             status = "partial" if (row.status, row.error) in _AS_SAID else row.status
             self._status[row.account, row.stream][row.date] = status
-            if row.status == "failed":
-                self._failed[row.account, row.stream][row.date] = row.error or ""
+            if row.status == "failed" or row.asked_in_vain is not None:
+                self._failed[row.account, row.stream][row.date] = row.asked_in_vain or row.error or ""
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
 
@@ -192,7 +192,8 @@ class Ledger:
         return self._status.get((account, stream), {}).get(day)
 
     def failed_with(self, account: str, stream: str, day: date) -> str | None:
-        """The name of the error with which a day failed; None if it did not."""
+        """The name of the error with which a day failed, or if it stands as it was read before the attempt to read it
+        again; None if it did not."""
         return self._failed.get((account, stream), {}).get(day)
 
 
@@ -378,10 +379,20 @@ class Puller:
         return new + self._alone(stream, facts, ask, failures)
 
     def _apart(self, stream: Stream, facts: AccountFacts, days: Iterable[date], longest: timedelta) -> Iterator[Span]:
-        """Days as spans. Those that failed in an earlier run are asked for apart from others, by what they failed with:
-        they cost these nothing if they fail again."""
-        for _, alike in groupby(days, key=lambda day: self._ledger.failed_with(facts.email, stream.name, day)):
-            yield from spans(alike, longest)
+        """Days as spans. Those that failed in an earlier run are asked for apart from others, by what they failed with,
+        and after them: they cost these nothing if they fail again, not even where the endpoint is given up. Of several
+        each is the first on some day."""
+        alike = [
+            (failed_with, list(of_days))
+            for failed_with, of_days in groupby(
+                days, key=lambda day: self._ledger.failed_with(facts.email, stream.name, day)
+            )
+        ]
+        once_more = [of_days for failed_with, of_days in alike if failed_with is not None]
+        turn = self._now().date().toordinal() % max(len(once_more), 1)
+        others = [of_days for failed_with, of_days in alike if failed_with is None]
+        for of_days in (*others, *once_more[turn:], *once_more[:turn]):
+            yield from spans(of_days, longest)
 
     def _is_of_all_days(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
         """Whether what went wrong with some days of a stream says the same of all others."""

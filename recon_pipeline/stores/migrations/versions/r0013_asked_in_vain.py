@@ -1,0 +1,24 @@
+"""A day that stands as it was read remembers that it was asked for again in vain."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.execute("ALTER TABLE recon.pulls ADD COLUMN asked_in_vain text")
+    op.execute(
+        "COMMENT ON COLUMN recon.pulls.asked_in_vain IS 'Of a complete day the name of the error with which the last"
+        " attempt to read it again failed.'"
+    )
+
+
+def downgrade() -> None:
+    """Drop it."""
+    op.execute("ALTER TABLE recon.pulls DROP COLUMN asked_in_vain")
