@@ -45,6 +45,7 @@ EXTRAS = (
     "managed_accounts",
     "custody_subs",
     "prediction_wallets",
+    "left_products",
     "never_used",
 )
 """What only the user knows of an account, and some streams need; `never_used` names streams that it has not."""
@@ -54,6 +55,10 @@ _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _SHAPES = {
     "mining_users": (re.compile(r"[a-z0-9]+:.*\S"), "algorithm and worker in one text, such as sha256:worker"),
     "mining_algorithms": (re.compile(r"[a-z0-9]+"), "the algorithm in lower-case letters, such as sha256"),
+    "left_products": (
+        re.compile("margin|futures|futures_coin|option|portfolio_margin"),
+        "one of margin, futures, futures_coin, option, portfolio_margin",
+    ),
     "detail_symbols": (re.compile(r"[a-z_]+:[^\s:]+"), "product and market in one text, such as margin:BTCUSDT"),
 }
 """What a text has to look like, and what is expected. Asked in two spellings a record would be told twice."""

@@ -645,7 +645,7 @@ def test_a_span_that_fails_as_may_pass_is_asked_whole_by_the_next_run(
         assert venue.not_read.keys() == {on for week in (failing if is_passing else weeks[1:]) for on in week.days}
         failing.clear()
         venue.pull()
-        assert venue.asked == (weeks[1:2] if is_passing else weeks[1:])
+        assert venue.asked == (weeks[1:2] if is_passing else [*weeks[2:], weeks[1]])
         assert venue.not_read == {}
 
 
@@ -747,12 +747,15 @@ def test_days_that_fail_again_as_may_pass_are_asked_for_in_parts_and_cost_no_oth
         assert venue.asked == [Span(on, on) for on in sorted(refused)]
 
 
-def test_a_day_that_times_out_until_its_endpoint_is_left_alone_costs_no_other_day_in_the_end(database: str) -> None:
+@pytest.mark.parametrize("bad", [{24}, {10, 11}, {10, 11, 20, 21}, {3, 4, 25, 26, 27}])
+def test_days_that_time_out_until_their_endpoint_is_left_alone_cost_no_other_day_in_the_end(
+    database: str, bad: set[int]
+) -> None:
     """The first failure of a run is of the question, the second one of the endpoint, until something is read."""
-    bad, failed = date(2026, 3, 24), list[bool]()
+    refused, failed = {date(2026, 3, number) for number in bad}, list[bool]()
 
     def refuses(span: Span) -> type[VenueError] | None:
-        if bad not in span.days:
+        if not refused & {*span.days}:
             failed.clear()
             return None
         failed.append(True)
@@ -760,11 +763,30 @@ def test_a_day_that_times_out_until_its_endpoint_is_left_alone_costs_no_other_da
 
     with closing(RawStore(database, "binance")) as raw:
         venue = Refusing(raw, refuses)
-        for _ in range(8):
+        for night in range(8 * len(bad)):
             failed.clear()
-            with pytest.raises(NetworkError):
-                venue.pull("deposits")
-        assert [*venue.not_read] == [bad]
+            with pytest.raises((NetworkError, EndpointUnreachable)):
+                venue.pull("deposits", night)
+        assert {*venue.not_read} == refused
+
+
+@pytest.mark.parametrize("error", [NetworkError, MalformedAnswer])
+def test_a_day_that_was_read_once_and_fails_since_keeps_no_other_from_being_read_again(
+    database: str, error: type[VenueError]
+) -> None:
+    refused = set[date]()
+    with closing(RawStore(database, "binance")) as raw:
+        venue = Refusing(raw, lambda span: error if refused & {*span.days} else None)
+        venue.pull("deposits", -19)
+        assert {row.status for row in raw.ledger(date(2026, 3, 20))} == {"complete"}
+        refused.add(date(2026, 3, 24))
+        for night in range(2):
+            with pytest.raises(error):
+                venue.pull("deposits", night)
+        assert venue.not_read == {date(2026, 3, 24): str(("complete", None))}
+        refused.clear()
+        venue.pull("deposits", 2)
+        assert (len(venue.asked), venue.not_read) == (1, {})
 
 
 def test_a_day_that_failed_is_asked_for_apart_from_those_that_did_not(database: str) -> None:
@@ -776,7 +798,7 @@ def test_a_day_that_failed_is_asked_for_apart_from_those_that_did_not(database: 
         venue = Refusing(raw, lambda span: NetworkError if bad in span.days else None)
         with pytest.raises(NetworkError):
             venue.pull("deposits")
-        assert venue.asked == [Span(MARCH.first, bad - ONE_DAY), Span(bad, bad), Span(bad + ONE_DAY, MARCH.last)]
+        assert venue.asked == [Span(MARCH.first, bad - ONE_DAY), Span(bad + ONE_DAY, MARCH.last), Span(bad, bad)]
         assert [*venue.not_read] == [bad]
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
@@ -20,7 +21,8 @@ from recon_pipeline.venues.binance.left import left_wallets
 from recon_pipeline.venues.binance.reading import table_of
 from recon_pipeline.venues.streams import AccountFacts
 from recon_pipeline_tests.binance_home import binance_home, midnight
-from recon_pipeline_tests.test_binance_open_days import MAIN, day, outage, quiet_world
+from recon_pipeline_tests.test_binance_bad_keys import configure
+from recon_pipeline_tests.test_binance_open_days import MAIN, day, outage, quiet_world, transfer
 
 PRODUCTS = ("isMarginEnabled", "isFutureEnabled", "isOptionsEnabled", "isPortfolioMarginRetailEnabled")
 BALANCE: Mapping[str, Any] = {"account": MAIN, "asset": "USDT", "as_of": midnight(day(4)), "raw_balance": "5"}
@@ -118,6 +120,30 @@ def test_a_product_that_was_opened_for_a_night_reopens_no_day_before_it(
         assert home.ask(of_spot, on=day(5)) == [("matched",)]
         failed = "SELECT min(date) FROM recon.pulls WHERE stream = 'margin_transfers' AND status = 'failed'"
         assert home.ask(failed) == [(day(5),)]
+
+
+@pytest.mark.postgres
+def test_what_moved_to_a_product_that_was_left_before_anybody_asked_is_asked_for_once_it_is_named(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world()
+    account, at = world.accounts[MAIN], day_ms(day(4)) + 12 * HOUR_MS
+    transfer(world, "MAIN_UMFUTURE", ("SPOT", "FUTURES"), at)
+    transfer(world, "UMFUTURE_MAIN", ("FUTURES", "SPOT"), at + 24 * HOUR_MS + 1)
+    object.__setattr__(account, "products", account.products - {"futures", "futures_coin"})
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        home.run(day(3), day(5))
+        moved = "SELECT date, variance_in_asset FROM recon.reconciliation WHERE status = 'variance'"
+        assert home.ask(f"{moved} ORDER BY 1") == [(day(4), -1), (day(5), 1)]
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"][MAIN]
+        configure(home, tmp_path, {MAIN: {**written, "left_products": ["futures"]}})
+        home.run(day(3), day(5))
+        assert home.ask(moved) == []
+        booked = "SELECT wallet, amount, counter_party FROM recon.transfers WHERE source = 'wallet_transfers'"
+        assert home.ask(f"{booked} AND asset = 'USDT' AND counter_party = 'FUTURES' ORDER BY amount") == [
+            ("SPOT", -1, "FUTURES"),
+            ("SPOT", 1, "FUTURES"),
+        ]
 
 
 @pytest.mark.postgres

@@ -158,6 +158,16 @@ def test_another_wallet_or_another_minute_is_another_event() -> None:
     assert len(unmatched([told("1")], [flow("1", seconds=6)])) == 2
 
 
+def test_a_token_in_spot_is_what_lies_in_earn() -> None:
+    """But a coin whose name begins alike is itself, and each flow is told once."""
+    told = [("USDT", "-5"), ("LDUSDT", "5"), ("BAKE", "-7"), ("LDBAKET", "7"), ("LDO", "3"), ("LDUSDT", "5")]
+    rows = [replace(flow(amount, asset=asset), side="statement") for asset, amount in told]
+    spot = [flow("-5"), flow("-7", asset="BAKE")]
+    earn = [flow(amount, asset=asset, wallet="EARN") for asset, amount in (("USDT", "5"), ("BAKE", "7"), ("O", "3"))]
+    left = unmatched(rows, [*spot, *earn])
+    assert [(line.side, line.asset) for line in left] == [("statement", "LDO"), ("statement", "LDUSDT"), ("api", "O")]
+
+
 def test_an_account_of_the_statement_without_a_wallet_here_may_be_any() -> None:
     assert unmatched([told("1", wallet=None)], [flow("1", wallet="FUNDING")]) == []
     rows, flows = [told("1", wallet=None), told("1", seconds=1)], [flow("1"), flow("1", wallet="FUNDING", event="e2")]

@@ -47,6 +47,7 @@ from recon_pipeline.transport.errors import (
     VenueUnreachable,
 )
 from recon_pipeline.transport.wire import NotJson, Timeouts, Wire, parsed
+from recon_pipeline.venues.binance.endpoints import TIME
 from recon_pipeline_tests.clock_server import SimulatedTime, clock_server
 from recon_pipeline_tests.transport_venue import (
     EXCHANGE_INFO,
@@ -463,6 +464,17 @@ def test_an_endpoint_that_fails_and_asks_for_a_long_pause_is_asked_by_nobody_unt
         scene.clock.sleep(held_seconds - 200)
         assert other.ask(TRADES, {}, MAIN).status == 200
         assert scene.elapsed(start) == held_seconds
+
+
+def test_where_the_time_is_not_told_for_long_questions_are_signed_by_our_own_clock(
+    database: str, tmp_path: Path
+) -> None:
+    with scripted_venue() as venue:
+        venue.plan(Reply(503, b"{}", {"Retry-After": "3600"}))
+        for number in range(2):
+            with client_of(venue, database, tmp_path / f"{number}", LiveClock()) as (client, _):
+                assert client.ask(TRADES, {}, MAIN).status == 200
+        assert [request.path for request in venue.requests] == [TIME.path, TRADES.path, TRADES.path]
 
 
 def test_a_429_of_many_days_is_not_asked_again_at_once(scene: Scene) -> None:

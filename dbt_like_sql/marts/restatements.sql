@@ -1,37 +1,55 @@
 -- Figures that moved after they had been published.
 WITH late_openings AS (
-    SELECT DISTINCT venue, date, account, wallet
+    SELECT DISTINCT venue, date, account, wallet, restated_at
     FROM recon.restatements
     WHERE old_status IS NULL AND new_status = 'opening'
 ),
 
--- Every row that their wallets ever had, from when on it stood as it was (a row of the first run from ever), and until when
-versions AS (
-    SELECT venue, date, account, wallet, asset, status, replaced_at AS ended
-    FROM recon.reconciliation_history
-    INNER JOIN late_openings USING (venue, date, account, wallet)
-    UNION ALL
-    SELECT venue, date, account, wallet, asset, status, 'infinity'::timestamptz AS ended
-    FROM recon.reconciliation
-    INNER JOIN late_openings USING (venue, date, account, wallet)
-),
+late_wallets AS (SELECT DISTINCT venue, date, account, wallet FROM late_openings),
 
-appeared AS (
-    SELECT venue, date, account, wallet, asset, max(restated_at) AS appeared_at
+-- Every row that their wallets ever had, and until when it stood; and when each was told of as one that had not been there
+versions AS (
+    SELECT
+        venue, date, account, wallet, asset, status, replaced_at AS ended, NULL::timestamptz AS appeared_at
+    FROM recon.reconciliation_history
+    INNER JOIN late_wallets USING (venue, date, account, wallet)
+    UNION ALL
+    SELECT venue, date, account, wallet, asset, status, 'infinity', NULL
+    FROM recon.reconciliation
+    INNER JOIN late_wallets USING (venue, date, account, wallet)
+    UNION ALL
+    SELECT venue, date, account, wallet, asset, NULL, NULL, max(restated_at)
     FROM recon.restatements
-    INNER JOIN late_openings USING (venue, date, account, wallet)
+    INNER JOIN late_wallets USING (venue, date, account, wallet)
     WHERE old_status IS NULL
     GROUP BY venue, date, account, wallet, asset
 ),
 
+appeared AS (
+    SELECT
+        venue, date, account, wallet, asset, status, ended,
+        max(appeared_at) OVER (PARTITION BY venue, date, account, wallet, asset) AS appeared_at
+    FROM versions
+),
+
+-- From when on each stood as it was; a row of the first run from ever
 stood AS (
-    SELECT v.venue, v.date, v.account, v.wallet, v.status, v.ended, greatest(
-        coalesce(lag(v.ended) OVER one_row, '-infinity'),
-        CASE WHEN a.appeared_at <= v.ended THEN a.appeared_at ELSE '-infinity' END
-    ) AS began
-    FROM versions AS v
-    LEFT JOIN appeared AS a USING (venue, date, account, wallet, asset)
-    WINDOW one_row AS (PARTITION BY v.venue, v.date, v.account, v.wallet, v.asset ORDER BY v.ended)
+    SELECT
+        venue, date, account, wallet, status, ended,
+        greatest(
+            coalesce(lag(ended) OVER (PARTITION BY venue, date, account, wallet, asset ORDER BY ended), '-infinity'),
+            CASE WHEN appeared_at <= ended THEN appeared_at ELSE '-infinity' END
+        ) AS began
+    FROM appeared
+    WHERE status IS NOT NULL
+),
+
+-- The late openings of wallets of which another row stood by then
+not_first AS (
+    SELECT DISTINCT o.venue, o.date, o.account, o.wallet, o.restated_at
+    FROM late_openings AS o
+    INNER JOIN stood AS s USING (venue, date, account, wallet)
+    WHERE s.status NOT IN ('pending', 'incomplete') AND s.began < o.restated_at AND s.ended >= o.restated_at
 )
 
 SELECT
@@ -53,13 +71,7 @@ SELECT
     -- there before. And a figure may have counted before something that it rests on was missed.
     CASE
         WHEN r.old_status IS NOT NULL THEN r.old_value IS NULL OR r.old_status IN ('pending', 'incomplete')
-        WHEN r.new_status = 'opening' THEN NOT EXISTS (
-            SELECT FROM stood AS s
-            WHERE
-                s.venue = r.venue AND s.date = r.date AND s.account = r.account AND s.wallet = r.wallet
-                AND s.status NOT IN ('pending', 'incomplete')
-                AND s.began < r.restated_at AND s.ended >= r.restated_at
-        )
+        WHEN r.new_status = 'opening' THEN n.restated_at IS NULL
         ELSE EXISTS (
             SELECT FROM recon.reconciliation_history AS w
             WHERE
@@ -75,3 +87,7 @@ SELECT
             AND to_jsonb(h) -> r.column_name <> 'null'
     ) AS is_first_figure
 FROM recon.restatements AS r
+LEFT JOIN not_first AS n
+    ON
+        n.venue = r.venue AND n.date = r.date AND n.account = r.account AND n.wallet = r.wallet
+        AND n.restated_at = r.restated_at

@@ -336,13 +336,14 @@ class RawStore:
         self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
     ) -> list[sa.Row[Any]]:
         """The ledger's rows from first to last, of all streams or of some: account, stream, date, status, read_at,
-        records, error, message, calls, asked_in_vain."""
+        records, error, message, calls, asked_in_vain, asked_in_vain_at."""
         with self._transaction("reading the coverage ledger") as opened:
             return list(
                 opened.execute(
                     sa.text(
-                        "SELECT account, stream, date, status, read_at, records, error, message, calls, asked_in_vain"
-                        " FROM recon.pulls WHERE venue = :venue AND date BETWEEN coalesce(:first, '-infinity'::date)"
+                        "SELECT account, stream, date, status, read_at, records, error, message, calls, asked_in_vain,"
+                        " asked_in_vain_at FROM recon.pulls WHERE venue = :venue"
+                        " AND date BETWEEN coalesce(:first, '-infinity'::date)"
                         " AND coalesce(:last, 'infinity'::date)"
                         " AND (CAST(:streams AS text[]) IS NULL OR stream = ANY(:streams))"
                         " ORDER BY account, stream, date"
@@ -797,14 +798,14 @@ _MARK = (
     " AS given(date date, status text, pages bigint, records bigint, error text, message text, calls text)"
     " ON CONFLICT (venue, account, stream, date) DO UPDATE SET status = excluded.status, pages = excluded.pages,"
     " records = excluded.records, error = excluded.error, message = excluded.message,"
-    " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at, asked_in_vain = NULL"
-    " WHERE p.calls <> excluded.calls"
+    " calls = coalesce(excluded.calls, p.calls), read_at = excluded.read_at,"
+    " asked_in_vain = NULL, asked_in_vain_at = NULL WHERE p.calls <> excluded.calls"
     " OR (NOT (p.status IN ('complete', 'final') AND excluded.status IN ('partial', 'failed', 'not_applicable'))"
     " AND NOT (p.status = 'final' AND excluded.status = 'complete'))"
     " OR (:is_judgement AND p.status = 'complete')"
 )
 _ASKED_IN_VAIN = (
-    "UPDATE recon.pulls AS p SET asked_in_vain = given.error"
+    "UPDATE recon.pulls AS p SET asked_in_vain = given.error, asked_in_vain_at = :read_at"
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given(date date, status text, error text)"
     " WHERE p.venue = :venue AND p.account = :account AND p.stream = :stream AND p.date = given.date"
     " AND given.status = 'failed' AND p.status = 'complete'"

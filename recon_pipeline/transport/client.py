@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -392,7 +393,8 @@ class Client:
     def _set_clock_once(self, stop: Stop) -> None:
         with self._clock_lock:
             if not self._clock_is_set:
-                self.set_clock(stop)
+                with suppress(EndpointUnreachable):  # our clock may be right; where it is not, the venue says so
+                    self.set_clock(stop)
                 self._clock_is_set = True
 
     def _need(self, credentials: Credentials | None, endpoint: Endpoint) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import groupby
-from typing import Any, TypeAlias
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
@@ -31,6 +32,7 @@ from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, Not
 from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
 
 ONE_DAY = timedelta(days=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _HALVED_MAX = 12
 """So many spans of a stream that failed are asked for in halves in one run, to find the days that cannot be read."""
 _IN_VAIN_MAX = 8
@@ -137,19 +139,28 @@ DigestOfCalls: TypeAlias = Callable[[date], str | None]
 """Of a day: which calls would read it now. None: whichever they are, it is not read again for them."""
 
 
+class FailedRead(NamedTuple):
+    """An attempt to read days that failed, and the name of the error."""
+
+    at: datetime
+    error: str
+
+
 class Ledger:
     """Which days of which streams have been read, as it stood when the pull began."""
 
     def __init__(self, raw: RawStore) -> None:
         self._status: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
         self._calls: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
-        self._failed: dict[tuple[str, str], dict[date, str]] = defaultdict(dict)
+        self._failed: dict[tuple[str, str], dict[date, FailedRead]] = defaultdict(dict)
         for row in raw.ledger():
             # what the user said is good for as long as it is said
             status = "partial" if (row.status, row.error) in _AS_SAID else row.status
             self._status[row.account, row.stream][row.date] = status
-            if row.status == "failed" or row.asked_in_vain is not None:
-                self._failed[row.account, row.stream][row.date] = row.asked_in_vain or row.error or ""
+            if row.status == "failed":
+                self._failed[row.account, row.stream][row.date] = FailedRead(row.read_at, row.error or "")
+            elif row.asked_in_vain is not None:
+                self._failed[row.account, row.stream][row.date] = FailedRead(row.asked_in_vain_at, row.asked_in_vain)
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
 
@@ -191,9 +202,9 @@ class Ledger:
         """How a day stands; None if it was never read."""
         return self._status.get((account, stream), {}).get(day)
 
-    def failed_with(self, account: str, stream: str, day: date) -> str | None:
-        """The name of the error with which a day failed, or if it stands as it was read before the attempt to read it
-        again; None if it did not."""
+    def failed(self, account: str, stream: str, day: date) -> FailedRead | None:
+        """The last attempt to read a day, or if it stands as it was read before, to read it again; None if it did not
+        fail."""
         return self._failed.get((account, stream), {}).get(day)
 
 
@@ -379,20 +390,13 @@ class Puller:
         return new + self._alone(stream, facts, ask, failures)
 
     def _apart(self, stream: Stream, facts: AccountFacts, days: Iterable[date], longest: timedelta) -> Iterator[Span]:
-        """Days as spans. Those that failed in an earlier run are asked for apart from others, by what they failed with,
-        and after them: they cost these nothing if they fail again, not even where the endpoint is given up. Of several
-        each is the first on some day."""
-        alike = [
-            (failed_with, list(of_days))
-            for failed_with, of_days in groupby(
-                days, key=lambda day: self._ledger.failed_with(facts.email, stream.name, day)
-            )
-        ]
-        once_more = [of_days for failed_with, of_days in alike if failed_with is not None]
-        turn = self._now().date().toordinal() % max(len(once_more), 1)
-        others = [of_days for failed_with, of_days in alike if failed_with is None]
-        for of_days in (*others, *once_more[turn:], *once_more[:turn]):
-            yield from spans(of_days, longest)
+        """Days as spans. Those that failed in an earlier run are asked for as they failed together, apart from others
+        and after them: they cost these nothing if they fail again, not even where the endpoint is given up. Of several,
+        the one that was asked for longest ago comes first."""
+        together = groupby(days, key=lambda day: self._ledger.failed(facts.email, stream.name, day))
+        parts = [(failed.at if failed else _NEVER, list(of_part)) for failed, of_part in together]
+        for _, of_part in sorted(parts, key=itemgetter(0)):
+            yield from spans(of_part, longest)
 
     def _is_of_all_days(self, error: ReconError, stream: Stream, facts: AccountFacts) -> bool:
         """Whether what went wrong with some days of a stream says the same of all others."""
@@ -435,8 +439,8 @@ class Puller:
         if self._is_of_all_days(error, stream, facts):
             return False
         if type(error) in _MAY_PASS:
-            before = {self._ledger.failed_with(facts.email, stream.name, day) for day in span.days}
-            if before.isdisjoint(_MAY_PASS_NAMES):
+            before = [self._ledger.failed(facts.email, stream.name, day) for day in span.days]
+            if not any(failed and failed.error in _MAY_PASS_NAMES for failed in before):
                 return False
         elif isinstance(error, NetworkError):
             return False

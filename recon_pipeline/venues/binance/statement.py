@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 
 from recon_pipeline.errors import SourceFileError
 from recon_pipeline.venues.binance.mapping.cells import EXACT
+from recon_pipeline.venues.binance.mapping.ld_tokens import UNDERLYING, LdTokens
 
 HEADER = ("User_ID", "UTC_Time", "Account", "Operation", "Coin", "Change", "Remark")
 LOCAL_HEADER = ("User ID", "Time", *HEADER[2:])
@@ -61,6 +62,7 @@ ZONES = (timedelta(hours=-12), timedelta(hours=14))
 """How far a zone may be behind UTC and ahead of it."""
 _AMOUNT = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,2})?")
 
+_EARN = "EARN"
 _LEGS = frozenset({"amt", "fee", "from", "to", "base", "quote", "earn", "rewards"})
 """How the ids of what may stand in one row end."""
 
@@ -252,6 +254,7 @@ def unmatched(statement: Iterable[Line], api: Iterable[Line]) -> list[Line]:
     left += _take(of_one, _alone(flows), flows)
     # Of an order with several fills, one row may tell the fee together with one of them: with what is left by now.
     left = _take(_in_order(left), _events(flows), flows)
+    left = _take_tokens(left, flows)
     return sorted([*left, *flows.values()], key=lambda line: (line.at, line.account, line.asset, line.place))
 
 
@@ -337,6 +340,18 @@ def _take(rows: Iterable[Line], events: Iterable[Event], flows: dict[int, Line])
             continue
         for number in event:
             del flows[number]
+    return left
+
+
+def _take_tokens(rows: Iterable[Line], flows: dict[int, Line]) -> list[Line]:
+    """The rows that no flow meets as what they stand for either: a token in Spot, as LDUSDT, is what lies in Earn."""
+    tokens = LdTokens(seen={flow.asset for flow in flows.values() if flow.wallet == _EARN}, listed=())
+    left = []
+    for row in rows:
+        is_token = row.wallet == "SPOT" and tokens.takes_out(row.asset)
+        held = replace(row, wallet=_EARN, asset=UNDERLYING.get(row.asset, row.asset.removeprefix("LD")))
+        if not is_token or _take([held], _alone(flows), flows):
+            left.append(row)
     return left
 
 

@@ -11,14 +11,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column."""
-    op.execute("ALTER TABLE recon.pulls ADD COLUMN asked_in_vain text")
+    """Add the columns."""
+    op.execute("ALTER TABLE recon.pulls ADD COLUMN asked_in_vain text, ADD COLUMN asked_in_vain_at timestamptz")
     op.execute(
         "COMMENT ON COLUMN recon.pulls.asked_in_vain IS 'Of a complete day the name of the error with which the last"
         " attempt to read it again failed.'"
     )
+    op.execute("COMMENT ON COLUMN recon.pulls.asked_in_vain_at IS 'When that attempt was made.'")
 
 
 def downgrade() -> None:
-    """Drop it."""
-    op.execute("ALTER TABLE recon.pulls DROP COLUMN asked_in_vain")
+    """Drop them."""
+    op.execute("ALTER TABLE recon.pulls DROP COLUMN asked_in_vain, DROP COLUMN asked_in_vain_at")

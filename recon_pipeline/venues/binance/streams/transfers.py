@@ -50,8 +50,10 @@ _OF_MINERS = ("MAIN_MINING", "MINING_MAIN", "MINING_C2C")
 
 
 def wallet_transfer_calls(facts: AccountFacts) -> Sequence[Call]:
-    """One call for each type of transfer whose two ends the account has, in both directions."""
-    opened = {code for code, product in PRODUCT_BY_CODE.items() if product in facts.products}
+    """One call for each type of transfer whose two ends the account has, or had before anybody asked, in both
+    directions."""
+    products = facts.products.union(facts.extras.get("left_products", ()))
+    opened = {code for code, product in PRODUCT_BY_CODE.items() if product in products}
     pairs = [pair for pair in _PAIRS if opened.issuperset(pair)]
     types = [f"{one}_{other}" for a, b in pairs for one, other in ((a, b), (b, a))]
     types += _OF_MINERS if facts.extras.get("mining_users") else ()
