@@ -17,16 +17,21 @@ import yaml
 from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
 from recon_pipeline.config import load_settings
 from recon_pipeline.errors import ConfigError
-from recon_pipeline.sandbox.binance import make_world
+from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.accounts import Account, sub_email
+from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked
 from recon_pipeline.sandbox.binance.home import recon_yaml
+from recon_pipeline.sandbox.binance.life import transfers
 from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, SUBS_LISTED, subs_of
+from recon_pipeline.venues.binance.endpoints import SUB_ASSETS, SUB_DEPOSITS
 from recon_pipeline.venues.binance.reading import OF_CONTEXT, context_of, told_by
-from recon_pipeline_tests.binance_home import binance_home
+from recon_pipeline_tests.binance_home import BinanceHome, binance_home
 from recon_pipeline_tests.test_binance_bad_keys import DESK as SUB
 from recon_pipeline_tests.test_binance_bad_keys import MAIN, SPOT_ALONE
 from recon_pipeline_tests.test_binance_markets import edit_answers
+from recon_pipeline_tests.test_binance_open_days import quiet_world
 
 pytestmark = pytest.mark.postgres
 OLD, NEW, DESK, VAULT = "zeta@example.com", "alpha@example.com", "desk@example.com", "vault@example.com"
@@ -119,3 +124,107 @@ def test_a_list_that_writes_e_mails_in_another_case_names_the_same_accounts(
         home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
         with pytest.raises(ConfigError, match=f"was read as {re.escape(SUB)} before"):
             home.run(first, first)
+
+
+FIRST, LAST = date(2026, 1, 3), date(2026, 1, 5)
+STATUSES = (
+    "SELECT DISTINCT status FROM recon.reconciliation WHERE account = :account AND date = :day AND wallet LIKE :wallet"
+)
+READ = "SELECT status, error FROM recon.pulls WHERE account = :account AND stream = :stream AND date = :day"
+TRANSFERS = {"universal_transfers": transfers.UNIVERSAL, "sub_transfers": transfers.SPOT_ONLY}
+
+
+def delete(home: BinanceHome, sub: str, environment: pytest.MonkeyPatch) -> Account:
+    """The venue lists a sub-account no more, and refuses its key and its e-mail."""
+    site = home.sandbox.site
+    account = site.world.accounts[sub]
+    site.gate.doorman.revoked_us |= {key.key: home.sandbox.now_us() for key in account.keys.values()}
+    environment.delitem(site.world.accounts, sub)
+    return account
+
+
+def pay_to_main(world: World, sub: str, at: datetime) -> None:
+    """A sub-account hands over one USDT; its main account's list tells it."""
+    at_us, number = int(at.timestamp() * 1_000_000), 77_001
+    for email, amount in ((sub, -1), (MAIN, 1)):
+        world.ledger.post(Move(at_us, email, "SPOT", "USDT", Decimal(amount), "balance", str(number)))
+    record = Record(at_us // 1000, number)
+    content = {
+        "tranId": number, "fromEmail": sub, "toEmail": MAIN, "asset": "USDT", "amount": "1", "status": "SUCCESS",
+        "createTimeStamp": at_us // 1000, "fromAccountType": "SPOT", "toAccountType": "SPOT", "clientTranId": "",
+    }  # fmt: skip
+    record.change(at_us, content)
+    world.archive.add(MAIN, transfers.UNIVERSAL, record)
+
+
+def statuses(home: BinanceHome, account: str, day: date, wallet: str = "%") -> set[str]:
+    return {status for (status,) in home.ask(STATUSES, account=account, day=day, wallet=wallet)}
+
+
+@pytest.mark.parametrize("has_key", [True, pytest.param(False, marks=pytest.mark.long)], ids=["own key", "by main"])
+def test_a_sub_account_that_is_deleted_costs_its_own_days_alone(
+    *, has_key: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What moved between it and the others on its last day is told of these, or their balances do not add up."""
+    world = quiet_world(subs=2)
+    pay_to_main(world, SUB, datetime(2026, 1, 5, 12, tzinfo=UTC))
+
+    def without_it(body: Any, _: Asked) -> Any:
+        rows = [row for row in (body if isinstance(body, list) else body["result"]) if SUB not in row.values()]
+        return rows if isinstance(body, list) else {"result": rows, "totalCount": len(rows)}
+
+    accounts = yaml.safe_load(recon_yaml(world, ""))["venues"]["binance"]["accounts"]
+    accounts |= {} if has_key else {SUB: {}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
+        home.capture_days(FIRST - timedelta(days=1), FIRST)
+        home.run(FIRST, FIRST)
+        home.capture_days(LAST, LAST)
+        delete(home, SUB, monkeypatch)
+        home.capture_days(LAST + timedelta(days=1), LAST + timedelta(days=1))
+        captured = home.problems
+        home.run(LAST, LAST)
+        names = {type(problem).__name__ for problem in (*captured, *home.problems)}
+        assert names == ({"ApiKeyInvalid"} if has_key else set())
+        for stream in (*TRANSFERS, *(() if has_key else ("sub_deposits",))):
+            assert home.ask(READ, account=SUB, stream=stream, day=FIRST) == [("complete", None)]
+            assert home.ask(READ, account=SUB, stream=stream, day=LAST) == [("failed", "SubAccountGone")]
+        for account in (MAIN, sub_email(2)):
+            assert statuses(home, account, FIRST) == statuses(home, account, LAST) == {"matched"}
+        assert statuses(home, SUB, FIRST) == ({"matched"} if has_key else {"incomplete"})
+        assert statuses(home, SUB, LAST) == {"incomplete"}
+        for path in TRANSFERS.values():
+            edit_answers(home, monkeypatch, path, without_it)
+        home.run(LAST, LAST)
+        untold = "SELECT account, asset, variance_in_asset FROM recon.reconciliation WHERE status = 'variance'"
+        assert home.ask(untold) == [(MAIN, "USDT", 1)]
+        assert home.ask("SELECT account, seen FROM recon.errors WHERE name = 'SubAccountGone'") == [(SUB, 1)]
+
+
+def test_a_deleted_sub_account_that_leaves_recon_yaml_is_asked_for_no_more_and_may_come_back(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, sub = quiet_world(subs=2), sub_email(2)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(FIRST - timedelta(days=1), FIRST)
+        home.run(FIRST, FIRST)
+        settings, config = home.settings, home.settings.path.read_text(encoding="utf-8")
+        deleted = delete(home, sub, monkeypatch)
+        left = yaml.safe_load(config)
+        del left["venues"]["binance"]["accounts"][sub]
+        settings.path.write_text(yaml.safe_dump(left), encoding="utf-8")
+        home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
+        begun = len(home.sandbox.site.gate.log)
+        home.capture_days(LAST, LAST)
+        home.run(LAST, LAST, when=datetime(2026, 1, 25, 2, tzinfo=UTC))
+        assert (home.problems, statuses(home, MAIN, LAST), statuses(home, SUB, LAST)) == ([], {"matched"}, {"matched"})
+        asked = {entry["path"] for entry in home.sandbox.site.gate.log[begun:] if sub in entry["params"].values()}
+        assert asked.isdisjoint({SUB_DEPOSITS.path, SUB_ASSETS.path})
+        assert home.ask(READ, account=MAIN, stream="universal_transfers", day=LAST) == [("final", None)]
+        assert home.ask(READ, account=sub, stream="universal_transfers", day=LAST) == [("failed", "SubAccountGone")]
+        monkeypatch.setitem(world.accounts, sub, deleted)
+        home.sandbox.site.gate.doorman.revoked_us.clear()
+        settings.path.write_text(config, encoding="utf-8")
+        home.settings = settings
+        home.run(LAST, LAST)
+        assert home.ask(READ, account=sub, stream="universal_transfers", day=LAST) == [("final", None)]
+        assert statuses(home, sub, LAST, "SPOT") == {"matched"}

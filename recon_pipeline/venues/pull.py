@@ -29,7 +29,7 @@ from recon_pipeline.transport.errors import (
     WindowTooOld,
 )
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, NotReadWhole
-from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Content, Stream
+from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Call, Content, Stream
 
 ONE_DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -169,6 +169,13 @@ class Ledger:
         status, known = self._status.get((account, stream), {}), self._calls.get((account, stream), {})
         return {day for day, digest in known.items() if status[day] == "final" and calls(day) not in (None, digest)}
 
+    def not_of_all(self, account: str, stream: str, covers: Iterable[str]) -> set[date]:
+        """The final days on which a stream was not read of one that it `covers`: nothing could be asked of that one."""
+        of_account = self._status.get((account, stream), {})
+        of_others = (self._status.get((each, stream), {}) for each in covers)
+        unread = {day for of_each in of_others for day, status in of_each.items() if status in ("failed", "partial")}
+        return {day for day in unread if of_account.get(day) == "final"}
+
     def to_ask(
         self,
         account: str,
@@ -250,6 +257,7 @@ class Puller:
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
         of_calls = self._calls_of(stream, facts)
         again = set() if is_said else self._ledger.asked_otherwise(facts.email, stream.name, of_calls)
+        again |= set() if is_said else self._ledger.not_of_all(facts.email, stream.name, covered(stream, facts))
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         if is_said:
             self._not_applicable(stream, covered(stream, facts), days, SAID, now)
@@ -544,7 +552,7 @@ class Puller:
         """Everything that the calls of a stream tell of a span, read now."""
         drain.told.clear()
         asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
-        for call in stream.calls(facts):
+        for call in _told_calls(stream, facts):
             self._check()
             drain.call(call, asked)
         return numbered(drain.told)
@@ -623,7 +631,14 @@ def _is_same(stream: Stream, one: AccountFacts, other: AccountFacts) -> bool:
 
 def covered(stream: Stream, facts: AccountFacts) -> tuple[str, ...]:
     """The accounts of which a stream tells when it is asked with an account's key."""
-    return (facts.email, *facts.subs) if stream.asked_with == "master" else (facts.email,)
+    subs = facts.subs if stream.asked_with == "master" else ()
+    return (facts.email, *(sub for sub in subs if sub not in facts.unknown))
+
+
+def _told_calls(stream: Stream, facts: AccountFacts) -> Sequence[Call]:
+    """The calls of a stream but for those that name who is unknown. What a day was read with holds these too: that
+    somebody is gone is no reason to read earlier days again."""
+    return [call for call in stream.calls(facts) if facts.unknown.isdisjoint(call.values())]
 
 
 def _whole(stream: Stream, facts: AccountFacts, span: Span, tell: Callable[[Sequence[str]], None]) -> Whole | None:
@@ -635,7 +650,7 @@ def _whole(stream: Stream, facts: AccountFacts, span: Span, tell: Callable[[Sequ
     def is_due(content: Content) -> bool:
         return all(span.start <= moment < span.end for moment in stream.stated_instants(content))
 
-    return Whole(stream.calls(facts), is_due, tell)
+    return Whole(_told_calls(stream, facts), is_due, tell)
 
 
 def _oldest_reached(stream: Stream, told: Sequence[Told]) -> datetime | None:

@@ -29,6 +29,10 @@ class AccountFacts:
     master: str | None = None
     """The account that it is a sub-account of; None for a main account."""
     subs: tuple[str, ...] = ()
+    unlisted: frozenset[str] = frozenset()
+    """Those of the sub-accounts that the newest list does not name any more."""
+    unknown: frozenset[str] = frozenset()
+    """Those of these by whose name the venue does not let the stream at hand be asked: nothing is read of them."""
     made: Mapping[str, date] = field(default_factory=dict)
     """On which day the venue says that a sub-account was made: it moved nothing before."""
     products: frozenset[str] = frozenset()

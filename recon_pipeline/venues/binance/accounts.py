@@ -117,6 +117,7 @@ def facts_of(
     subs: Mapping[str, Iterable[str]],
     named: Mapping[str, Mapping[str, Iterable[str]]],
     *,
+    listed: Mapping[str, Iterable[str]] | None = None,
     made: Mapping[str, date] | None = None,
     opened: Opened | None = None,
 ) -> dict[str, AccountFacts]:
@@ -124,8 +125,9 @@ def facts_of(
     key named besides.
 
     `info` is the venue's account info by e-mail, `subs` the sub-accounts of each main account, `named` what
-    records have named for other streams, `made` the days on which sub-accounts were made, `opened` what every account
-    info so far said of products. An account whose key said nothing yet has only what every account has.
+    records have named for other streams, `listed` what the newest list of each main account names, `made` the days on
+    which sub-accounts were made, `opened` what every account info so far said of products. An account whose key said
+    nothing yet has only what every account has.
     """
     ours = spelling(api.accounts)
     subs = {master: [ours(sub) for sub in sorted(of_master)] for master, of_master in sorted(subs.items())}
@@ -139,12 +141,19 @@ def facts_of(
         extras |= {extra: tuple(map(ours, names)) for extra, names in extras.items() if extra in _OF_EMAILS}
         for extra, names in named.get(email, {}).items():
             extras[extra] = tuple(sorted({*extras.get(extra, ()), *names}))
-        keyless = tuple(sub for sub in of_master if sub not in api.accounts or not api.accounts[sub].credentials)
+        unlisted = frozenset(of_master).difference(map(ours, (listed or {}).get(email, of_master)))
+        left = {sub for sub in unlisted - api.accounts.keys() if sub in info}  # it had a key, and was asked with that
+        keyless = tuple(
+            sub
+            for sub in of_master
+            if sub not in left and (sub not in api.accounts or not api.accounts[sub].credentials)
+        )
         managed = tuple(sub for sub in extras.get("managed_subs", ()) if _is_keyless(api, sub))
         facts[email] = AccountFacts(
             email=email,
             master=master_of.get(email),
             subs=of_master,
+            unlisted=unlisted,
             made={sub: made[sub] for sub in of_master if sub in made},
             products=products(info.get(email, {})),
             had=_had((opened or {}).get(email, {})),

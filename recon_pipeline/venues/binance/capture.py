@@ -16,7 +16,7 @@ from typing import Any
 from recon_pipeline.errors import ReconError
 from recon_pipeline.frames.schema import COVERAGE_READ
 from recon_pipeline.stores.raw import DayRead, Part, Stored, Told
-from recon_pipeline.transport.errors import AccountNotThere, ProductNotEnabled
+from recon_pipeline.transport.errors import AccountNotThere, NotMainAccount, ProductNotEnabled
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, NOT_THERE
 from recon_pipeline.venues.binance.mapping import CAPTURED_TOGETHER, MappingContext, capture_content, map_records
 from recon_pipeline.venues.binance.session import Session
@@ -196,6 +196,10 @@ class Capture:
                     absent += 1
                 else:
                     drain.call(call, None)
+            except NotMainAccount:
+                if call.get("email") not in facts.unlisted:
+                    raise
+                absent += 1  # a sub-account that is gone: the streams of the day say so
             except (AccountNotThere, ProductNotEnabled) as error:
                 if not self.session.is_not_there(error, stream, facts, call.get("email")):
                     raise

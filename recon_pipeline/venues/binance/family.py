@@ -104,7 +104,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
     for row in session.raw.records(list(NAMING)):
         note_named(named, row.account, row.stream, row.content)
     opened = opened_by(session.raw.history(ACCOUNT_INFO))
-    return facts_of(session.api, info, subs, named, made=made_on(of_lists), opened=opened)
+    return facts_of(session.api, info, subs, named, listed=listed_subs(of_lists), made=made_on(of_lists), opened=opened)
 
 
 def _spelling(session: Session, of_lists: Sequence[Stored]) -> Callable[[str], str]:

@@ -113,6 +113,22 @@ def no_longer_listed(email: str, subs: Sequence[str]) -> Problem:
     )
 
 
+def sub_account_gone(sub: str) -> Problem:
+    """A sub-account that no list names any more, and whose e-mail the venue refuses."""
+    return Problem(
+        "SubAccountGone",
+        f"no list of sub-accounts names {sub} any more, and the venue refuses its e-mail",
+        "UNKNOWN",
+        place=f"account {sub}, {SUB_ACCOUNTS}",
+        expected="a sub-account that the venue lists, or at least tells of",
+        next_step="see on the venue's site what became of it; if it is gone, take it out of recon.yaml, out of"
+        " managed_subs and the like too. Its own days are incomplete from now on, those of the others are not",
+        account=sub,
+        stream=SUB_ACCOUNTS,
+        needs_manual_review=True,
+    )
+
+
 def record_gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
     """Records that a stream does not tell of any more."""
     return Problem(

@@ -12,13 +12,15 @@ from datetime import date
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead
-from recon_pipeline.transport.errors import InvalidSymbol
+from recon_pipeline.transport.errors import InvalidSymbol, NotMainAccount
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN, SUB_ACCOUNTS
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
+from recon_pipeline.venues.binance.problems import sub_account_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
+from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
 from recon_pipeline.venues.pull import ONE_DAY, Ledger, Puller, Span, covered, digest_of_calls, midnight
 from recon_pipeline.venues.streams import NEVER_USED, AccountFacts, Stream
 
@@ -101,6 +103,8 @@ class Pull:
                     if (last := self._heard_until(stream, facts, ledger)) < first:
                         continue
                     with self.session.told_of(facts.email, stream.name, stream, facts):
+                        if stream.asked_with == "master":
+                            of_stream = self._without_who_is_gone(stream, of_stream, ask)
                         try:
                             puller.pull(stream, of_stream, ask, first, last)
                         except InvalidSymbol:
@@ -109,6 +113,33 @@ class Pull:
         except AccountStopped as stopped:
             self.session.refused[facts.email] = stopped.args[0]  # nothing that comes later may use the key either
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _without_who_is_gone(self, stream: Stream, facts: AccountFacts, ask: Ask) -> AccountFacts:
+        """The account, with those of its sub-accounts as unknown that no list names any more and whose e-mail the
+        stream refuses. That costs days of their own alone: what moved between them and another is told of the other
+        too, and where it is not, his balance does not add up."""
+        unknown = frozenset(sub for sub in facts.unlisted if self._is_refused(stream, facts, sub, ask))
+        for sub in sorted(unknown):
+            problem = sub_account_gone(sub)
+            # of earlier days stands what was read, with whichever calls
+            gone = DayRead("failed", error=problem.name, message=f"{problem.found}; {problem.next_step}")
+            days = dict.fromkeys(Span(*self.session.days_of(stream)).days, gone)
+            self.session.raw.mark(sub, stream.name, days, self.session.clock.now())
+            self.session.tell_once(problem)
+        return replace(facts, unknown=unknown)
+
+    def _is_refused(self, stream: Stream, facts: AccountFacts, sub: str, ask: Ask) -> bool:
+        """Whether the venue does not let a stream be asked by the name of a sub-account, not even of yesterday."""
+        today = midnight(self.session.clock.now().date())
+        call = next((call for call in stream.calls(facts) if sub in call.values()), None)
+        if call is not None:
+            try:
+                Drain(stream, ask).call(call, (today - ONE_DAY, today - ONE_MS))
+            except NotMainAccount:
+                return True
+            except ReconError:
+                return False  # whatever else is wrong, the reading will meet it
+        return False
 
     def _without_what_was_used(self, facts: AccountFacts) -> AccountFacts:
         """The account, with `never_used` believed only of what the venue never told of."""

@@ -25,6 +25,7 @@ from recon_pipeline.venues.binance.accounts import (
     Named,
     facts_of,
     families,
+    listed_subs,
     note_named,
     opened_by,
     subs_of,
@@ -86,6 +87,7 @@ class Told:
     doubted: tuple[RawRecord, ...]
     info: Mapping[str, Mapping[str, Any]]
     subs: Mapping[str, tuple[str, ...]]
+    listed: Mapping[str, tuple[str, ...]]
     named: Named
 
 
@@ -127,7 +129,7 @@ def told_by(rows: Iterable[Stored], raw: RawStore | None = None) -> Told:
             records.append(record)
             if row.stream in NAMING:
                 note_named(named, row.account, row.stream, row.content)
-    return Told(tuple(records), tuple(doubted), info, subs_of(subs), named)
+    return Told(tuple(records), tuple(doubted), info, subs_of(subs), listed_subs(subs), named)
 
 
 def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_once: int = AT_ONCE) -> Read:
@@ -432,7 +434,7 @@ class Search:
 def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
     """What the mapping has to know beside the records. `told` holds those of OF_CONTEXT."""
     opened = opened_by(raw.history(ACCOUNT_INFO))
-    facts = facts_of(api, told.info, told.subs, told.named, opened=opened)
+    facts = facts_of(api, told.info, told.subs, told.named, listed=told.listed, opened=opened)
     return MappingContext(
         accounts=facts,
         symbols={key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()},
