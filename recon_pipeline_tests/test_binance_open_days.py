@@ -11,11 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from recon_pipeline.config import Settings
 from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked, Told
 from recon_pipeline.sandbox.binance.life import capital, spot, transfers
@@ -24,7 +26,7 @@ from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
 from recon_pipeline.stores import raw as store
 from recon_pipeline.stores.reviews import list_problems
-from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
+from recon_pipeline_tests.binance_home import VENUE, BinanceHome, binance_home, midnight
 
 pytestmark = pytest.mark.postgres
 FIRST = date(2026, 1, 1)
@@ -127,6 +129,47 @@ def test_a_snapshot_that_comes_after_the_run_of_its_day_leaves_nothing_unexplain
             home.run(day(number), day(number))
             assert spot_of(home, "variance") == set()
             assert spot_of(home, "incomplete") == ({day(5)} if number == 5 else set())
+
+
+def without_account(settings: Settings, email: str) -> Settings:
+    """The settings as they were before an account was named."""
+    venue = settings.venues[VENUE]
+    assert venue.api is not None
+    accounts = {name: account for name, account in venue.api.accounts.items() if name != email}
+    return replace(settings, venues={VENUE: replace(venue, api=replace(venue.api, accounts=accounts))})
+
+
+def verdicts(home: BinanceHome, email: str) -> dict[date, str]:
+    """The verdict of each day of an account."""
+    rows = home.ask("SELECT date, verdict FROM marts.account_day_verdict WHERE account = :email", email=email)
+    return {row[0]: row[1] for row in rows}
+
+
+def test_an_account_that_is_named_later_is_whole_from_its_opening_on(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first run reads a week of snapshots, and a backfill a few more: windows begin with them."""
+    world = make_world(21, days=14, subs=1, symbols_max=250, burst_max=5, without=(*QUIET, "managed"))
+    accounts = cast("dict[str, Account]", world.accounts)
+    trade(world, "LINKUSDT", day_ms(day(6)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2", email=DESK)
+    desk = world.accounts[DESK]
+    object.__setattr__(desk, "products", frozenset[str]())
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        settings = home.settings
+        del accounts[DESK]  # of a login of its own: no main account lists it
+        home.settings = without_account(settings, DESK)
+        home.run(day(3), day(10))
+        accounts[DESK], home.settings = desk, settings
+        home.capture_days(day(11), day(12))
+        for number in (11, 12):
+            home.run(day(number), day(number))
+        holes = "SELECT DISTINCT date FROM recon.reconciliation WHERE account = :desk AND wallet = 'SPOT'"
+        holes += " AND status NOT IN ('matched', 'opening')"
+        assert home.ask(holes + " AND date > :opening", desk=DESK, opening=day(4)) == []
+        assert verdicts(home, DESK)[day(12)] == "green"
+        home.run(day(10), day(12))
+        assert home.ask(holes, desk=DESK) == []
+        assert verdicts(home, DESK)[day(12)] == "green"
 
 
 @pytest.mark.long

@@ -224,15 +224,15 @@ class Trades:
         self.session.each(list(plan.items()), ask_account)
         return sum(counts)
 
-    @property
-    def _days(self) -> list[date]:
-        """The days whose trades the run's windows rest on: where a snapshot does not count the last second of its day,
-        the window before takes that in; and the first windows of all may begin before the venue's start."""
-        days, first = self.session.asked.days, self.since.date()
-        if days[0] == self._start:
-            return [*(first + timedelta(days=number) for number in range(START_DAYS)), *days]
-        is_stamped = self.session.api.doubts.get("snapshot_as_of") == "as_stamped"
-        return [days[0] - ONE_DAY, *days] if is_stamped else list(days)
+    def _days(self, email: str, marked: Mapping[date, str]) -> set[date]:
+        """The days of an account to judge, by how they stand: the run's own, all that are not final, and, since the
+        first whose balances were read, those of which nobody said anything yet. A run reads a week of snapshots, of an
+        account that comes later too, and windows begin with them."""
+        days = self.session.asked.days
+        first = min((day for day in self._stated[email] if day >= self.since.date()), default=days[0])
+        between = {first + timedelta(days=number) for number in range((days[-1] - first).days)}
+        not_final = {day for day, status in marked.items() if status != "final"}
+        return {*days, *not_final, *between.difference(marked)}
 
     @property
     def _start(self) -> date:
@@ -247,7 +247,7 @@ class Trades:
     def _allocations(self, accounts: Iterable[str]) -> None:
         """Fills of routed orders, of the few markets that have or ever had them; nothing to ask where the venue never
         listed one."""
-        now, days = self.session.clock.now(), self._days
+        now = self.session.clock.now()
         listed = self._markets()
         routed = {symbol for row in self.session.raw.versions(LISTED, "routed") for symbol in exact(row.told)}
         markets = [market for market in listed if market.symbol in routed]
@@ -259,10 +259,10 @@ class Trades:
                     asker.ask(market)
 
         self.session.each(list(accounts) if markets else [], ask_account)
-        known, open_ = self._asked(ALLOCATIONS), self._not_final(ALLOCATIONS)
+        known, marked = self._asked(ALLOCATIONS), self._marked(ALLOCATIONS)
         for email in accounts:
             marks = {}
-            for day in sorted({*days, *open_.get(email, {})}):
+            for day in sorted(self._days(email, marked[email])):
                 is_whole = bool(listed) and not unasked(markets, known[email], self.since, midnight(day + ONE_DAY))
                 marks[day] = DayRead(("final" if routed else "not_applicable") if is_whole else "partial")
             self.session.raw.mark(email, ALLOCATIONS.name, marks, now)
@@ -387,23 +387,21 @@ class Trades:
             self.session.raw.mark(email, TRADES.name, marks, now, is_judgement=True)
 
     def _judged(self) -> Mapping[str, set[date]]:
-        """The days whose trades are judged, by account: the run's own, and all that are not final. Of an account that
-        cannot be asked those that were complete: something may have come to light that nobody looked for."""
-        open_, judged = self._not_final(TRADES), {}
+        """The days whose trades are judged, by account. Of one that cannot be asked those that were complete: something
+        may have come to light that nobody looked for."""
+        marked, judged = self._marked(TRADES), {}
         for email in self.facts:
-            of_account = open_.get(email, {})
             if self.session.is_wanted(email) and self.session.has_key(email):
-                judged[email] = {*self._days, *of_account}
+                judged[email] = self._days(email, marked[email])
             elif self.session.is_wanted(email):
-                judged[email] = {day for day, status in of_account.items() if status == "complete"}
+                judged[email] = {day for day, status in marked[email].items() if status == "complete"}
         return judged
 
-    def _not_final(self, stream: Stream) -> Mapping[str, Mapping[date, str]]:
-        """How the days stand that are not final, by account."""
-        found: dict[str, dict[date, str]] = defaultdict(dict)
+    def _marked(self, stream: Stream) -> defaultdict[str, dict[date, str]]:
+        """How the days stand, by account."""
+        found: defaultdict[str, dict[date, str]] = defaultdict(dict)
         for row in self.session.raw.ledger(streams=[stream.name]):
-            if row.status != "final":
-                found[row.account][row.date] = row.status
+            found[row.account][row.date] = row.status
         return found
 
     # -- what is known
