@@ -14,12 +14,13 @@ from recon_pipeline.frames.schema import FRAMES
 from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.venues.binance.accounts import Stretch
 from recon_pipeline.venues.binance.holes import FLOWS_OF, MOVED_BY, FirstTold, first_told, hidden_holes
+from recon_pipeline.venues.binance.made import made_later, since_made, unmade_rows
 from recon_pipeline.venues.binance.mapping import MappingContext
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.reading import table_of
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
-from recon_pipeline.venues.pull import Ledger
+from recon_pipeline.venues.pull import Ledger, midnight
 from recon_pipeline.venues.streams import AccountFacts
 
 MAIN, OWNER = "main@example.com", "owner@example.com"
@@ -47,6 +48,37 @@ def test_a_snapshot_that_lacks_hides_what_the_wallet_may_have_held(
     ledger = [marked(SNAPSHOTS, day, status=status, error=error) for day in (FIRST, SECOND)]
     ledger += [marked(FEED, day, status="complete") for day in (FIRST, SECOND, THIRD)]
     assert holes(ledger, told) == open_days
+
+
+@pytest.mark.parametrize(
+    ("told", "is_believed"),
+    [
+        pytest.param([("balances", {"date": FIRST, "raw_balance": "0.00000000"})], True, id="empty"),
+        pytest.param([("balances", {"date": THIRD, "raw_balance": "5"})], True, id="on its first day"),
+        pytest.param([("balances", {"date": FIRST, "raw_balance": "0", "raw_loan": "1E-8"})], False, id="a loan"),
+        pytest.param([("balances", {"date": FIRST, "raw_balance": "five"})], False, id="nobody knows how much"),
+        pytest.param([("transfers", {"datetime": midnight(THIRD) - timedelta(hours=1)})], False, id="a flow"),
+        pytest.param([("trades", {"datetime": midnight(THIRD)})], True, id="a trade of its first day"),
+        pytest.param([("quarantine", {"date": None, "instant": midnight(SECOND)})], False, id="a refused row"),
+        pytest.param([("quarantine", {"date": None, "instant": None})], False, id="a refused row of any day"),
+        pytest.param([("quarantine", {"date": THIRD, "instant": None})], True, id="one of its first day"),
+    ],
+)
+def test_the_day_on_which_an_account_was_made_is_believed_unless_something_is_told_of_one_before(
+    told: list[tuple[str, dict[str, Any]]], *, is_believed: bool
+) -> None:
+    def rows(name: str) -> list[dict[str, Any]]:
+        return [{"account": MAIN, **row} for of, row in told if of == name]
+
+    balances, *flows = (table_of(FRAMES[name], rows(name), {}) for name in ("balances", "transfers", "trades"))
+    made = {MAIN: THIRD, OWNER: FIRST}
+    believed = {MAIN: THIRD} if is_believed else {}
+    assert made_later(made, FIRST, balances, flows, rows("quarantine")) == believed
+    left = [row["date"] for row in rows("balances") if row["date"] >= THIRD or not is_believed]
+    assert since_made(balances, believed)["date"].to_pylist() == left
+    assert [row["window_end"] for row in unmade_rows(believed, midnight(FIRST))] == [
+        midnight(THIRD) - timedelta(microseconds=1) for _ in believed
+    ]
 
 
 @pytest.mark.parametrize(("unread", "open_days"), [(THIRD, {FIRST, SECOND}), (SECOND, {FIRST}), (FIRST, set())])

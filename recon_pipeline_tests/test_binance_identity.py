@@ -17,7 +17,7 @@ from recon_pipeline.stores.raw import Stored, Told
 from recon_pipeline.stores.reviews import Problem
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.secret import Secret
-from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, check_names, facts_of
+from recon_pipeline.venues.binance.accounts import SUB_ACCOUNTS, check_names, facts_of, made_on
 from recon_pipeline.venues.binance.family import IDENTITY, KEY_SEEN, _key_digest, _refuse_strangers, _spelling
 from recon_pipeline.venues.binance.identity import unchecked, wrong_identities
 from recon_pipeline.venues.binance.session import Session
@@ -164,6 +164,14 @@ def test_numbers_that_the_list_has_none_of_wait_for_a_person() -> None:
 
 def settings(**accounts: ApiAccount) -> ApiSettings:
     return ApiSettings({account.name: account for account in accounts.values()}, None, {}, Decimal(1))
+
+
+def test_no_account_is_made_after_it_was_listed() -> None:
+    listed = [
+        Stored(1, MAIN, SUB_ACCOUNTS, sub, {}, {"createTime": at_ms}, "", False, NOW, None, 1)
+        for sub, at_ms in {DESK: 1767400000000, VAULT: 1798800000000, COPY: None}.items()
+    ]
+    assert made_on(listed) == {DESK: NOW.date()}
 
 
 def test_an_e_mail_in_another_case_is_no_other_account() -> None:

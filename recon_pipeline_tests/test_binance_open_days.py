@@ -24,8 +24,11 @@ from recon_pipeline.sandbox.binance.life import capital, spot, transfers
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.money import text8
 from recon_pipeline.sandbox.binance.plants import Outage, SnapshotFault
+from recon_pipeline.sandbox.binance.world import BUSINESS
 from recon_pipeline.stores import raw as store
+from recon_pipeline.stores.coverage import coverage_spans
 from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.venues.sources import needed_of
 from recon_pipeline_tests.binance_home import VENUE, BinanceHome, binance_home, midnight
 
 pytestmark = pytest.mark.postgres
@@ -170,6 +173,39 @@ def test_an_account_that_is_named_later_is_whole_from_its_opening_on(
         home.run(day(10), day(12))
         assert home.ask(holes, desk=DESK) == []
         assert verdicts(home, DESK)[day(12)] == "green"
+
+
+@pytest.mark.parametrize("is_told", [pytest.param(False, marks=pytest.mark.long), True])
+def test_nothing_is_expected_of_the_days_before_a_sub_account_was_made(
+    *, is_told: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not the venue tells empty snapshots of them."""
+    world = make_world(21, days=10, subs=1, symbols_max=250, burst_max=5, without=tuple(BUSINESS))
+    accounts = cast("dict[str, Account]", world.accounts)
+    desk, made = world.accounts[DESK], day_ms(day(5)) + HOUR_MS
+    object.__setattr__(desk, "created_ms", made)
+    object.__setattr__(desk, "products", frozenset[str]())
+    wallets = world.ledger._wallets
+    for place in [place for place in wallets if place[0] == DESK]:
+        del wallets[place]
+    world.ledger.post(Move(made * 1000, DESK, "SPOT", "USDT", Decimal(100), "balance", "at first"))
+    trade(world, "LINKUSDT", day_ms(day(6)) + 9 * HOUR_MS, is_buyer=True, quantity="10", price="2", email=DESK)
+    for number in () if is_told else range(-30, 5):
+        world.plants.snapshots[DESK, "SPOT", day(number)] = SnapshotFault(is_hidden=True)
+    with binance_home(world, tmp_path, database, monkeypatch, start=day(3)) as home:
+        settings = home.settings
+        del accounts[DESK]
+        home.settings = without_account(settings, DESK)
+        home.run(day(3), day(3))
+        accounts[DESK], home.settings = desk, settings
+        for number in (4, 5, 6):
+            home.capture_days(day(number + 1), day(number + 1))
+            home.run(day(number), day(number))
+        assert verdicts(home, DESK) == {day(5): "opening", day(6): "green"}
+        holes = coverage_spans(home.url, {VENUE: needed_of(home.settings, VENUE)}, account=DESK, only_holes=True)
+        assert [hole for hole in holes if hole["from"] < day(5)] == []
+        home.run(day(3), day(6))
+        assert verdicts(home, DESK) == {day(5): "opening", day(6): "green"}
 
 
 @pytest.mark.long

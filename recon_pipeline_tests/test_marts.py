@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from recon_pipeline.frames.schema import NOT_MADE
 from recon_pipeline.stores.database import DatabaseError, connection, migrate
 from recon_pipeline.stores.embedded import EmbeddedPostgres
 from recon_pipeline.stores.export import export_marts
@@ -600,6 +601,28 @@ def test_an_account_that_only_coverage_tells_of_has_its_days(book: Book) -> None
         status="complete",
     )
     assert book.verdicts("empty") == {1: "incomplete", 2: "incomplete"}
+
+
+@pytest.mark.parametrize("told_on", [None, 1])
+def test_the_days_before_an_account_was_made_are_its_own_only_if_a_row_stands_there(
+    book: Book, told_on: int | None
+) -> None:
+    book.venue(last=4)
+    book.insert(
+        "coverage",
+        venue="bank",
+        account="main",
+        stream="*",
+        window_start=close(0),
+        window_end=close(2),
+        status="not_applicable",
+        error=NOT_MADE,
+    )
+    book.opening(3)
+    book.matched(4)
+    if told_on is not None:
+        book.incomplete(told_on, "never_stated")
+    assert book.verdicts() == dict.fromkeys([1] if told_on else [], "incomplete") | {3: "opening", 4: "green"}
 
 
 def test_the_days_reach_from_the_start_to_the_latest_that_any_run_covered(book: Book) -> None:

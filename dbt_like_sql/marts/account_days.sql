@@ -52,11 +52,22 @@ accounts AS (
     SELECT venue, account FROM row_days
 ),
 
+-- Nothing is expected of an account before it was made.
+made AS (
+    SELECT venue, account, (max(window_end) AT TIME ZONE 'UTC')::date + 1 AS first_day
+    FROM recon.coverage
+    WHERE retired_at IS NULL AND stream = '*' AND status = 'not_applicable' AND error = 'NotMade'
+    GROUP BY venue, account
+),
+
 calendar_days AS (
     SELECT a.venue, a.account, day::date AS date
     FROM venue_periods AS p
     JOIN accounts AS a ON a.venue = p.venue
-    CROSS JOIN LATERAL generate_series(p.first_day::timestamp, p.last_day::timestamp, interval '1 day') AS days(day)
+    LEFT JOIN made AS m ON m.venue = a.venue AND m.account = a.account
+    CROSS JOIN LATERAL generate_series(
+        greatest(p.first_day, m.first_day)::timestamp, p.last_day::timestamp, interval '1 day'
+    ) AS days(day)
     WHERE p.calendar = 'daily' OR (p.calendar = 'weekdays' AND extract(isodow FROM day) < 6)
 ),
 

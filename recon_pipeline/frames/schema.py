@@ -26,6 +26,9 @@ FrameName = Literal["transfers", "trades", "balances", "prices", "coverage", "ex
 COVERAGE_STATUSES = ("complete", "final", "partial", "failed", "not_applicable")
 COVERAGE_READ = ("complete", "final")
 COVERAGE_THAT_COUNTS = (*COVERAGE_READ, "not_applicable")
+NOT_MADE = "NotMade"
+"""The error of a row of coverage, of every stream, that reaches up to the day on which the account was made: those days
+are none of its own."""
 TRANSFER_TYPES = ("transfer_in", "transfer_out", "txn_fee")
 TRADE_TYPES = ("trade",)
 MEASURES = ("balance", "loan", "interest")

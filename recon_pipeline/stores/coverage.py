@@ -54,8 +54,8 @@ def coverage_spans(
     A day without a mark is `unread`: from the first day of which an account was asked anything (one that was named
     later was not there before) to the last that was run, and wherever `first` and `last` reach. The stream is `*` where
     none of those that are needed has a mark. A day behind those that was read along, before it was over, is `not_over`:
-    no hole until a run comes to it. What could not be read of days before the venue's start is `before_start`: no hole
-    unless `first` reaches there, or the window of a row does.
+    no hole until a run comes to it. What could not be read of days before the venue's start, or before the account was
+    made, is `before_start`: no hole unless `first` reaches there, or the window of a row does.
     """
     accounts = [
         {"venue": venue, "account": each, "start": str(of_venue.start)}
@@ -86,7 +86,16 @@ def coverage_spans(
 
 
 _SPANS = """
-WITH first_windows AS (
+WITH made AS (
+    SELECT venue, account, CAST(max(window_end) AT TIME ZONE 'UTC' AS date) + 1 AS first_day
+    FROM recon.coverage
+    WHERE
+        venue = ANY(:venues) AND retired_at IS NULL
+        AND stream = '*' AND status = 'not_applicable' AND error = 'NotMade'
+    GROUP BY venue, account
+),
+
+first_windows AS (
     SELECT
         venue, account,
         CAST((min(window_start) + interval '1 microsecond') AT TIME ZONE 'UTC' AS date) AS first_day
@@ -102,7 +111,11 @@ told AS (
             WHEN
                 status IN ('partial', 'failed')
                 AND date < coalesce(
-                    :first, least(CAST(CAST(:starts AS jsonb) ->> venue AS date), first_windows.first_day)
+                    :first,
+                    least(
+                        greatest(CAST(CAST(:starts AS jsonb) ->> venue AS date), made.first_day),
+                        first_windows.first_day
+                    )
                 )
                 THEN 'before_start'
             WHEN status <> 'partial' OR error IS DISTINCT FROM 'NotOver' THEN status
@@ -117,6 +130,7 @@ told AS (
         END AS status
     FROM recon.pulls AS pulls
     LEFT JOIN first_windows USING (venue, account)
+    LEFT JOIN made USING (venue, account)
     WHERE
         venue = ANY(:venues) AND (CAST(:account AS text) IS NULL OR account = :account)
         AND date BETWEEN coalesce(:first, '-infinity'::date) AND coalesce(:last, 'infinity'::date)
@@ -145,9 +159,12 @@ absent AS (
 asked AS (
     SELECT
         given.venue, given.account, coalesce(:last, max(runs.last_day)) AS last,
-        greatest(given.start, coalesce(:first, greatest(min(runs.first_day), min(begun.first)))) AS first
+        greatest(
+            given.start, min(made.first_day), coalesce(:first, greatest(min(runs.first_day), min(begun.first)))
+        ) AS first
     FROM jsonb_to_recordset(CAST(:accounts AS jsonb)) AS given(venue text, account text, start date)
     LEFT JOIN begun ON begun.venue = given.venue AND begun.account = given.account
+    LEFT JOIN made ON made.venue = given.venue AND made.account = given.account
     LEFT JOIN recon.runs AS runs
         ON runs.venue = given.venue AND (runs.accounts IS NULL OR given.account = ANY(runs.accounts))
     GROUP BY given.venue, given.account, given.start

@@ -220,9 +220,14 @@ def subs_of(rows: Sequence[Stored]) -> dict[str, tuple[str, ...]]:
 
 
 def made_on(rows: Iterable[Stored]) -> dict[str, date]:
-    """On which day each sub-account was made, out of the records of SUB_ACCOUNTS, as far as they tell."""
-    told = ((row.key, at("createTime")(row.content)) for row in rows if row.stream == SUB_ACCOUNTS)
-    return {sub: instant.date() for sub, instant in told if instant is not None}
+    """On which day each sub-account was made, out of the records of SUB_ACCOUNTS, as far as they tell. None is listed
+    before it is made."""
+    told = ((row, at("createTime")(row.content)) for row in rows if row.stream == SUB_ACCOUNTS)
+    return {
+        row.key: instant.date()
+        for row, instant in told
+        if instant is not None and instant.date() <= row.read_at.astimezone(UTC).date()
+    }
 
 
 def account_info(answer: Any) -> Mapping[str, Any]:

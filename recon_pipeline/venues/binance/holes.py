@@ -158,7 +158,7 @@ def hidden_holes(
     marks: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
     read: set[tuple[str, str, date]] = set()
     for row in ledger:
-        if row.error == SAID.error or row.date < start:
+        if row.error == SAID.error or row.date < max(start, context.made.get(row.account, start)):
             continue
         # that the venue has a feed no more says nothing of whether the account has what it told of
         if row.stream in TOLD_BY and (row.status, row.error) != (GONE.status, GONE.error):

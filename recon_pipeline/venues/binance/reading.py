@@ -26,6 +26,7 @@ from recon_pipeline.venues.binance.accounts import (
     facts_of,
     families,
     listed_subs,
+    made_on,
     note_named,
     opened_by,
     subs_of,
@@ -35,6 +36,7 @@ from recon_pipeline.venues.binance.discovery import past_idle
 from recon_pipeline.venues.binance.holes import ISOLATED, first_told, hidden_holes
 from recon_pipeline.venues.binance.idle import idle_days
 from recon_pipeline.venues.binance.left import left_wallets
+from recon_pipeline.venues.binance.made import made_later, since_made, unmade_rows
 from recon_pipeline.venues.binance.mapping import (
     MAPPED_ALONE,
     MAPPED_STREAMS,
@@ -89,6 +91,7 @@ class Told:
     subs: Mapping[str, tuple[str, ...]]
     listed: Mapping[str, tuple[str, ...]]
     named: Named
+    made: Mapping[str, date]
 
 
 def families_read(api: ApiSettings) -> tuple[tuple[str, str], ...]:
@@ -129,7 +132,7 @@ def told_by(rows: Iterable[Stored], raw: RawStore | None = None) -> Told:
             records.append(record)
             if row.stream in NAMING:
                 note_named(named, row.account, row.stream, row.content)
-    return Told(tuple(records), tuple(doubted), info, subs_of(subs), listed_subs(subs), named)
+    return Told(tuple(records), tuple(doubted), info, subs_of(subs), listed_subs(subs), named, made_on(subs))
 
 
 def read_mapped(venue: VenueSettings, api: ApiSettings, raw: RawStore, *, at_once: int = AT_ONCE) -> Read:
@@ -194,7 +197,7 @@ def _read(
         digest=digest_of_json(raw.version(), _settings(api), sorted(flow_streams(api)), str(venue.start)),
         counts={name: result.counts for name, result in validated.items()},
     )
-    return Read(reading, rows.open, rows.unusable, rows.doubtful), context
+    return Read(reading, rows.open, rows.unusable, rows.doubtful), rows.context
 
 
 def _settings(api: ApiSettings) -> dict[str, Any]:
@@ -208,7 +211,7 @@ class _Rows:
     captured must be in the first batch."""
 
     def __init__(self, venue: str, context: MappingContext) -> None:
-        self._venue, self._context = venue, context
+        self._venue, self.context = venue, context
         self._tables: dict[str, list[pa.Table]] = {name: [] for name in INPUTS}
         self._captures: Captures | None = None
         self._races: dict[tuple[str, str, str, str], str] = {}
@@ -222,12 +225,12 @@ class _Rows:
     def add(self, told: Told) -> None:
         """Map some records."""
         self._checked = None
-        mapped = map_records(told.records, self._context)
+        mapped = map_records(told.records, self.context)
         if self._captures is None:
             self._captures = Captures((record for record in told.records if _is_capture(record)), _captured_wallet)
         for place, flow in self._captures.races((*mapped.transfers, *mapped.trades)).items():
             self._races[place] = min(flow, self._races.get(place, flow))
-        doubted = (row for record in told.doubted for row in doubted_rows(record, self._context))
+        doubted = (row for record in told.doubted for row in doubted_rows(record, self.context))
         self._refused += {tuple(row.items()): row for row in doubted}.values()
         fids = {record.digest: record.fid for record in told.records}
         for name in ("transfers", "trades", "balances", "prices", "expected"):
@@ -269,10 +272,14 @@ class _Rows:
     def cover(self, raw: RawStore, since: datetime, start: date) -> None:
         """Take the ledger as coverage, after all records."""
         ledger = _ledger(raw)
-        self._tables["coverage"] = [_coverage(ledger, raw, self._context.symbols, since)]
-        never_used = {email: unused(raw, facts) for email, facts in self._context.accounts.items()}
+        never_used = {email: unused(raw, facts) for email, facts in self.context.accounts.items()}
         moved = [self._whole(name) for name in ("transfers", "trades")]
-        if left := left_wallets(ledger, self._context.opened, [self._whole("balances"), *moved]):
+        refused = [row for _, row in self._not_believed()]
+        made = made_later(self.context.made, start, self._whole("balances"), moved, refused)
+        self.context = replace(self.context, made=made)
+        self._tables["balances"] = [since_made(self._whole("balances"), made)]
+        self._tables["coverage"] = [_coverage(ledger, raw, self.context, since)]
+        if left := left_wallets(ledger, self.context.opened, [self._whole("balances"), *moved]):
             fids = {by.digest: by.fid for _, by in left}
             self._tables["balances"].append(table_of(FRAMES["balances"], [row for row, _ in left], fids))
         balances, transfers, trades = self._whole("balances"), *moved
@@ -280,7 +287,7 @@ class _Rows:
         self._refused += hidden_holes(
             ledger,
             told,
-            self._context,
+            self.context,
             start,
             never_used=never_used,
             refused=self._refused_whole(),
@@ -366,9 +373,10 @@ def _ledger(raw: RawStore) -> list[Any]:
     return [row for row in raw.ledger() if row.account != EVERYBODY]
 
 
-def _coverage(days: Sequence[Any], raw: RawStore, markets: Mapping[str, tuple[str, str]], since: datetime) -> pa.Table:
+def _coverage(days: Sequence[Any], raw: RawStore, context: MappingContext, since: datetime) -> pa.Table:
     parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
-    tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, purged_rows(raw, markets, since)) if rows]
+    besides = purged_rows(raw, context.symbols, since), unmade_rows(context.made, since)
+    tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, *besides) if rows]
     return _joined("coverage", tables)
 
 
@@ -426,7 +434,7 @@ class Search:
         return replace(reading, frames={**reading.frames, **grown}, quarantine=quarantine)
 
     def _covered(self, reading: Reading, context: MappingContext) -> Reading:
-        rows = _coverage(_ledger(self._raw), self._raw, context.symbols, trades_since(self._venue))
+        rows = _coverage(_ledger(self._raw), self._raw, context, trades_since(self._venue))
         coverage = _validated(self._venue.name, "coverage", rows)
         return replace(reading, frames={**reading.frames, "coverage": coverage.rows})
 
@@ -434,7 +442,7 @@ class Search:
 def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
     """What the mapping has to know beside the records. `told` holds those of OF_CONTEXT."""
     opened = opened_by(raw.history(ACCOUNT_INFO))
-    facts = facts_of(api, told.info, told.subs, told.named, listed=told.listed, opened=opened)
+    facts = facts_of(api, told.info, told.subs, told.named, listed=told.listed, made=told.made, opened=opened)
     return MappingContext(
         accounts=facts,
         symbols={key: (str(base), str(quote)) for key, (base, quote) in raw.fields(MARKETS, *_PAIR).items()},
@@ -442,6 +450,7 @@ def context_of(api: ApiSettings, told: Told, raw: RawStore) -> MappingContext:
         doubts=api.doubts,
         captured={email: families(opened.get(email, ())) for email in (*facts, *opened)},
         opened=opened,
+        made={sub: day for of_account in facts.values() for sub, day in of_account.made.items()},
         earn_assets=assets_in_earn(told.records),
     )
 

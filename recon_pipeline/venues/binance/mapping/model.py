@@ -130,6 +130,8 @@ class MappingContext:
     """The families of wallets whose balances are read, or were, by account; an account that is not in it has all."""
     opened: Opened = field(default_factory=dict)
     """When each account had which product opened, as far as the venue said so."""
+    made: Mapping[str, date] = field(default_factory=dict)
+    """On which days sub-accounts were made, as far as the venue says so."""
     earn_assets: frozenset[str] = frozenset()
     """Assets that were ever seen in a flexible product: their LD tokens are taken out of SPOT."""
 
