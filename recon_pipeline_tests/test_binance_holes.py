@@ -194,7 +194,11 @@ def test_what_was_open_after_the_run_of_a_day_is_not_closed_by_a_run_of_the_day_
 
     def bills_after_run(day: date, facts: AccountFacts = FACTS) -> tuple[str | None, str | None]:
         raw: Any = SimpleNamespace(
-            mark=mark, ledger=lambda: [SimpleNamespace(**vars(row), calls=None, asked_in_vain=None) for row in rows()]
+            mark=mark,
+            ledger=lambda: [
+                SimpleNamespace(**vars(row), calls=None, asked_in_vain=None, read_at=midnight(row.date))
+                for row in rows()
+            ],
         )
         clock: Any = SimpleNamespace(now=lambda: datetime.now(UTC))
         asked: Any = SimpleNamespace(days=(day,))
