@@ -126,6 +126,7 @@ def test_another_key_is_not_used_before_it_is_known_whose_account_it_opens(
         assert home.ask(everything) == before
 
 
+@pytest.mark.long
 def test_an_account_is_never_read_under_two_names(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,7 @@ def test_every_capture_points_to_all_answers_that_told_it(
             assert (first, len(every)) == (every[0], known), stream
 
 
+@pytest.mark.long
 def test_a_market_that_left_the_list_is_noted_once(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +342,7 @@ def test_where_orders_could_not_be_read_the_day_waits_until_they_are(
         assert [row for row in home.not_matched() if row[1] == MAIN] == []
 
 
+@pytest.mark.long
 def test_where_child_orders_alone_tell_of_fills_a_day_waits_until_they_are_read(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

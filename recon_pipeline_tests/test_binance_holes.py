@@ -50,13 +50,22 @@ def test_a_snapshot_that_lacks_hides_what_the_wallet_may_have_held(
     assert holes(ledger, told) == open_days
 
 
+def stated(day: date, amount: str, *, hours: int = 0, **more: str) -> dict[str, Any]:
+    """A balance that closes a day, stated at its end or some hours later."""
+    as_of = midnight(day + timedelta(days=1)) + (timedelta(hours=hours) if hours else -timedelta(microseconds=1))
+    return {"date": day, "as_of": as_of, "raw_balance": amount, **more}
+
+
 @pytest.mark.parametrize(
     ("told", "is_believed"),
     [
-        pytest.param([("balances", {"date": FIRST, "raw_balance": "0.00000000"})], True, id="empty"),
-        pytest.param([("balances", {"date": THIRD, "raw_balance": "5"})], True, id="on its first day"),
-        pytest.param([("balances", {"date": FIRST, "raw_balance": "0", "raw_loan": "1E-8"})], False, id="a loan"),
-        pytest.param([("balances", {"date": FIRST, "raw_balance": "five"})], False, id="nobody knows how much"),
+        pytest.param([("balances", stated(FIRST, "0.00000000"))], True, id="empty"),
+        pytest.param([("balances", stated(SECOND, "0"))], True, id="what it began with"),
+        pytest.param([("balances", stated(THIRD, "5"))], True, id="on its first day"),
+        pytest.param([("balances", stated(SECOND, "5"))], False, id="something the day before"),
+        pytest.param([("balances", stated(SECOND, "5", hours=3))], True, id="captured after it was made"),
+        pytest.param([("balances", stated(FIRST, "0", raw_loan="1E-8"))], False, id="a loan"),
+        pytest.param([("balances", stated(FIRST, "five"))], False, id="nobody knows how much"),
         pytest.param([("transfers", {"datetime": midnight(THIRD) - timedelta(hours=1)})], False, id="a flow"),
         pytest.param([("trades", {"datetime": midnight(THIRD)})], True, id="a trade of its first day"),
         pytest.param([("quarantine", {"date": None, "instant": midnight(SECOND)})], False, id="a refused row"),
@@ -74,7 +83,7 @@ def test_the_day_on_which_an_account_was_made_is_believed_unless_something_is_to
     made = {MAIN: THIRD, OWNER: FIRST}
     believed = {MAIN: THIRD} if is_believed else {}
     assert made_later(made, FIRST, balances, flows, rows("quarantine")) == believed
-    left = [row["date"] for row in rows("balances") if row["date"] >= THIRD or not is_believed]
+    left = [row["date"] for row in rows("balances") if row["date"] >= SECOND or not is_believed]
     assert since_made(balances, believed)["date"].to_pylist() == left
     assert [row["window_end"] for row in unmade_rows(believed, midnight(FIRST))] == [
         midnight(THIRD) - timedelta(microseconds=1) for _ in believed

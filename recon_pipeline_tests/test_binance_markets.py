@@ -193,6 +193,7 @@ def test_a_trade_that_could_not_be_read_is_asked_for_until_it_can(
         assert told == [(2,)]
 
 
+@pytest.mark.long
 def test_a_trade_that_comes_back_under_another_name_takes_the_place_of_the_one_that_could_not_be_read(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,6 +493,7 @@ def test_a_start_that_moves_earlier_finds_a_hole_where_a_market_that_left_was_no
         assert {day(6), day(7), day(8)} & spot_of(home, "incomplete") == set()
 
 
+@pytest.mark.long
 def test_markets_whose_orders_are_routed_no_more_are_asked_for_allocations_all_the_same(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +507,7 @@ def test_markets_whose_orders_are_routed_no_more_are_asked_for_allocations_all_t
         assert home.ask("SELECT DISTINCT status FROM recon.pulls WHERE stream = 'allocations'") == [("final",)]
 
 
+@pytest.mark.long
 def test_orders_are_looked_through_once_for_each_market_that_is_unexplained_on_a_day(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
         assert home.not_matched() == []
 
 
+@pytest.mark.long
 def test_a_record_told_in_another_way_that_moves_nothing_leaves_its_rows_their_raw_record(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

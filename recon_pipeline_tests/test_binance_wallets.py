@@ -105,6 +105,7 @@ def test_a_convert_of_a_day_without_a_snapshot_is_placed_by_the_run_that_closes_
         assert {(row[0], row[2], row[4]) for row in home.not_matched()} == {(on, "SPOT", "incomplete")}
 
 
+@pytest.mark.long
 def test_a_decision_is_withdrawn_by_the_run_that_reads_an_equal_convert_and_by_no_other(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,8 @@ class Capture:
         lost = {
             group.name
             for facts, group in missing
-            if not all((_subject(group) or facts.email, stream.name) in settled for stream, _ in group.streams)
+            if _subject(group) not in facts.unlisted  # it may be gone: the streams of the day say so
+            and not all((_subject(group) or facts.email, stream.name) in settled for stream, _ in group.streams)
         }
         if lost:
             self.session.problems.append(

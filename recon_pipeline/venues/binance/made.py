@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon_pipeline.frames.schema import DAY, NOT_MADE
-from recon_pipeline.venues.pull import midnight
+from recon_pipeline.venues.pull import ONE_DAY, midnight
 
 _STATED = ("raw_balance", "raw_loan", "raw_interest", "raw_unrealised_pnl")
 _MICRO = timedelta(microseconds=1)
@@ -26,12 +26,12 @@ def made_later(
     refused: Iterable[Mapping[str, Any]],
 ) -> dict[str, date]:
     """The accounts that were made after the venue's `start`, and when. Not those of which something is told of a day
-    before that, be it a flow, or any balance but zero; nor those of which something was refused that may be of one:
-    `refused` are rows of quarantine."""
+    before that: a flow, or any balance but zero, if it was not captured later, in the night that it closes; nor those
+    of which something was refused that may be of one: `refused` are rows of quarantine."""
     later = {account: day for account, day in made.items() if day > start}
     if not later:
         return {}
-    stated = balances.filter(_is_before(balances, "date", later)).to_pylist()
+    stated = balances.filter(_is_before(balances, "as_of", later)).to_pylist()
     told = {row["account"] for row in stated if any(_is_something(row.get(name)) for name in _STATED)}
     for table in flows:
         told.update(table.filter(_is_before(table, "datetime", later))["account"].to_pylist())
@@ -43,8 +43,10 @@ def made_later(
 
 
 def since_made(balances: pa.Table, made: Mapping[str, date]) -> pa.Table:
-    """The balances without those of days before their account was made."""
-    return balances.filter(pc.invert(_is_before(balances, "date", made))) if made else balances
+    """The balances without those of days before their account was made, but for its last close before: what it began
+    with, if the venue states it."""
+    closes = {account: day - ONE_DAY for account, day in made.items()}
+    return balances.filter(pc.invert(_is_before(balances, "date", closes))) if made else balances
 
 
 def unmade_rows(made: Mapping[str, date], since: datetime) -> Sequence[Mapping[str, Any]]:
