@@ -3,9 +3,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# three processes for two processors, for each waits for its servers a third of the time; whole files each: a file's tests
-# share their worlds; in their order, for by number of tests the longest would be the last
-PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
+# one process for each of two processors, whole files each: a file's tests share their worlds; in their order, for by
+# number of tests the longest would be the last
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: setup demo test test-long test-soak test-browser lint bench nightly down lock

@@ -182,7 +182,8 @@ def test_sub_accounts_that_were_known_stay_when_the_list_is_refused(
         assert statuses(home, MAIN) == statuses(home, DESK) == {"matched"}
 
 
-@pytest.mark.parametrize("is_once", [pytest.param(True, marks=pytest.mark.long), False], ids=["once", "twice"])
+@pytest.mark.long
+@pytest.mark.parametrize("is_once", [True, False], ids=["once", "twice"])
 def test_sub_accounts_that_were_known_are_asked_for_when_the_list_names_them_no_more(
     *, is_once: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +267,11 @@ def test_what_no_database_stores_is_stored_without(
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (pay().replace(b'"walletType": 2', b'"walletType": 2, "score": 1e5000'), "MalformedAnswer"),
+        pytest.param(
+            pay().replace(b'"walletType": 2', b'"walletType": 2, "score": 1e5000'),
+            "MalformedAnswer",
+            marks=pytest.mark.long,
+        ),
         (pay(transactionId="".join(chr(0x4E00 + n) for n in range(1500))), "UnexpectedAnswer"),
     ],
     ids=["number", "name"],

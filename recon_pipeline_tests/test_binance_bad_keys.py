@@ -281,6 +281,7 @@ def test_what_the_venue_has_removed_is_no_hole_from_the_day_on_that_a_person_say
                 spot_when_gone(wrong)
 
 
+@pytest.mark.long
 def test_an_opened_wallet_of_which_the_venue_never_told_is_open_until_a_person_says_that_it_was_never_used(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,6 +200,7 @@ def test_a_sub_account_that_is_deleted_costs_its_own_days_alone(
         assert home.ask("SELECT account, seen FROM recon.errors WHERE name = 'SubAccountGone'") == [(SUB, 1)]
 
 
+@pytest.mark.long
 def test_a_deleted_sub_account_that_leaves_recon_yaml_is_asked_for_no_more_and_may_come_back(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

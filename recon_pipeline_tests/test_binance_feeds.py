@@ -158,6 +158,7 @@ def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(
         assert off(home) == []
 
 
+@pytest.mark.long
 def test_a_redemption_that_fails_days_after_it_was_asked_for_leaves_no_day_unexplained(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

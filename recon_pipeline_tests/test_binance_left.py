@@ -146,6 +146,7 @@ def test_what_moved_to_a_product_that_was_left_before_anybody_asked_is_asked_for
         ]
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 def test_what_was_never_read_of_a_product_is_not_read_because_it_was_left(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch

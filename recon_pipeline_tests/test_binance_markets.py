@@ -112,6 +112,7 @@ def off(home: BinanceHome) -> set[date]:
     return spot_of(home, "incomplete") | spot_of(home, "variance")
 
 
+@pytest.mark.long
 def test_a_trade_told_in_two_ways_in_one_page_is_believed_once_it_is_told_in_one(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +290,7 @@ def without(*symbols: str) -> Callable[[Any], Any]:
     return lambda body: {**body, "symbols": [row for row in body["symbols"] if row["symbol"] not in symbols]}
 
 
+@pytest.mark.long
 def test_a_list_of_markets_that_is_empty_once_or_told_in_two_ways_leaves_the_last_one_standing(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,6 +537,7 @@ def statuses(home: BinanceHome) -> dict[date, str]:
     return dict(home.ask("SELECT date, status FROM recon.pulls WHERE stream = 'spot_trades'"))
 
 
+@pytest.mark.long
 def test_a_day_that_is_run_again_is_judged_by_the_snapshots_after_it(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -445,6 +445,7 @@ def test_a_snapshot_that_closes_no_day_is_asked_for_again_even_after_its_horizon
         assert home.ask("SELECT * FROM recon.quarantine WHERE error <> 'FeedUnread'") == []  # nobody captured anything
 
 
+@pytest.mark.long
 def test_reads_that_each_leave_out_something_else_are_not_believed(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,7 +112,9 @@ def test_another_way_is_asked_only_where_the_first_had_no_trade(
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("odd", [{4: "much"}, {6: "soon"}], ids=["close", "closeTime"])
+@pytest.mark.parametrize(
+    "odd", [{4: "much"}, pytest.param({6: "soon"}, marks=pytest.mark.long)], ids=["close", "closeTime"]
+)
 def test_a_candle_that_could_not_be_read_is_asked_for_again(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, odd: dict[int, Any]
 ) -> None:

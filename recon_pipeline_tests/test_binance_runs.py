@@ -142,6 +142,7 @@ def test_a_reading_is_another_one_once_recon_yaml_says_something_else_of_an_acco
         assert len({reading.digest for reading in readings}) == len(told)
 
 
+@pytest.mark.long
 def test_a_wallet_that_no_flow_emptied_is_read_again_before_it_counts_as_empty(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def read_of(home: BinanceHome) -> Read:
         return read_mapped(venue, venue.api, raw)
 
 
+@pytest.mark.long
 def test_a_convert_that_is_told_when_its_day_is_long_done_is_placed_by_the_run_that_reads_it(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,7 +171,11 @@ def test_where_an_endpoint_is_down_only_rows_of_what_was_held_have_to_be_open() 
     assert came_and_went
 
 
-@pytest.mark.parametrize("fault", ["snapshot_stale", "snapshot_missing", "snapshot_of_wrong_day"])
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(name, marks=pytest.mark.long) for name in ("snapshot_stale", "snapshot_missing")]
+    + ["snapshot_of_wrong_day"],
+)
 def test_a_snapshot_is_spoiled_only_where_a_told_one_follows_within_the_days_that_are_judged(fault: str) -> None:
     for seed in range(1, 5):
         world = make_world(seed, days=8, subs=1, symbols_max=250, faults=[fault])
