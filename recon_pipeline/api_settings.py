@@ -48,7 +48,8 @@ EXTRAS = (
     "left_products",
     "never_used",
 )
-"""What only the user knows of an account, and some streams need; `never_used` names streams that it has not."""
+"""What only the user knows of an account, and some streams need; `never_used` names streams that it has not, and
+`left_products` what it had opened and left before it was asked first."""
 
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")

@@ -55,7 +55,7 @@ class Value:
     def section(self, known: Collection[str] | None = None) -> Section:
         """A mapping; keys outside `known` are refused, and any key may stand where `known` is None.
 
-        What stands there instead is not repeated: it may be a secret in the wrong place.
+        What stands there instead is not repeated, nor is a long key: it may be a secret in the wrong place.
         """
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"{self._kind()} where keys are due", expected=_keys(known) if known else "key: value")
@@ -69,7 +69,8 @@ class Value:
                     expected=f"each key once (the first stands in line {values[key].line})",
                 )
             if known is not None and key not in known:
-                raise value.error(f"unknown key '{key}'", expected=_keys(known), next_step=_nearest(key, known))
+                at = value if len(key) <= _SHOWN_LENGTH_MAX else Value(node, self._file, self._way, line)
+                raise at.error(f"unknown key {shown(key)}", expected=_keys(known), next_step=_nearest(key, known))
             values[key] = value
         return Section(self, values)
 

@@ -180,7 +180,15 @@ def test_a_sandbox_that_is_left_blank_is_not_the_venue_itself(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "place",
-    ["{}", "{{never_used: {}}}", "{{default_wallet: {}}}", "{{credentials: {}}}", "{{mining_users: [{}]}}", "[{}]"],
+    [
+        "{}",
+        "{{{0}: {0}}}",
+        "{{never_used: {}}}",
+        "{{default_wallet: {}}}",
+        "{{credentials: {}}}",
+        "{{mining_users: [{}]}}",
+        "[{}]",
+    ],
 )
 def test_what_may_be_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path, place: str) -> None:
     key = "Not0A1Real2Key3" * 4

@@ -346,19 +346,16 @@ def _take(rows: Iterable[Line], events: Iterable[Event], flows: dict[int, Line])
 def _take_tokens(rows: Iterable[Line], flows: dict[int, Line]) -> list[Line]:
     """The rows that no flow meets as what they stand for either: a token in Spot, as LDUSDT, is what lies in Earn."""
     tokens = LdTokens(seen={flow.asset for flow in flows.values() if flow.wallet == _EARN}, listed=())
-    left, held = [], {}
+    left, held = [], list[tuple[Line, Line]]()
     for row in rows:
         if row.wallet == "SPOT" and tokens.takes_out(row.asset):
             asset = UNDERLYING.get(row.asset, row.asset.removeprefix("LD"))
-            held[id(row)] = row, replace(row, wallet=_EARN, asset=asset)
+            held.append((row, replace(row, wallet=_EARN, asset=asset)))
         else:
             left.append(row)
-    unmet = Counter(_take([as_held for _, as_held in held.values()], _alone(flows), flows))
-    for row, as_held in held.values():
-        if unmet[as_held]:
-            unmet[as_held] -= 1
-            left.append(row)
-    return left
+    # by identity: two rows may say the same, and one flow meets but one of them
+    unmet = set(map(id, _take([as_held for _, as_held in held], _alone(flows), flows)))
+    return [*left, *(row for row, as_held in held if id(as_held) in unmet)]
 
 
 def flow_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
