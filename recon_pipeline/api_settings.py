@@ -33,7 +33,9 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """What a venue's documentation leaves open and an amount, a wallet or an instant hangs on: the readings, the first one
 being the default."""
 
+EMAILS = "emails"
 EXTRAS = (
+    EMAILS,
     "isolated_symbols",
     "mining_users",
     "mining_algorithms",
@@ -48,8 +50,9 @@ EXTRAS = (
     "left_products",
     "never_used",
 )
-"""What only the user knows of an account, and some streams need; `never_used` names streams that it has not, and
-`left_products` what it had opened and left before it was asked first."""
+"""What only the user knows of an account, and some streams need; `never_used` names streams that it has not,
+`left_products` what it had opened and left before it was asked first, and `emails` what its e-mail at the venue became
+since, the newest last: its name stays."""
 
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -117,6 +120,14 @@ def _check_names(at: Value, accounts: Mapping[str, ApiAccount]) -> None:
     for name in accounts:
         if (other := named.setdefault(name.casefold(), name)) != name:
             raise at.error(f"{other} and {name} are one account", expected="each account once, in one spelling")
+    for name, account in accounts.items():
+        for email in account.extras.get(EMAILS, ()):
+            if (other := named.setdefault(email.casefold(), name)) != name:
+                raise at.error(
+                    f"{email} is an e-mail of {other} and of {name}",
+                    expected="each e-mail at one account",
+                    next_step="an account keeps its name when its e-mail changes: name it once, by the first of them",
+                )
 
 
 def _check_user_ids(at: Value, accounts: Mapping[str, ApiAccount]) -> None:

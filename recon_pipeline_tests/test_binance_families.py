@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -18,9 +19,12 @@ from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
 from recon_pipeline.config import load_settings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.sandbox.binance import World, make_world
+from recon_pipeline.sandbox.binance import gate as gate_module
 from recon_pipeline.sandbox.binance.accounts import Account, sub_email
+from recon_pipeline.sandbox.binance.api.keys import read_params
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked
+from recon_pipeline.sandbox.binance.gate import Told as Answered
 from recon_pipeline.sandbox.binance.home import recon_yaml
 from recon_pipeline.sandbox.binance.life import transfers
 from recon_pipeline.stores.raw import RawStore, Told
@@ -229,3 +233,83 @@ def test_a_deleted_sub_account_that_leaves_recon_yaml_is_asked_for_no_more_and_m
         home.run(LAST, LAST)
         assert home.ask(READ, account=sub, stream="universal_transfers", day=LAST) == [("final", None)]
         assert statuses(home, sub, LAST, "SPOT") == {"matched"}
+
+
+def configure(home: BinanceHome, accounts: Mapping[str, Any]) -> None:
+    """Other accounts stand in recon.yaml from now on."""
+    settings = home.settings
+    config = yaml.safe_load(settings.path.read_text(encoding="utf-8"))
+    config["venues"]["binance"]["accounts"] = dict(accounts)
+    settings.path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
+
+
+def test_an_account_keeps_its_name_when_its_e_mail_at_the_venue_changes(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue refuses the former one and tells everything under the new one; recon.yaml gives that under emails."""
+    world, new = quiet_world(subs=1), "chief@example.com"
+    pay_to_main(world, SUB, datetime(2026, 1, 5, 12, tzinfo=UTC))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        gate, is_new = home.sandbox.site.gate, False
+        truly = gate.tell
+
+        def renamed(asked: Asked, now_us: int) -> Answered:
+            if not is_new:
+                return truly(asked, now_us)
+            answer = truly(asked, now_us)
+            if quote(MAIN).encode() in asked.query:
+                return replace(answer, status=400, body=b'{"code":-4003,"msg":"Email address should be encoded."}')
+            return replace(answer, body=answer.body.replace(MAIN.encode(), new.encode()))
+
+        monkeypatch.setattr(
+            gate_module,
+            "read_params",
+            lambda *sent: {name: text if text != new else MAIN for name, text in read_params(*sent).items()},
+        )
+        monkeypatch.setattr(gate, "tell", renamed)
+        home.capture_days(FIRST - timedelta(days=1), FIRST)
+        home.run(FIRST, FIRST)
+        is_new = True
+        home.capture_days(LAST - timedelta(days=1), LAST + timedelta(days=1))
+        home.run(FIRST + timedelta(days=1), LAST)
+        assert statuses(home, MAIN, LAST, "SPOT") == {"incomplete"}
+        told = home.ask("SELECT next_step FROM recon.errors WHERE name = 'NotMainAccount'")
+        assert any("emails" in next_step for (next_step,) in told)
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"]
+        configure(home, {**{new if name == MAIN else name: of for name, of in written.items()}})
+        home.run(LAST, LAST)
+        ((next_step,),) = home.ask("SELECT next_step FROM recon.errors WHERE name = 'WrongIdentity'")
+        assert f"give {new} under emails" in next_step
+        configure(home, {**written, MAIN: {**written[MAIN], "emails": [new]}})
+        home.run(FIRST, LAST)
+        assert home.problems == []
+        assert {account for (account,) in home.ask("SELECT DISTINCT account FROM recon.reconciliation")} == {MAIN, SUB}
+        assert home.not_matched() == []
+        parties = "SELECT account, counter_party FROM recon.transfers WHERE txn_hash = '77001' AND retired_at IS NULL"
+        assert set(home.ask(parties)) == {(SUB, f"{MAIN}/SPOT"), (MAIN, f"{SUB}/SPOT")}
+
+
+def test_a_sub_account_whose_main_account_leaves_recon_yaml_goes_on_by_itself(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is expected any more of those that the main account alone had named."""
+    world = quiet_world(subs=2)
+    pay_to_main(world, SUB, datetime(2026, 1, 4, 12, tzinfo=UTC))
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        written = yaml.safe_load(home.sandbox.recon_yaml)["venues"]["binance"]["accounts"]
+        configure(home, {name: of for name, of in written.items() if name != sub_email(2)})
+        home.capture_days(FIRST - timedelta(days=1), FIRST)
+        home.run(FIRST, FIRST)
+        configure(home, {SUB: written[SUB]})
+        for on in (FIRST + timedelta(days=1), LAST):
+            home.capture_days(on, on)
+            home.run(on, on)
+        assert home.problems == []
+        for on in (FIRST, FIRST + timedelta(days=1), LAST):
+            assert statuses(home, SUB, on) == {"matched"}
+        assert home.ask("SELECT max(date) FROM recon.pulls WHERE account = :other", other=sub_email(2)) == [
+            (FIRST + timedelta(days=1),)
+        ]
+        verdicts = "SELECT DISTINCT verdict FROM marts.account_day_verdict WHERE account = :account"
+        assert home.ask(verdicts, account=SUB) == [("green",)]

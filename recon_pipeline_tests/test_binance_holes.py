@@ -261,7 +261,7 @@ def test_a_wallet_came_from_nothing_if_all_that_it_holds_was_seen_to_come(
     tables = (table_of(FRAMES["balances"], balances, {}), table_of(FRAMES["transfers"], transfers, {}))
     told = first_told(*tables, table_of(FRAMES["trades"], [], {}))
     moved = as_of.date() if flows else date.max
-    assert told == {(MAIN, "FUTURES"): FirstTold(as_of.date(), moved, is_from_nothing)}
+    assert told == {(MAIN, "FUTURES"): FirstTold(as_of.date(), moved, is_from_nothing, ("FUTURES",))}
 
 
 def test_a_feed_that_failed_hides_what_came_before_the_first_balance() -> None:

@@ -274,7 +274,8 @@ def test_a_day_is_open_while_nobody_knows_what_the_account_had_opened_by_its_end
         home.run(day(5), day(5), when=midnight(day(7)) + timedelta(hours=2))  # it says so again
         # what has no history could not be captured in those nights, and what it held nobody can say any more
         lost = {"FUTURES_COIN", "ISOLATED_MARGIN"}
-        assert {row[2] for row in home.not_matched() if row[0] == day(4)} == (lost if silent_from == 4 else set())
+        open_ones = {row[2].partition(":")[0] for row in home.not_matched() if row[0] == day(4)}
+        assert open_ones == (lost if silent_from == 4 else set())
 
 
 def test_a_market_that_fails_once_is_asked_again_by_the_next_run(

@@ -249,7 +249,7 @@ def test_what_is_younger_than_the_venue_s_lag_is_asked_for_again(cursor: Cursor,
         places.extend(pair for pair in params if pair[0] in ("fromId", "startTime"))
         return Reply(rows)
 
-    noted, told = drain_market(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), cursor, now)
+    ((noted, told),) = drain_market(TRADES, ask, Market("BTCUSDT", "BTC", "USDT"), cursor, now)
     assert (places, noted.last_id, noted.asked_through, len(told)) == ([place], 950, now - LAG, 3)
 
 
@@ -287,7 +287,24 @@ class Venue:
     def drained(self) -> tuple[SymbolAsked, Sequence[Told]]:
         """What is asked of a market that left since it was asked last."""
         cursor = Cursor(GONE - timedelta(days=2))
-        return drain_market(TRADES, self.ask, LUNA, cursor, GONE + timedelta(days=10), left_at=[GONE])
+        (found,) = drain_market(TRADES, self.ask, LUNA, cursor, GONE + timedelta(days=10), left_at=[GONE])
+        return found
+
+
+def test_a_market_of_many_trades_comes_in_parts_each_with_how_far_it_was_asked() -> None:
+    """Who is killed between two parts goes on where the last one ended, and misses nothing: the last trade of a page
+    may be told twice, once for each side."""
+    rows, now = fills(1, 2_500, START), END + timedelta(days=10)
+    parts = list(drain_market(TRADES, Venue(rows).ask, LUNA, Cursor(START), now, at_once=1_000))
+    assert [(asked.last_id, len(told)) for asked, told in parts] == [(999, 1_000), (1_998, 1_000), (2_500, 502)]
+    begun = timedelta(milliseconds=1)
+    assert [asked.asked_through for asked, _ in parts] == [START + 997 * begun, START + 1_996 * begun, now - LAG]
+    assert {asked.asked_from for asked, _ in parts} == {START}
+    for number, (asked, _) in enumerate(parts):
+        known = [each.content["id"] for _, told in parts[: number + 1] for each in told]
+        cursor = Cursor(asked.asked_through, (asked.last_id or 0) + 1)
+        rest = drain_market(TRADES, Venue(rows).ask, LUNA, cursor, now, at_once=1_000)
+        assert {*known, *(each.content["id"] for _, told in rest for each in told)} == {*range(1, 2_501)}
 
 
 def test_a_market_that_numbers_its_trades_anew_tells_all_of_both_listings_though_a_page_holds_some_of_each() -> None:
@@ -390,6 +407,18 @@ def test_a_market_that_a_firewall_refuses_has_had_its_turn_and_keeps_no_other_fr
         assert sorted(night(6)) == ["ADA", "DROP", "ETH", "SELECT", "SOL", "UNION"]
         words = {market.base for market in markets}
         assert len(night(7)) == 3
+
+
+def test_a_market_that_was_halted_since_it_was_asked_is_asked_before_it_leaves() -> None:
+    markets = [Market(symbol, symbol[0], symbol[1:]) for symbol in ("ABTC", "BBTC", "CBTC")]
+    asked = {
+        market.symbol: AskedMarket(
+            market.symbol, START, START, None, None, last_checked=START + timedelta(hours=number)
+        )
+        for number, market in enumerate(markets)
+    }
+    halted = {"BBTC": START, "CBTC": START + timedelta(days=1)}
+    assert symbols(rotation(markets, asked, START, START + timedelta(days=2), halted)) == ["CBTC", "ABTC", "BBTC"]
 
 
 def test_markets_that_are_halted_come_last() -> None:

@@ -153,7 +153,7 @@ class NotMainAccount(ParameterError):
 
     default_next_step = (
         "have the main account's key ask it; if it is asked for an e-mail of recon.yaml (managed_subs and the like),"
-        " correct that"
+        " correct that, and if an account's e-mail has changed, give the new one under emails of it"
     )
 
 

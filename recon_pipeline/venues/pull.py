@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -29,7 +29,16 @@ from recon_pipeline.transport.errors import (
     WindowTooOld,
 )
 from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, Drain, NotReadWhole
-from recon_pipeline.venues.streams import EQUAL_ROWS, NEVER_USED, AccountFacts, Call, Content, Stream
+from recon_pipeline.venues.streams import (
+    EQUAL_ROWS,
+    NEVER_USED,
+    AccountFacts,
+    Call,
+    Content,
+    Stream,
+    named_in,
+    part_of,
+)
 
 ONE_DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -176,6 +185,26 @@ class Ledger:
         unread = {day for of_each in of_others for day, status in of_each.items() if status in ("failed", "partial")}
         return {day for day in unread if of_account.get(day) == "final"}
 
+    def told_again(self, account: str, stream: str) -> set[date]:
+        """The final days that were read without a market or asset that the venue refused then and tells of now."""
+        of_stream, prefix = self._status.get((account, stream), {}), part_of(stream, "")
+        found = set[date]()
+        for (of_account, part), of_part in self._status.items():
+            if of_account == account and part.startswith(prefix) and of_part[max(of_part)] in COVERAGE_READ:
+                found |= {day for day, status in of_part.items() if status == "failed"}
+        return {day for day in found if of_stream.get(day) == "final"}
+
+    def was_read_with(self, account: str, stream: str, name: str, day: date, calls: str | None) -> bool:
+        """Whether a day was read with such calls, the market or asset of that name included."""
+        is_read = self.status(account, stream, day) in COVERAGE_READ
+        is_refused = self.status(account, part_of(stream, name), day) == "failed"
+        return is_read and not is_refused and self._calls.get((account, stream), {}).get(day) == calls
+
+    def parts(self, account: str, stream: str) -> set[str]:
+        """The markets and assets that were told apart, by name."""
+        prefix = part_of(stream, "")
+        return {part.removeprefix(prefix) for of, part in self._status if of == account and part.startswith(prefix)}
+
     def to_ask(
         self,
         account: str,
@@ -228,6 +257,8 @@ class Puller:
         *,
         tell_changed: Callable[[str, Stream, Contents], None] = lambda *_: None,
         tell_failed: Callable[[str, Stream, ReconError], None] = lambda *_: None,
+        tell_refused: Callable[[str, Stream, str, InvalidSymbol], None] = lambda *_: None,
+        refresh: Callable[[], bool] = lambda: False,
         is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
         unopened: Callable[[AccountFacts, date], Collection[str]] = lambda *_: (),
     ) -> None:
@@ -241,6 +272,10 @@ class Puller:
         """The same of what records told before that it tells in another way now, by their key."""
         self._tell_failed = tell_failed
         """Hears of an account, a stream and what went wrong with it besides the error that is raised."""
+        self._tell_refused = tell_refused
+        """Hears of an account, a stream and the market or asset that the venue does not let it be asked of any more."""
+        self._refresh = refresh
+        """Reads anew what the venue lists; False where that was just done."""
         self._is_not_there = is_not_there
         """Whether an error says that the account does not have what the stream tells of."""
         self._unopened = unopened
@@ -257,7 +292,9 @@ class Puller:
         since = now.date() - timedelta(days=stream.horizon_days) if calls else date.max
         of_calls = self._calls_of(stream, facts)
         again = set() if is_said else self._ledger.asked_otherwise(facts.email, stream.name, of_calls)
-        again |= set() if is_said else self._ledger.not_of_all(facts.email, stream.name, covered(stream, facts))
+        if not is_said:
+            again |= self._ledger.not_of_all(facts.email, stream.name, covered(stream, facts))
+            again |= self._ledger.told_again(facts.email, stream.name)
         days = self._ledger.to_ask(facts.email, stream.name, first, last, since=since, again=again)
         if is_said:
             self._not_applicable(stream, covered(stream, facts), days, SAID, now)
@@ -477,13 +514,16 @@ class Puller:
         frozen_at = self._now()
         covers = covered(stream, facts)
         drain = Drain(stream, ask)
-        whole = _whole(stream, facts, span, lambda keys: self._tell_gone(facts.email, stream, keys))
+        refused: dict[str, InvalidSymbol] = {}
+
+        def whole() -> Whole | None:
+            return _whole(stream, facts, span, refused, lambda keys: self._tell_gone(facts.email, stream, keys))
 
         def read() -> list[Told]:
-            return self._drained(drain, stream, facts, span)
+            return self._drained(drain, stream, facts, span, refused)
 
         def differs(told: Sequence[Told]) -> bool:
-            return self._differs(stream, facts, span, whole, told)
+            return self._differs(stream, facts, span, whole(), told)
 
         try:
             told = read()
@@ -497,6 +537,7 @@ class Puller:
         days = {day: replace(read, calls=of_calls(day)) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
             days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
+        self._note_refused(stream, facts, reads, refused, frozen_at)
         return self._raw.keep(
             facts.email,
             stream.name,
@@ -504,9 +545,35 @@ class Puller:
             self._opened(stream, facts, days),
             frozen_at,
             covers=covers,
-            whole=whole,
+            whole=whole(),
             tell_changed=lambda before: self._tell_changed(facts.email, stream, before),
         )
+
+    def _note_refused(
+        self,
+        stream: Stream,
+        facts: AccountFacts,
+        reads: Mapping[date, DayRead],
+        refused: Mapping[str, InvalidSymbol],
+        at: datetime,
+    ) -> None:
+        """Mark the part of a flow that the venue refused, on days that were not read with it before; and that it is
+        told again what was refused once."""
+        for refused_name, error in refused.items():
+            self._tell_refused(facts.email, stream, refused_name, error)
+        if stream.role != "flow":
+            return
+        of_calls, parts = digest_of_calls(stream, facts), self._ledger.parts(facts.email, stream.name)
+        read = [day for day, read in reads.items() if read.status in COVERAGE_READ]
+        for name in filter(None, {named_in(call) for call in _told_calls(stream, facts)}):
+            part = part_of(stream.name, name)
+            if name in refused:
+                lost = DayRead("failed", error=type(refused[name]).__name__, message=refused[name].found)
+                was_read = partial(self._ledger.was_read_with, facts.email, stream.name, name)
+                days = {day: lost for day in read if not was_read(day, of_calls(day))}
+                self._raw.mark(facts.email, part, days, at)
+            elif name in parts:
+                self._raw.mark(facts.email, part, dict.fromkeys(read, DayRead("complete")), at)
 
     def _failed(
         self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
@@ -548,13 +615,30 @@ class Puller:
         keys = {each.key for each in told}
         return whole is not None and bool(self._raw.not_told(facts.email, stream.name, whole, span.days, keys))
 
-    def _drained(self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span) -> list[Told]:
-        """Everything that the calls of a stream tell of a span, read now."""
+    def _drained(
+        self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span, refused: dict[str, InvalidSymbol]
+    ) -> list[Told]:
+        """Everything that the calls of a stream tell of a span, read now, but for the markets and assets that the venue
+        does not know any more: these are put among the `refused`, and cost no other its days."""
         drain.told.clear()
+        refused.clear()
         asked = (span.start, span.end - ONE_MS) if stream.window is not None else None
         for call in _told_calls(stream, facts):
             self._check()
-            drain.call(call, asked)
+            begun = len(drain.told)
+            try:
+                try:
+                    drain.call(call, asked)
+                except InvalidSymbol:
+                    if not self._refresh():
+                        raise
+                    del drain.told[begun:]
+                    drain.call(call, asked)
+            except InvalidSymbol as error:
+                if (name := named_in(call)) is None:
+                    raise
+                del drain.told[begun:]
+                refused[name] = error
         return numbered(drain.told)
 
     def _read(self, stream: Stream, day: date, told: Sequence[Told], pages: int, frozen_at: datetime) -> DayRead:
@@ -641,16 +725,24 @@ def _told_calls(stream: Stream, facts: AccountFacts) -> Sequence[Call]:
     return [call for call in stream.calls(facts) if facts.unknown.isdisjoint(call.values())]
 
 
-def _whole(stream: Stream, facts: AccountFacts, span: Span, tell: Callable[[Sequence[str]], None]) -> Whole | None:
+def _whole(
+    stream: Stream,
+    facts: AccountFacts,
+    span: Span,
+    refused: Collection[str],
+    tell: Callable[[Sequence[str]], None],
+) -> Whole | None:
     """Of which records a drained span has to tell: those of which every instant lies in it, by whichever of them the
-    venue files it. A snapshot that is not told again is still what it was."""
+    venue files it. A snapshot that is not told again is still what it was, and so is what it told of a market before
+    that is `refused` now."""
     if stream.window is None or stream.role not in ("flow", "detail"):
         return None
+    calls = [call for call in _told_calls(stream, facts) if named_in(call) not in refused]
 
     def is_due(content: Content) -> bool:
         return all(span.start <= moment < span.end for moment in stream.stated_instants(content))
 
-    return Whole(_told_calls(stream, facts), is_due, tell)
+    return Whole(calls, is_due, tell)
 
 
 def _oldest_reached(stream: Stream, told: Sequence[Told]) -> datetime | None:

@@ -20,6 +20,18 @@ EQUAL_ROWS = "equal:"
 NEVER_USED = "never_used"
 """The extra that names the streams of what the user says that the account never had."""
 
+_NAMING = ("symbol", "isolatedSymbol", "asset")
+
+
+def named_in(call: Call) -> str | None:
+    """The market or asset that a call is about; None for one that is about all of them."""
+    return next((call[name] for name in _NAMING if name in call), None)
+
+
+def part_of(stream: str, name: str) -> str:
+    """How the ledger calls the part of a stream that is about one market or asset, where that is told apart."""
+    return f"{stream}:{name}"
+
 
 @dataclass(frozen=True)
 class AccountFacts:
@@ -28,6 +40,8 @@ class AccountFacts:
     email: str
     master: str | None = None
     """The account that it is a sub-account of; None for a main account."""
+    is_alone: bool = False
+    """Whether that one is not asked, for recon.yaml does not name it any more."""
     subs: tuple[str, ...] = ()
     unlisted: frozenset[str] = frozenset()
     """Those of the sub-accounts that the newest list does not name any more."""
@@ -46,6 +60,11 @@ class AccountFacts:
     """What only the user knows, by name, such as isolated_symbols or mining_users."""
     gone: Mapping[str, date] = field(default_factory=dict)
     """The streams that the venue has removed, as the user says, and the first day on which it had each no more."""
+
+    @property
+    def asked_by(self) -> str | None:
+        """The main account whose key is asked for what only such a one may ask of it; None where that is its own."""
+        return None if self.is_alone else self.master
 
     def on(self, day: date, unopened: Collection[str]) -> AccountFacts:
         """The account with all that it may have had opened on a day, besides what it has. It may have had a product

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any, NamedTuple, TypeAlias
 
-from recon_pipeline.api_settings import ApiSettings
+from recon_pipeline.api_settings import EMAILS, ApiSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.stores.raw import DayRead, Stored
 from recon_pipeline.transport.errors import UnexpectedAnswer
@@ -87,13 +87,21 @@ def opened_by(history: Iterable[Stored]) -> Opened:
     return opened
 
 
-def spelling(emails: Iterable[str]) -> Callable[[str], str]:
+def spelling(emails: Iterable[str], became: Mapping[str, Iterable[str]] | None = None) -> Callable[[str], str]:
     """How we write an e-mail that the venue or a setting may write in another case: as the first of these that is the
-    same, for an account has one name here; one that is none of them as it stands."""
+    same, for an account has one name here; one that is none of them as it stands. So we write what an e-mail `became`
+    since."""
     ours: dict[str, str] = {}
+    for name, others in (became or {}).items():
+        ours |= {other.casefold(): name for other in others}
     for email in emails:
         ours.setdefault(email.casefold(), email)
     return lambda told: ours.get(told.casefold(), told)
+
+
+def became(api: ApiSettings) -> dict[str, tuple[str, ...]]:
+    """What the e-mails of accounts became since they were named, the newest last."""
+    return {name: emails for name, account in api.accounts.items() if (emails := account.extras.get(EMAILS, ()))}
 
 
 def check_names(api: ApiSettings, known: Iterable[str]) -> None:
@@ -129,7 +137,7 @@ def facts_of(
     which sub-accounts were made, `opened` what every account info so far said of products. An account whose key said
     nothing yet has only what every account has.
     """
-    ours = spelling(api.accounts)
+    ours = spelling(api.accounts, became(api))
     subs = {master: [ours(sub) for sub in sorted(of_master)] for master, of_master in sorted(subs.items())}
     made = {ours(sub): day for sub, day in (made or {}).items()}
     master_of = {sub: master for master, of_master in subs.items() for sub in of_master}
@@ -152,6 +160,7 @@ def facts_of(
         facts[email] = AccountFacts(
             email=email,
             master=master_of.get(email),
+            is_alone=master_of.get(email) not in api.accounts,
             subs=of_master,
             unlisted=unlisted,
             made={sub: made[sub] for sub in of_master if sub in made},
@@ -167,7 +176,7 @@ def facts_of(
 def without_key(api: ApiSettings, rows: Sequence[Stored]) -> list[str]:
     """The accounts that nobody gave a key of: those of recon.yaml, then the sub-accounts that main accounts' lists, the
     records of SUB_ACCOUNTS and SUBS_LISTED, name besides."""
-    ours = spelling(api.accounts)
+    ours = spelling(api.accounts, became(api))
     discovered = {ours(sub) for of_master in subs_of(rows).values() for sub in of_master} - {*api.accounts}
     return [*(name for name in api.accounts if _is_keyless(api, name)), *sorted(discovered)]
 

@@ -3,7 +3,7 @@ far it was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -18,7 +18,7 @@ from recon_pipeline.venues.binance.reading import Doubt
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.binance.streams.spot import LISTING, SOLD
-from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, Ask, PageRepeated, Params
+from recon_pipeline.venues.drain import ASKED_AGAIN_MAX, ONE_MS, Ask, PageRepeated, Params
 from recon_pipeline.venues.streams import Stream
 
 TRADES = BY_NAME["spot_trades"]
@@ -27,6 +27,8 @@ _ID = {TRADES.name: "id", ALLOCATIONS.name: "allocationId"}
 LAG = timedelta(minutes=TRADES.lag_minutes)
 KEPT_AT_ONCE = 50
 """Markets that told nothing are stored many at a time; who is killed in between asks these again."""
+TRADES_AT_ONCE = 20_000
+"""A market that tells more is stored in parts: a desk may have a million trades in one."""
 
 
 class NothingAnswers(Exception):  # noqa: N818 - ends the asking, and leaves it no further
@@ -65,57 +67,55 @@ class MarketAsker:
             self.session.note_read(self.email, self.stream.name)
         return isinstance(error, AccountStopped | NothingAnswers)
 
-    def ask(self, market: Market) -> Sequence[Told]:
-        """Ask for everything that a market tells and was not told before; that is stored."""
+    def ask(self, market: Market, take: Callable[[Sequence[Told]], None] = lambda _: None) -> None:
+        """Ask for everything that a market tells and was not told before; that is stored, and `take` hears of it."""
         self.session.asked.check()
         with self.session.told_of(self.email, self.stream.name, self.stream, symbol=market.symbol):
             try:
-                return self._drained(market)
+                return self._keep_drained(market, take)
             except InvalidSymbol:
                 refresh_markets(self.session)
                 if market.symbol in {other.symbol for other in listed_markets(self.session.raw)}:
-                    return self._drained(market)
+                    return self._keep_drained(market, take)
         if (self.email, self.stream.name) in self.session.unreached:
             raise NothingAnswers
         self._note_silent(self._in_vain(market))
-        return ()
+        return None
 
-    def _drained(self, market: Market) -> Sequence[Told]:
-        raw, stream = self.session.raw, self.stream
-        cursor = self.cursor(market)
-        asked, told = self._drain(market, cursor)
-        gone = self._told_otherwise(market, told)
-        if len({each.key for each in told}) < len(told):
-            # one was told with two contents: they are kept, and the market is asked again for the same time
-            asked = self._in_vain(market)
-        if not told:
-            self._note_silent(asked)
-            return ()
-        kept = raw.keep_symbols(
+    def _keep_drained(self, market: Market, take: Callable[[Sequence[Told]], None]) -> None:
+        is_believed = True
+        for part, told in self._drained(market, self.cursor(market)):
+            # one that is told with two contents is kept, and the market is asked again for the time since
+            is_believed = is_believed and len({each.key for each in told}) == len(told)
+            asked = part if is_believed else self._in_vain(market)
+            if told:
+                take(self._keep(market, asked, told))
+            else:
+                self._note_silent(asked)
+
+    def _keep(self, market: Market, asked: SymbolAsked, told: Sequence[Told]) -> Sequence[Told]:
+        """Store what a market told; what of it is news."""
+        kept = self.session.raw.keep_symbols(
             self.email,
-            stream.name,
+            self.stream.name,
             [asked],
             told,
-            gone=gone,
-            tell_changed=lambda before: self.session.tell_changed(self.email, stream, before),
-            tell_gone=lambda keys: self.session.tell_gone(self.email, stream, keys),
+            gone=self._told_otherwise(market, told),
+            tell_changed=lambda before: self.session.tell_changed(self.email, self.stream, before),
+            tell_gone=lambda keys: self.session.tell_gone(self.email, self.stream, keys),
         )
         news = {*kept.added, *kept.changed}
         return [each for each in told if each.key in news]
 
-    def _drain(self, market: Market, cursor: Cursor) -> tuple[SymbolAsked, Sequence[Told]]:
-        """All that a market tells from a cursor on, each trade under the name of its listing."""
+    def _drained(self, market: Market, cursor: Cursor) -> Iterator[tuple[SymbolAsked, Sequence[Told]]]:
+        """All that a market tells from a cursor on, part by part, each trade under the name of its listing."""
         left_at = self.departed.get(market.symbol, ())
-        now = self.session.clock.now()
-        asked, told = drain_market(self.stream, self.session.ask_as(self.email), market, cursor, now, left_at=left_at)
-        listed = {id(each): names_by_listing(each, left_at) for each in told}
-        # a list may have been read after the trade was stored: what stands keeps its name
-        known = self.session.raw.standing_at(
-            self.email, self.stream.name, [n for of in listed.values() for n in of[1:]]
-        )
-        return asked, [
-            next((name for name in listed[id(each)] if name.key in known), listed[id(each)][0]) for each in told
-        ]
+        now, ask = self.session.clock.now(), self.session.ask_as(self.email)
+        for asked, told in drain_market(self.stream, ask, market, cursor, now, left_at=left_at):
+            listed = [names_by_listing(each, left_at) for each in told]
+            # a list may have been read after the trade was stored: what stands keeps its name
+            known = self.session.raw.standing_at(self.email, self.stream.name, [n for of in listed for n in of[1:]])
+            yield asked, [next((name for name in names if name.key in known), names[0]) for names in listed]
 
     def cursor(self, market: Market) -> Cursor:
         """Where to go on with a market. One that has left the list since goes on by time, now that it is listed again:
@@ -192,8 +192,10 @@ def drain_market(
     frozen_at: datetime,
     *,
     left_at: Sequence[datetime] = (),
-) -> tuple[SymbolAsked, Sequence[Told]]:
-    """Everything from a cursor to the newest trade; what pages that overlap tell in the same words is told once.
+    at_once: int = TRADES_AT_ONCE,
+) -> Iterator[tuple[SymbolAsked, Sequence[Told]]]:
+    """Everything from a cursor to the newest trade, in parts of about `at_once`, each with how far the market was asked
+    by then; what pages that overlap tell in the same words is told once.
 
     What is younger than the venue's lag is kept, and asked for again: one with a lower id may still come. Of a market
     that left the list (`left_at`) since the cursor, only ids of its last listing say where to go on; up to that it is
@@ -201,6 +203,7 @@ def drain_market(
     """
     by_id, size, number = str(stream.paging.page_param), stream.paging.size, _ID[stream.name]
     told: list[Told] = []
+    settled = frozen_at - LAG
     next_id, from_ = cursor.next_id, cursor.asked_through
     left = max((at for at in left_at if at > cursor.asked_through), default=None)
     while True:
@@ -216,8 +219,11 @@ def drain_market(
         # a trade with oneself is told twice under one id, and the page may end between the two
         newest = max(int(row.content[number]) for row in rows)
         next_id = newest if next_id is None or newest > next_id else newest + 1
-    told = list({(each.key, each.digest): each for each in told}.values())
-    settled = frozen_at - LAG
+        if left is None and len(told) >= at_once:
+            whole = [each for each in told if int(each.content[number]) < newest and each.instant is not None]
+            yield _so_far(market, cursor, whole, frozen_at, number), _once(told)
+            told = []
+    told = _once(told)
     of_listing = [t for t in told if t.instant and t.instant <= settled and (left is None or t.instant >= left)]
     asked = SymbolAsked(
         market.symbol,
@@ -228,7 +234,27 @@ def drain_market(
         last_trade_at=max((each.instant for each in told if each.instant), default=None),
         has_left=left is not None,
     )
-    return asked, told
+    yield asked, told
+
+
+def _once(told: Sequence[Told]) -> list[Told]:
+    return list({(each.key, each.digest): each for each in told}.values())
+
+
+def _so_far(market: Market, cursor: Cursor, whole: Sequence[Told], frozen_at: datetime, number: str) -> SymbolAsked:
+    """How far a market was asked when it has told all trades up to these and may have more at the last instant."""
+    settled = frozen_at - LAG
+    instants = [each.instant for each in whole if each.instant is not None]
+    ids = [int(each.content[number]) for each in whole if each.instant is not None and each.instant <= settled]
+    through = min(max(instants, default=cursor.asked_through) - ONE_MS, settled)
+    return SymbolAsked(
+        market.symbol,
+        asked_at=frozen_at,
+        asked_from=cursor.asked_through,
+        asked_through=max(cursor.asked_through, through),
+        last_id=max(ids, default=None),
+        last_trade_at=max(instants, default=None),
+    )
 
 
 def _later(rows: Sequence[Told], from_: datetime, left: datetime | None) -> datetime | None:

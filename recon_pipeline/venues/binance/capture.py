@@ -259,7 +259,7 @@ def groups(facts: AccountFacts) -> list[Group]:
     found: dict[str, list[tuple[Stream, Call]]] = {}
     together = {name: wallet for wallet, names in CAPTURED_TOGETHER.items() for name in names}
     for stream in CAPTURED:
-        if stream.asked_with == "master" and facts.master is not None:
+        if stream.asked_with == "master" and facts.asked_by is not None:
             continue
         for call in stream.calls(facts):
             name = f"{together.get(stream.name, stream.name)}:{call.get('email', '')}"

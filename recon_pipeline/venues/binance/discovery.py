@@ -125,17 +125,26 @@ def sticky(markets: Iterable[Market], asked: Asked, at: datetime) -> list[Market
     )
 
 
-def rotation(markets: Collection[Market], asked: Asked, start: datetime, end: datetime) -> list[Market]:
+def rotation(
+    markets: Collection[Market],
+    asked: Asked,
+    start: datetime,
+    end: datetime,
+    halted_since: Mapping[str, datetime] | None = None,
+) -> list[Market]:
     """The markets not asked through `end` in the order of their turn: first what is listed again, which is a hole until
-    then, then the ones asked longest ago, in vain or not: markets that always fail keep no other from its turn."""
+    then, and what was halted since it was asked, for one day it will leave the list; then the ones asked longest ago,
+    in vain or not: markets that always fail keep no other from its turn."""
     open_ones = unasked(markets, asked, start, end)
     never = datetime.min.replace(tzinfo=end.tzinfo)
 
     def turn(market: Market) -> tuple[bool, datetime, str]:
         known = asked.get(market.symbol)
-        is_hole = known is not None and known.purged_after is not None
-        last_checked = known.last_checked if known is not None else None
-        return not is_hole, last_checked or never, market.symbol
+        if known is None:
+            return True, never, market.symbol
+        last_checked = known.last_checked or never
+        was_halted = last_checked < (halted_since or {}).get(market.symbol, never)
+        return not (known.purged_after is not None or was_halted), last_checked, market.symbol
 
     return sorted(open_ones, key=turn)
 

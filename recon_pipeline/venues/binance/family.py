@@ -19,6 +19,7 @@ from recon_pipeline.venues.binance.accounts import (
     SUBS_LISTED,
     Named,
     account_info,
+    became,
     facts_of,
     listed_subs,
     made_on,
@@ -88,7 +89,9 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
             session.raw.keep(email, SUBS_LISTED, [newest], {}, session.clock.now())
     of_lists = session.raw.records([SUB_ACCOUNTS, SUBS_LISTED])
     subs = subs_of(of_lists)
-    written = {ours(row.key): str(row.content["email"]) for row in of_lists if row.stream == SUB_ACCOUNTS}
+    written = {name: emails[-1] for name, emails in became(session.api).items()}
+    in_order = sorted((row for row in of_lists if row.stream == SUB_ACCOUNTS), key=lambda row: row.read_at)
+    written |= {ours(row.key): str(row.content["email"]) for row in in_order}
     session.written = {email: told for email, told in written.items() if email != told}
     for email, why in session.keys.items():
         if isinstance(why, ReconError):
@@ -110,7 +113,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
 def _spelling(session: Session, of_lists: Sequence[Stored]) -> Callable[[str], str]:
     """How e-mails are written here: as in recon.yaml; others as the venue wrote them first, for they are names."""
     told = sorted((row for row in of_lists if row.stream == SUB_ACCOUNTS), key=lambda row: row.fid)
-    return spelling([*session.api.accounts, *(row.key for row in told)])
+    return spelling([*session.api.accounts, *(row.key for row in told)], became(session.api))
 
 
 def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told]], ours: Callable[[str], str]) -> None:

@@ -47,6 +47,7 @@ it may move what a sub-account holds."""
 _PRODUCT_OF = {wallet: product for product, wallets in FAMILIES.items() for wallet in wallets}
 _MOVING = frozenset(flow for flows in MOVED_BY.values() for flow in flows)
 _PLACE = ["account", "wallet"]
+_STATED = ("raw_balance", "raw_loan", "raw_interest")
 _MAY_BE_OPENED = "may be opened"
 _FAILED = {NOT_TOLD.error: "failed", OPENED_UNKNOWN.error: _MAY_BE_OPENED}
 """How days stand of which a stream told nothing, by the error that the ledger holds."""
@@ -61,6 +62,8 @@ class FirstTold:
     is_from_nothing: bool = False
     """Whether what was stated first is to the last digit what the flows told by then add up to: if all of them were
     told, it was empty before, or not opened."""
+    names: tuple[str, ...] = ()
+    """The wallets of the family that were stated first, by their own names: those of isolated margin have a symbol."""
 
     @property
     def anything(self) -> date:
@@ -77,6 +80,7 @@ def first_told(
     """When something was first told of each family of wallets of an account, by frames whose amounts are text. Balances
     that were refused state nothing: `standing` are the others, where some were."""
     first: dict[tuple[str, str], FirstTold] = {}
+    names: dict[tuple[str, str, date], list[str]] = defaultdict(list)
     for table, column, of_what in (
         (balances if standing is None else standing, "date", "stated"),
         (transfers, "datetime", "moved"),
@@ -87,6 +91,10 @@ def first_told(
             day = (told.date() if isinstance(told, datetime) else told) or date.max
             before = first.get(place, _NEVER)
             first[place] = replace(before, **{of_what: min(day, getattr(before, of_what))})
+            if of_what == "stated":
+                names[*place, day].append(row["wallet"])
+    for place, of_place in first.items():
+        first[place] = replace(of_place, names=tuple(sorted(names[*place, of_place.stated])))
     begun = balances.group_by(_PLACE).aggregate([("date", "min")]).to_pylist()
     is_first = {(row["account"], row["wallet"], row["date_min"]) for row in begun}
     for place in _from_nothing(balances, transfers, trades):
@@ -192,7 +200,7 @@ def hidden_holes(
     def told_to(account: str, flow: str) -> str:
         """The account whose key is asked for the flow, and of which recon.yaml says whether it ever had it."""
         facts = context.accounts.get(account)  # none if recon.yaml names it no more
-        return facts.master if facts and facts.master and BY_NAME[flow].asked_with == "master" else account
+        return facts.asked_by if facts and facts.asked_by and BY_NAME[flow].asked_with == "master" else account
 
     def is_whole(account: str, flow: str, teller: str, day: date) -> bool:
         return (account, flow, day) in read and (teller, flow, day) not in unusable
@@ -222,6 +230,12 @@ def hidden_holes(
     for account, wallet, day, stream in refused:
         if told.get((account, wallet.partition(":")[0]), _NEVER).anything > day >= start:
             hidden[account, wallet, day].add(stream)
+    # under the names by which the wallets are stated later: that closes the hole
+    named = {
+        (account, name, day): streams
+        for (account, wallet, day), streams in hidden.items()
+        for name in told.get((account, wallet), _NEVER).names or (wallet,)
+    }
     return [
         {
             "frame": "balances",
@@ -237,8 +251,60 @@ def hidden_holes(
             "date": day,
             "content": "{}",
         }
-        for (account, wallet, day), streams in sorted(hidden.items())
+        for (account, wallet, day), streams in sorted(named.items())
     ]
+
+
+def refused_markets(ledger: Sequence[Any], balances: pa.Table) -> list[Mapping[str, Any]]:
+    """What a stream could not be asked of, since the venue does not know the market or the asset any more: the balance
+    that it may have moved is doubted on each day on which something of it was stated last, for a part of its flows is
+    missing; of a market, what it does not state there as well. From the day on whose capture tells of nothing held,
+    nothing is left to miss: a difference is a variance.
+
+    `ledger` names such parts of streams as stream:name, `balances` are frames whose amounts are text.
+    """
+    lost = [(row, *row.stream.split(":", 1)) for row in ledger if ":" in row.stream and row.status == "failed"]
+    if not lost:
+        return []
+    read: dict[tuple[str, str], list[date]] = defaultdict(list)
+    for row in ledger:
+        if row.stream in CAPTURES and row.status in COVERAGE_READ:
+            read[row.account, TOLD_BY[row.stream][0]].append(row.date)
+    columns = (balances[name].to_pylist() for name in ("account", "date", "wallet", "asset", *_STATED))
+    held: dict[tuple[str, str, date | None], set[str]] = defaultdict(set)
+    for account, day, wallet, asset, *amounts in zip(*columns, strict=True):
+        if any(map(_is_held, amounts)):
+            held[account, wallet, day].add(asset)
+    doubted: dict[tuple[str, str, str, date], set[str]] = defaultdict(set)
+    for row, stream, name in lost:
+        for family in BY_NAME[stream].wallets:
+            stated = max((day for day in read[row.account, family] if day <= row.date), default=None)
+            wallet = f"{family}:{name}" if family == ISOLATED else family
+            assets = held[row.account, wallet, stated]
+            for asset in {*assets, ""} if family == ISOLATED and assets else assets & {name}:
+                doubted[row.account, wallet, asset, row.date].add(row.stream)
+    return [
+        {
+            "frame": "balances",
+            "error": UNREAD,
+            "reason": f"{', '.join(sorted(streams))} was refused: the venue does not know the market or the asset any"
+            " more; expected every flow of what is held; next: recon errors list names it; compare it with the venue's"
+            " statement",
+            "file": min(streams),
+            "account": account,
+            "wallet": wallet,
+            "asset": asset or None,
+            "instant": None,
+            "date": day,
+            "content": "{}",
+        }
+        for (account, wallet, asset, day), streams in sorted(doubted.items())
+    ]
+
+
+def _is_held(told: str | None) -> bool:
+    """Whether an amount is stated that is not nothing."""
+    return told is not None and _amount(told) != 0
 
 
 def _days_without(

@@ -49,8 +49,9 @@ def wrong_identities(
             wrong[email] = _wrong(
                 email,
                 f"the account that was read as {read_as[number]}, which recon.yaml names no more",
-                next_step=f"name it {read_as[number]} in recon.yaml as before; another name needs another database,"
-                " for what was read under the former one stays",
+                next_step=f"name it {read_as[number]} in recon.yaml as before, and give {email} under emails of it if"
+                " that is its e-mail now; another name needs another database, for what was read under the former one"
+                " stays",
             )
     return wrong
 

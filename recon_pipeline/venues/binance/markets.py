@@ -122,9 +122,27 @@ def departures(raw: RawStore) -> Departures:
     return gone
 
 
-def purged_markets(departed: Departures, listed: Collection[str]) -> dict[str, datetime]:
-    """The markets that left and are not listed now, with the instant for which the first list without them stands."""
-    return {symbol: _read_for(left[-1]) for symbol, left in departed.items() if symbol not in listed}
+def purged_markets(raw: RawStore, departed: Departures, listed: Collection[str]) -> dict[str, datetime]:
+    """The markets that left and are not listed now, with the instant from which on nothing was traded there: that for
+    which the first list without it stands, or the reading of the first of those before it that all showed it halted."""
+    gone = {symbol: left[-1] for symbol, left in departed.items() if symbol not in listed}
+    halted = halted_since(raw, gone) if gone else {}
+    return {symbol: halted.get(symbol, _read_for(at)) for symbol, at in gone.items()}
+
+
+def halted_since(raw: RawStore, left: Mapping[str, datetime] | None = None) -> dict[str, datetime]:
+    """When the first of the lists was read that all showed a market halted, up to the one by which it had `left`, or to
+    the newest."""
+    left = left or {}
+    since: dict[str, datetime] = {}
+    for row in raw.versions(LISTED, "halted"):
+        halted = {*exact(row.told)} if row.told is not None else set[str]()
+        ended = [symbol for symbol in since.keys() - halted if symbol not in left or row.read_at < left[symbol]]
+        for symbol in ended:
+            del since[symbol]
+        for symbol in halted:
+            since.setdefault(symbol, row.read_at)
+    return since
 
 
 def _read_for(read_at: datetime) -> datetime:

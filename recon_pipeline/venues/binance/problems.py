@@ -11,7 +11,7 @@ from pathlib import Path
 from recon_pipeline.errors import ReconError, UnforeseenError
 from recon_pipeline.stores.reviews import Problem
 from recon_pipeline.transport.credentials import CredentialsMissing
-from recon_pipeline.transport.errors import ErrorKind, VenueError
+from recon_pipeline.transport.errors import ErrorKind, InvalidSymbol, VenueError
 from recon_pipeline.transport.secrets_file import SecretsError
 from recon_pipeline.transport.signing import CredentialsUnusable
 from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, SUB_ACCOUNTS
@@ -125,6 +125,24 @@ def sub_account_gone(sub: str) -> Problem:
         " managed_subs and the like too. Its own days are incomplete from now on, those of the others are not",
         account=sub,
         stream=SUB_ACCOUNTS,
+        needs_manual_review=True,
+    )
+
+
+def market_refused(email: str, stream: Stream, name: str, error: InvalidSymbol) -> Problem:
+    """A market or an asset that a stream named before, and that the venue knows no more."""
+    return Problem(
+        "MarketRefused",
+        f"{stream.name}: the venue does not know {name}, or knows it no more",
+        ErrorKind.INVALID_SYMBOL,
+        place=f"account {email}, {stream.name}, {name}",
+        expected="a market or an asset that the venue tells of",
+        next_step="the others are read without it. If recon.yaml names it by mistake, take it out; if the venue has"
+        " removed it, compare what it moved last with the venue's statement, then resolve this entry",
+        account=email,
+        stream=stream.name,
+        symbol=name,
+        raw_error={"http_status": error.status, "code": error.code, "message": error.message},
         needs_manual_review=True,
     )
 

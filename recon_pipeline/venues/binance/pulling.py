@@ -17,7 +17,7 @@ from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_T
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
-from recon_pipeline.venues.binance.problems import sub_account_gone
+from recon_pipeline.venues.binance.problems import market_refused, sub_account_gone
 from recon_pipeline.venues.binance.session import AccountStopped, Session
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.drain import ONE_MS, Ask, Drain
@@ -49,11 +49,13 @@ class UsedAfterAll(ReconError):  # noqa: N818 - the name says what is the matter
     """recon.yaml says that an account never used a product of which the venue has told."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pull:
     """The streams that are asked for whole days, of every account."""
 
     session: Session
+    _is_refreshed: bool = False
+    """Whether the list of markets was read anew, since the venue did not know one."""
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -81,6 +83,8 @@ class Pull:
             self.session.tell_gone,
             tell_changed=self.session.tell_changed,
             tell_failed=lambda email, stream, error: self.session.record(error, email, stream.name),
+            tell_refused=self._tell_refused,
+            refresh=self._refresh,
             is_not_there=self.session.is_not_there,
             unopened=lambda of_account, day: [
                 product
@@ -105,14 +109,22 @@ class Pull:
                     with self.session.told_of(facts.email, stream.name, stream, facts):
                         if stream.asked_with == "master":
                             of_stream = self._without_who_is_gone(stream, of_stream, ask)
-                        try:
-                            puller.pull(stream, of_stream, ask, first, last)
-                        except InvalidSymbol:
-                            refresh_markets(self.session)
-                            puller.pull(stream, of_stream, ask, first, last)
+                        puller.pull(stream, of_stream, ask, first, last)
         except AccountStopped as stopped:
             self.session.refused[facts.email] = stopped.args[0]  # nothing that comes later may use the key either
             self._cannot_ask(facts, type(stopped.args[0]).__name__, stopped.args[0].found)
+
+    def _refresh(self) -> bool:
+        """Reads the list of markets anew, once in a run, or once more where two accounts meet such a market at once."""
+        if self._is_refreshed:
+            return False
+        refresh_markets(self.session)
+        self._is_refreshed = True
+        return True
+
+    def _tell_refused(self, email: str, stream: Stream, name: str, error: InvalidSymbol) -> None:
+        """Tell a person of a market or an asset that a stream cannot be asked of."""
+        self.session.tell_once(market_refused(email, stream, name, error))
 
     def _without_who_is_gone(self, stream: Stream, facts: AccountFacts, ask: Ask) -> AccountFacts:
         """The account, with those of its sub-accounts as unknown that no list names any more and whose e-mail the
@@ -254,26 +266,29 @@ class Pull:
     def _cannot_ask(self, facts: AccountFacts, name: str, message: str) -> None:
         """Every stream of an account that cannot be asked has a hole, but where it was said once the day was over that
         the account had no such thing: no key is needed to know that."""
-        hole, now, ledger = DayRead("failed", error=name, message=message), self.session.clock.now(), self._not_there()
+        hole, now = DayRead("failed", error=name, message=message), self.session.clock.now()
+        not_there = self._not_there()
         for stream in STREAMS:
             # what a main account's key is asked for has a hole in every account of its family
-            if stream.role in ("flow", "snapshot") and (stream.asked_with == "own" or facts.master is None):
+            if stream.role in ("flow", "snapshot") and (stream.asked_with == "own" or facts.asked_by is None):
                 for account in covered(stream, facts):
-                    days = {day: hole for day in self.session.asked.days if (account, stream.name, day) not in ledger}
+                    days = {d: hole for d in self.session.asked.days if (account, stream.name, d) not in not_there}
                     self.session.raw.mark(account, stream.name, days, now)
 
     def _not_there(self) -> set[tuple[str, str, date]]:
-        """Account, stream and day of which the venue or the user said, when the day was over, that the stream does not
-        apply."""
+        """Account, stream and day of the run of which the venue or the user said, when the day was over, that the
+        stream does not apply."""
         return {
             (row.account, row.stream, row.date)
-            for row in self.session.raw.ledger()
+            for row in self.session.raw.ledger(self.session.asked.days[0], self.session.asked.days[-1])
             if row.status == "not_applicable" and row.read_at >= midnight(row.date + ONE_DAY)
         }
 
     def _is_asked(self, facts: AccountFacts) -> bool:
-        """Whether anything is asked with the key of an account: for itself, or for a sub-account of its own."""
-        return self.session.is_wanted(facts.email) or any(map(self.session.is_wanted, facts.subs))
+        """Whether anything is asked with the key of an account: for itself, or for a sub-account of its own. Not of one
+        that nobody names any more, since its main account was taken out."""
+        is_wanted = self.session.is_wanted(facts.email) or any(map(self.session.is_wanted, facts.subs))
+        return is_wanted and (facts.email in self.session.api.accounts or facts.asked_by is not None)
 
     def _streams(self, facts: AccountFacts, role: str) -> list[Stream]:
         """What is asked of an account; if only a sub-account of it is wanted, what its key alone may ask for that."""
@@ -311,7 +326,9 @@ def _asked_by_day(facts: AccountFacts, role: str) -> list[Stream]:
     return [
         stream
         for stream in STREAMS
-        if stream.role == role and stream.name not in BY_MARKET and (stream.asked_with == "own" or facts.master is None)
+        if stream.role == role
+        and stream.name not in BY_MARKET
+        and (stream.asked_with == "own" or facts.asked_by is None)
     ]
 
 

@@ -33,7 +33,7 @@ from recon_pipeline.venues.binance.accounts import (
 )
 from recon_pipeline.venues.binance.capture import Captures
 from recon_pipeline.venues.binance.discovery import past_idle
-from recon_pipeline.venues.binance.holes import ISOLATED, first_told, hidden_holes
+from recon_pipeline.venues.binance.holes import ISOLATED, first_told, hidden_holes, refused_markets
 from recon_pipeline.venues.binance.idle import idle_days
 from recon_pipeline.venues.binance.left import left_wallets
 from recon_pipeline.venues.binance.made import made_later, since_made, unmade_rows
@@ -293,6 +293,7 @@ class _Rows:
             refused=self._refused_whole(),
             unusable=self.unusable.keys(),
         )
+        self._refused += refused_markets(ledger, balances)
 
     def _refused_whole(self) -> set[tuple[str, str, date, str]]:
         """Account, wallet, day and stream of snapshots and captures of which nothing can be believed."""
@@ -373,7 +374,8 @@ def _ledger(raw: RawStore) -> list[Any]:
     return [row for row in raw.ledger() if row.account != EVERYBODY]
 
 
-def _coverage(days: Sequence[Any], raw: RawStore, context: MappingContext, since: datetime) -> pa.Table:
+def _coverage(ledger: Sequence[Any], raw: RawStore, context: MappingContext, since: datetime) -> pa.Table:
+    days = [row for row in ledger if ":" not in row.stream]  # a part of a stream is a hole in what it moved alone
     parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
     besides = purged_rows(raw, context.symbols, since), unmade_rows(context.made, since)
     tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, *besides) if rows]

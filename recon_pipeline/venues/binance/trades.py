@@ -7,13 +7,13 @@ is left to ask. Then a rotation asks a week's part of all other markets, for wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from recon_pipeline.frames.schema import COVERAGE_READ
-from recon_pipeline.stores.raw import DayRead, SymbolAsked, exact
+from recon_pipeline.stores.raw import DayRead, SymbolAsked, Told, exact
 from recon_pipeline.venues.binance.asking import ALLOCATIONS, TRADES, MarketAsker
 from recon_pipeline.venues.binance.discovery import (
     AskedMarket,
@@ -31,7 +31,14 @@ from recon_pipeline.venues.binance.discovery import (
     with_idle_days,
 )
 from recon_pipeline.venues.binance.idle import ask_volumes, idle_days
-from recon_pipeline.venues.binance.markets import LISTED, Departures, departures, listed_markets, purged_markets
+from recon_pipeline.venues.binance.markets import (
+    LISTED,
+    Departures,
+    departures,
+    halted_since,
+    listed_markets,
+    purged_markets,
+)
 from recon_pipeline.venues.binance.prevented import PREVENTED, OrderSearch
 from recon_pipeline.venues.binance.reading import Doubt
 from recon_pipeline.venues.binance.session import START_DAYS, AccountStopped, Session
@@ -182,11 +189,11 @@ class Trades:
     def _rotate(self, accounts: Iterable[str]) -> int:
         """Ask a week's part of the other markets; how many trades that found."""
         known, markets, idle = self._asked(), self._markets(), idle_days(self.session.raw)
-        plan, rotated = {}, self.session.raw.rotated()
+        plan, rotated, halted = {}, self.session.raw.rotated(), halted_since(self.session.raw)
         for email in accounts:
             asked = with_idle_days(markets, known[email], self.since, idle[email])
             share = share_of_rotation(len(markets), rotated.get(email), self._today)
-            plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end)[:share])
+            plan[email] = self._can_ask(email, rotation(markets, asked, self.since, self._end, halted)[:share])
         found = self._ask_all(plan, known, {})
         for email in plan if markets else ():  # without a list of markets nothing had its turn
             if email not in self._stopped and (email, TRADES.name) not in self.session.unreached:
@@ -215,9 +222,10 @@ class Trades:
             of_account = known.get(email, {})
             with self._asker(TRADES, email, of_account, self._failed) as asker:
                 for market in markets:
-                    told = asker.ask(market)
-                    counts.append(len(told))
-                    if puzzle is not None and told and puzzle.is_solved_with(market, told):
+                    news = _News(market, puzzle)
+                    asker.ask(market, news.take)
+                    counts.append(news.count)
+                    if news.is_solved:
                         break
 
         self.session.asked.say("asking for trades")
@@ -270,10 +278,10 @@ class Trades:
 
     def _note_purged(self, accounts: Iterable[str], stream: Stream, markets: Collection[str] | None = None) -> None:
         """Nothing can be had of a market that left the list, of `markets` if they are given: a hole from where it was
-        asked last to the first list without it."""
+        asked last to the first list without it, or that showed it halted for good."""
         known, now, idle = self._asked(stream), self.session.clock.now(), idle_days(self.session.raw)
         listed = {market.symbol for market in self._markets()}
-        purged = purged_markets(departures(self.session.raw), listed)
+        purged = purged_markets(self.session.raw, departures(self.session.raw), listed)
         if markets is not None:
             purged = {symbol: gone_at for symbol, gone_at in purged.items() if symbol in markets}
         for email in accounts:
@@ -423,6 +431,21 @@ class Trades:
     def _markets(self) -> list[Market]:
         """The markets that the venue lists now: those of the last list that was read."""
         return listed_markets(self.session.raw)
+
+
+@dataclass
+class _News:
+    """What a market told that was not known, and whether it left nothing of a puzzle."""
+
+    market: Market
+    puzzle: Puzzle | None
+    count: int = 0
+    is_solved: bool = False
+
+    def take(self, told: Sequence[Told]) -> None:
+        self.count += len(told)
+        if self.puzzle is not None and told:
+            self.is_solved = self.puzzle.is_solved_with(self.market, told)
 
 
 _STANDING = {

@@ -16,6 +16,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from recon_pipeline.api_settings import EMAILS
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
 from recon_pipeline.venues.binance.mapping.book import Book, instant_told, is_under_way
@@ -103,7 +104,9 @@ class _Family:
 
     def __init__(self, context: MappingContext) -> None:
         self._accounts = context.accounts
-        self._by_folded = {email.casefold(): email for email in self._accounts}
+        became = ((name, email) for name, of in self._accounts.items() for email in of.extras.get(EMAILS, ()))
+        self._by_folded = {email.casefold(): name for name, email in became}
+        self._by_folded |= {email.casefold(): email for email in self._accounts}
 
     def email(self, told: str | None, asked: RawRecord, besides: Collection[str | None] = ()) -> str | None:
         """Our e-mail for the one in the record; one that is not ours as it stands. None if it is masked and could be
@@ -117,8 +120,8 @@ class _Family:
         if "*" not in text:
             return self._by_folded.get(text, told)
         ours = ((lower, email) for lower, email in self._by_folded.items() if email not in besides)
-        fitting = [email for lower, email in ours if fnmatchcase(lower, text)]
-        return fitting[0] if len(fitting) == 1 else None
+        fitting = {email for lower, email in ours if fnmatchcase(lower, text)}
+        return fitting.pop() if len(fitting) == 1 else None
 
     def master_of(self, account: str) -> list[str]:
         """The account's master, if it is known."""
