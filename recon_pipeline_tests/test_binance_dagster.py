@@ -94,6 +94,15 @@ def test_two_accounts_with_one_user_id_are_refused(tmp_path: Path) -> None:
         settings_with(tmp_path, accounts=accounts)
 
 
+@pytest.mark.parametrize("of_b", [{}, {"emails": ["C@example.com"]}])
+def test_an_e_mail_is_that_of_one_account(tmp_path: Path, of_b: dict[str, list[str]]) -> None:
+    """Whether another one has it as its name, or as what its own became."""
+    taken = of_b.get("emails", ["B@example.com"])
+    accounts = {"b@example.com": of_b, "a@example.com": {"emails": [taken[0].lower()]}}
+    with pytest.raises(Exception, match=r"@example.com is an e-mail of [ab]@example.com and of [ab]@example.com"):
+        settings_with(tmp_path, accounts=accounts)
+
+
 def test_two_accounts_whose_e_mails_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
     accounts = {name: {"credentials": "binance_main"} for name in ("main@example.com", "Main@Example.com")}
     with pytest.raises(Exception, match=r"Main@Example.com and main@example.com are one account"):

@@ -313,3 +313,16 @@ def test_a_sub_account_whose_main_account_leaves_recon_yaml_goes_on_by_itself(
         ]
         verdicts = "SELECT DISTINCT verdict FROM marts.account_day_verdict WHERE account = :account"
         assert home.ask(verdicts, account=SUB) == [("green",)]
+
+
+def test_a_sub_account_is_no_other_e_mail_of_its_main_account(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = quiet_world(subs=1)
+    accounts = yaml.safe_load(recon_yaml(world, ""))["venues"]["binance"]["accounts"]
+    accounts = {MAIN: {**accounts[MAIN], "emails": [SUB]}}
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST, accounts=accounts) as home:
+        home.advance(datetime(2026, 1, 5, 2, tzinfo=UTC))
+        with pytest.raises(ConfigError, match=f"{SUB} is a sub-account of {MAIN}"):
+            home.run(FIRST, FIRST)
+        assert home.ask("SELECT count(*) FROM recon.raw_records WHERE account <> ''") == [(0,)]

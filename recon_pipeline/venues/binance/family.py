@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from recon_pipeline.errors import ReconError
+from recon_pipeline.errors import ConfigError, ReconError
 from recon_pipeline.stores.raw import Stored, Told
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.errors import ApiKeyInvalid, NotMainAccount, ProductNotEnabled
@@ -71,6 +71,7 @@ def look_at_accounts(session: Session) -> dict[str, AccountFacts]:
             told[email, ACCOUNT_INFO] = [_info(ask, info.get(email))]
 
     session.each([name for name in session.api.accounts if session.has_key(name)], look)
+    _refuse_own_subs(of_lists, told, ours)
     _refuse_strangers(session, told, ours)
     for (email, stream), of_email in sorted(told.items()):
         if email in session.refused:
@@ -114,6 +115,23 @@ def _spelling(session: Session, of_lists: Sequence[Stored]) -> Callable[[str], s
     """How e-mails are written here: as in recon.yaml; others as the venue wrote them first, for they are names."""
     told = sorted((row for row in of_lists if row.stream == SUB_ACCOUNTS), key=lambda row: row.fid)
     return spelling([*session.api.accounts, *(row.key for row in told)], became(session.api))
+
+
+def _refuse_own_subs(
+    of_lists: Sequence[Stored], told: Mapping[tuple[str, str], list[Told]], ours: Callable[[str], str]
+) -> None:
+    """ConfigError if recon.yaml gives under emails of a main account what is a sub-account of it: the two would be
+    booked as one."""
+    listed = [(row.account, row.content) for row in of_lists if row.stream == SUB_ACCOUNTS]
+    listed += [(email, row.content) for (email, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
+    for master, content in listed:
+        if ours(str(content["email"])) == master:
+            raise ConfigError(
+                f"{content['email']} is a sub-account of {master}, and no other e-mail of it",
+                where=f"recon.yaml, accounts, {master}, emails",
+                expected="what the account's own e-mail became",
+                next_step="take it out there; a sub-account is an account of its own",
+            )
 
 
 def _refuse_strangers(session: Session, told: Mapping[tuple[str, str], list[Told]], ours: Callable[[str], str]) -> None:
