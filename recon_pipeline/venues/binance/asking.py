@@ -70,17 +70,21 @@ class MarketAsker:
     def ask(self, market: Market, take: Callable[[Sequence[Told]], None] = lambda _: None) -> None:
         """Ask for everything that a market tells and was not told before; that is stored, and `take` hears of it."""
         self.session.asked.check()
+        is_asked = False
         with self.session.told_of(self.email, self.stream.name, self.stream, symbol=market.symbol):
             try:
-                return self._keep_drained(market, take)
+                self._keep_drained(market, take)
+                is_asked = True
             except InvalidSymbol:
                 refresh_markets(self.session)
                 if market.symbol in {other.symbol for other in listed_markets(self.session.raw)}:
-                    return self._keep_drained(market, take)
+                    self._keep_drained(market, take)
+                    is_asked = True
+        if is_asked:
+            return
         if (self.email, self.stream.name) in self.session.unreached:
             raise NothingAnswers
         self._note_silent(self._in_vain(market))
-        return None
 
     def _keep_drained(self, market: Market, take: Callable[[Sequence[Told]], None]) -> None:
         is_believed = True
@@ -244,16 +248,15 @@ def _once(told: Sequence[Told]) -> list[Told]:
 def _so_far(market: Market, cursor: Cursor, whole: Sequence[Told], frozen_at: datetime, number: str) -> SymbolAsked:
     """How far a market was asked when it has told all trades up to these and may have more at the last instant."""
     settled = frozen_at - LAG
-    instants = [each.instant for each in whole if each.instant is not None]
-    ids = [int(each.content[number]) for each in whole if each.instant is not None and each.instant <= settled]
-    through = min(max(instants, default=cursor.asked_through) - ONE_MS, settled)
+    known = sorted((int(each.content[number]), each.instant) for each in whole if each.instant is not None)
+    last_at = known[-1][1] if known else cursor.asked_through
     return SymbolAsked(
         market.symbol,
         asked_at=frozen_at,
         asked_from=cursor.asked_through,
-        asked_through=max(cursor.asked_through, through),
-        last_id=max(ids, default=None),
-        last_trade_at=max(instants, default=None),
+        asked_through=max(cursor.asked_through, min(last_at - ONE_MS, settled)),
+        last_id=max((id_ for id_, at in known if at <= settled), default=None),
+        last_trade_at=max((at for _, at in known), default=None),
     )
 
 
