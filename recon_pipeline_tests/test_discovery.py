@@ -417,8 +417,13 @@ def test_a_market_that_was_halted_since_it_was_asked_is_asked_before_it_leaves()
         )
         for number, market in enumerate(markets)
     }
-    halted = {"BBTC": START, "CBTC": START + timedelta(days=1)}
-    assert symbols(rotation(markets, asked, START, START + timedelta(days=2), halted)) == ["CBTC", "ABTC", "BBTC"]
+    halted = {"BBTC": START, "CBTC": START + timedelta(days=1), "NEW": START}
+    fresh = Market("NEW", "N", "BTC")  # was never asked, and has its turn with the others of which that is so
+    order = rotation([*markets, fresh], asked, START, START + timedelta(days=2), halted)
+    assert symbols(order) == ["CBTC", "NEW", "ABTC", "BBTC"]
+    idle = with_idle_days([fresh], {}, START, {START.date()})
+    late = END + timedelta(days=1)
+    assert symbols(rotation([fresh, Market("A", "A", "BTC")], idle, START, late, halted)) == ["A", "NEW"]
 
 
 def test_markets_that_are_halted_come_last() -> None:

@@ -140,11 +140,10 @@ def rotation(
 
     def turn(market: Market) -> tuple[bool, datetime, str]:
         known = asked.get(market.symbol)
-        if known is None:
-            return True, never, market.symbol
-        last_checked = known.last_checked or never
-        was_halted = last_checked < (halted_since or {}).get(market.symbol, never)
-        return not (known.purged_after is not None or was_halted), last_checked, market.symbol
+        is_hole = known is not None and known.purged_after is not None
+        last_checked = known.last_checked if known is not None else None
+        was_halted = last_checked is not None and last_checked < (halted_since or {}).get(market.symbol, never)
+        return not (is_hole or was_halted), last_checked or never, market.symbol
 
     return sorted(open_ones, key=turn)
 
