@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,12 +17,20 @@ from recon_pipeline.sandbox.binance.gate import Asked
 from recon_pipeline.sandbox.binance.gate import Told as Answered
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.stores.raw import RawStore, Told
+from recon_pipeline.transport.endpoints import Endpoint
+from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.markets import LISTED, departures, halted_since, purged_markets
+from recon_pipeline.venues.binance.streams import BY_NAME
+from recon_pipeline.venues.binance.streams.margin import ISOLATED
+from recon_pipeline.venues.pull import Ledger, Puller
+from recon_pipeline.venues.streams import AccountFacts, part_of
 from recon_pipeline_tests.binance_home import BinanceHome, binance_home, midnight
+from recon_pipeline_tests.test_binance_feeds import Reply
 from recon_pipeline_tests.test_binance_markets import LIST, edit_answers
 from recon_pipeline_tests.test_binance_open_days import MAIN, QUIET, day
 
 pytestmark = pytest.mark.postgres
+FLOWS = BY_NAME["isolated_capital_flow"]
 NOON = timedelta(hours=12)
 WITH_MARGIN = tuple(sorted({*QUIET, "managed", "prediction"} - {"margin", "derivatives"}))
 VERDICTS = "SELECT date, verdict FROM marts.account_day_verdict WHERE account = :account ORDER BY 1"
@@ -149,3 +158,107 @@ def test_a_market_stands_still_from_the_first_of_the_lists_that_all_say_so(datab
         assert halted_since(raw) == {"C": midnight(day(8)) + NOON}
         gone = purged_markets(raw, departures(raw), {"C"})
         assert gone == {"A": midnight(day(5)) + NOON, "B": midnight(day(3)) + NOON}
+
+
+class Pairs:
+    """Two pairs of isolated margin: what a venue tells of them, night after night."""
+
+    def __init__(self, raw: RawStore) -> None:
+        self.raw = raw
+        self.refused: set[str] = set()
+        self.names = ["AUSDT", "BUSDT"]
+        self.left: set[str] = set()
+
+    def night(self, number: int) -> None:
+        """What the run of two days before asks, by now."""
+        now, last = midnight(day(number)) + timedelta(hours=2), day(number - 2)
+        facts = AccountFacts(MAIN, products=frozenset({"margin"}), extras={ISOLATED: self.names})
+        puller = Puller(
+            self.raw, Ledger(self.raw), lambda: now, lambda: None, is_left=lambda _, name, __: name in self.left
+        )
+        puller.pull(FLOWS, facts, self.ask, last, last + timedelta(days=1))
+
+    def ask(self, _: Endpoint, params: Sequence[tuple[str, str]]) -> Reply:
+        given = dict(params)
+        if given["symbol"] in self.refused:
+            raise InvalidSymbol("not known", venue="binance", endpoint="/list")
+        first = datetime.fromtimestamp(int(given["startTime"]) / 1000, UTC)
+        last = datetime.fromtimestamp(int(given["endTime"]) / 1000, UTC)
+        noons = [first.replace(hour=12) + timedelta(days=n) for n in range((last - first).days + 1)]
+        rows = [
+            {"id": int(f"{at:%Y%m%d}"), "timestamp": int(at.timestamp() * 1000), "symbol": given["symbol"]}
+            for at in noons
+        ]
+        return Reply(rows)
+
+    def part(self, name: str) -> dict[str, set[int]]:
+        """The days of a pair's part, by how they stand."""
+        found: dict[str, set[int]] = {}
+        for row in self.raw.ledger(streams=[part_of(FLOWS.name, name)]):
+            found.setdefault(row.status, set()).add(row.date.day)
+        return found
+
+    def told(self, name: str) -> set[int]:
+        """The days of which something of a pair is stored."""
+        rows = self.raw.records([FLOWS.name])
+        return {row.instant.day for row in rows if row.call["symbol"] == name and row.instant is not None}
+
+
+@pytest.fixture
+def pairs(database: str) -> Iterator[Pairs]:
+    with closing(RawStore(database, "binance")) as raw:
+        yield Pairs(raw)
+
+
+def test_days_that_were_read_with_a_market_stay_so_whatever_is_named_after_it_was_refused(pairs: Pairs) -> None:
+    for number in range(10, 16):
+        pairs.night(number)
+    pairs.refused = {"AUSDT"}
+    for number in (16, 17):
+        pairs.night(number)
+    assert pairs.part("AUSDT")["failed"] == {15, 16}
+    pairs.names = [*pairs.names, "CUSDT"]
+    for number in (18, 19):
+        pairs.night(number)
+    assert pairs.part("AUSDT")["failed"] == {15, 16, 17, 18}
+    assert pairs.told("AUSDT") == set(range(8, 15))
+    assert pairs.told("CUSDT") == set(range(8, 19))
+
+
+def test_a_market_is_no_hole_since_nothing_of_it_was_stated_nor_once_nothing_names_it(pairs: Pairs) -> None:
+    pairs.refused = {"AUSDT", "TYPO"}
+    pairs.night(10)
+    assert pairs.part("AUSDT") == {"failed": {8, 9}}
+    pairs.left = {"AUSDT"}
+    pairs.night(11)
+    assert pairs.part("AUSDT") == {"not_applicable": {8, 9, 10}}
+    pairs.names = ["BUSDT", "TYPO"]
+    pairs.night(12)
+    assert pairs.part("TYPO") == {"failed": {8, 9, 10, 11}}
+    pairs.names = ["BUSDT"]
+    pairs.night(13)
+    assert pairs.part("TYPO") == {"not_applicable": {8, 9, 10, 11}}
+
+
+def test_who_is_killed_while_a_market_is_read_that_is_told_again_loses_nothing(
+    pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its days were final by then, and count as read without it until its records are stored."""
+    pairs.refused = {"AUSDT"}
+    for number in range(10, 18):
+        pairs.night(number)
+    pairs.refused = set()
+    pairs.night(18)
+    with monkeypatch.context() as killed:
+        killed.setattr(RawStore, "keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pairs.night(19)
+    for number in (19, 20):
+        pairs.night(number)
+    assert pairs.told("AUSDT") == pairs.told("BUSDT")
+    assert pairs.part("AUSDT") == {"complete": pairs.told("AUSDT")}
+
+
+def interrupted(*_: object, **__: object) -> None:
+    """What a killed run gets done."""
+    raise KeyboardInterrupt

@@ -68,6 +68,22 @@ def test_a_market_that_is_listed_again_may_number_its_trades_anew(database: str)
         assert [(row.last_id, row.purged_after) for row in raw.asked_symbols("spot_trades")] == [(5, None)]
 
 
+def test_an_earlier_part_that_does_not_reach_what_was_asked_before_stands_alone(database: str) -> None:
+    """Else what lies between the two would count as asked: the rest of a market is asked for part by part."""
+
+    def told(first: int, last: int, last_id: int) -> SymbolAsked:
+        return SymbolAsked("LUNAUSDT", midnight(day(9)), midnight(day(first)), midnight(day(last)), last_id)
+
+    with closing(RawStore(database, "binance")) as raw:
+        for asked, stands in (
+            (told(5, 8, 900), (5, 8, 900)), (told(1, 3, 300), (1, 3, 300)), (told(1, 6, 600), (1, 6, 600)),
+            (told(5, 8, 900), (1, 8, 900)), (told(1, 5, 500), (1, 8, 900))
+        ):  # fmt: skip
+            raw.keep_symbols(MAIN, "spot_trades", [asked], ())
+            (row,) = raw.asked_symbols("spot_trades")
+            assert (row.asked_from.day, row.asked_through.day, row.last_id) == stands
+
+
 def edit_answers(
     home: BinanceHome, environment: pytest.MonkeyPatch, path: str, edit: Callable[[Any, Asked], Any]
 ) -> None:

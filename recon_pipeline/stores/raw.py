@@ -836,8 +836,8 @@ _FORGET_ID = (
     "UPDATE recon.asked_symbols SET last_id = NULL WHERE venue = :venue AND account = :account AND stream = :stream"
     " AND symbol = ANY(:symbols)"
 )
-# What was asked before counts on only where the two spans meet; else the new one stands alone. A market that left and
-# is listed again may number its trades anew.
+# What was asked before counts on only where the two spans meet; else the new one stands alone, whichever is earlier. A
+# market that left and is listed again may number its trades anew.
 _ASKED = (
     "INSERT INTO recon.asked_symbols AS a (venue, account, stream, symbol, asked_from, asked_through, last_id, trades,"
     " last_trade_at, purged_after, last_checked)"
@@ -845,10 +845,12 @@ _ASKED = (
     " asked_from timestamptz, asked_through timestamptz, last_id numeric, trades bigint, last_trade_at timestamptz,"
     " purged_after timestamptz, asked_at timestamptz)"
     " ON CONFLICT (venue, account, stream, symbol) DO UPDATE SET"
-    " asked_from = CASE WHEN excluded.asked_from <= a.asked_through THEN least(a.asked_from, excluded.asked_from)"
-    " ELSE excluded.asked_from END,"
-    " asked_through = greatest(a.asked_through, excluded.asked_through),"
-    " last_id = CASE WHEN a.purged_after IS NULL THEN greatest(a.last_id, excluded.last_id) ELSE excluded.last_id END,"
+    " asked_from = CASE WHEN excluded.asked_from <= a.asked_through AND excluded.asked_through >= a.asked_from"
+    " THEN least(a.asked_from, excluded.asked_from) ELSE excluded.asked_from END,"
+    " asked_through = CASE WHEN excluded.asked_through >= a.asked_from"
+    " THEN greatest(a.asked_through, excluded.asked_through) ELSE excluded.asked_through END,"
+    " last_id = CASE WHEN a.purged_after IS NULL AND excluded.asked_through >= a.asked_from"
+    " THEN greatest(a.last_id, excluded.last_id) ELSE excluded.last_id END,"
     " trades = a.trades + excluded.trades,"
     " last_trade_at = greatest(a.last_trade_at, excluded.last_trade_at), last_checked = excluded.last_checked,"
     " purged_after = excluded.purged_after"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache, partial
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -187,23 +187,26 @@ class Ledger:
 
     def told_again(self, account: str, stream: str) -> set[date]:
         """The final days that were read without a market or asset that the venue refused then and tells of now."""
-        of_stream, prefix = self._status.get((account, stream), {}), part_of(stream, "")
-        found = set[date]()
-        for (of_account, part), of_part in self._status.items():
-            if of_account == account and part.startswith(prefix) and of_part[max(of_part)] in COVERAGE_READ:
+        of_stream, found = self._status.get((account, stream), {}), set[date]()
+        for of_part in self.parts(account, stream).values():
+            if of_part[max(of_part)] in COVERAGE_READ:
                 found |= {day for day, status in of_part.items() if status == "failed"}
         return {day for day in found if of_stream.get(day) == "final"}
 
-    def was_read_with(self, account: str, stream: str, name: str, day: date, calls: str | None) -> bool:
-        """Whether a day was read with such calls, the market or asset of that name included."""
-        is_read = self.status(account, stream, day) in COVERAGE_READ
-        is_refused = self.status(account, part_of(stream, name), day) == "failed"
-        return is_read and not is_refused and self._calls.get((account, stream), {}).get(day) == calls
+    def read_with(self, account: str, stream: str, name: str, calls: DigestOfCalls) -> set[date]:
+        """The days that were read with a market or an asset: as the ledger says of it, or if it says nothing of it yet,
+        those that were read with such calls."""
+        of_part, known = self.parts(account, stream).get(name, {}), self._calls.get((account, stream), {})
+        of_stream = self._status.get((account, stream), {})
+        unsaid = {day for day, status in of_stream.items() if status in COVERAGE_READ and day not in of_part}
+        said = {day for day, status in of_part.items() if status in COVERAGE_READ}
+        return said | {day for day in unsaid if day in known and known[day] == calls(day)}
 
-    def parts(self, account: str, stream: str) -> set[str]:
-        """The markets and assets that were told apart, by name."""
+    def parts(self, account: str, stream: str) -> Mapping[str, Mapping[date, str]]:
+        """How the days of the markets and assets stand that were told apart, by name."""
         prefix = part_of(stream, "")
-        return {part.removeprefix(prefix) for of, part in self._status if of == account and part.startswith(prefix)}
+        of_account = (pair for pair in self._status.items() if pair[0][0] == account)
+        return {part.removeprefix(prefix): days for (_, part), days in of_account if part.startswith(prefix)}
 
     def to_ask(
         self,
@@ -259,6 +262,7 @@ class Puller:
         tell_failed: Callable[[str, Stream, ReconError], None] = lambda *_: None,
         tell_refused: Callable[[str, Stream, str, InvalidSymbol], None] = lambda *_: None,
         refresh: Callable[[], bool] = lambda: False,
+        is_left: Callable[[AccountFacts, str, date], bool] = lambda *_: False,
         is_not_there: Callable[[ReconError, Stream, AccountFacts], bool] = lambda *_: False,
         unopened: Callable[[AccountFacts, date], Collection[str]] = lambda *_: (),
     ) -> None:
@@ -276,6 +280,8 @@ class Puller:
         """Hears of an account, a stream and the market or asset that the venue does not let it be asked of any more."""
         self._refresh = refresh
         """Reads anew what the venue lists; False where that was just done."""
+        self._is_left = is_left
+        """Whether nothing was stated any more of a market or an asset of an account when a day ended."""
         self._is_not_there = is_not_there
         """Whether an error says that the account does not have what the stream tells of."""
         self._unopened = unopened
@@ -537,8 +543,9 @@ class Puller:
         days = {day: replace(read, calls=of_calls(day)) for day, read in reads.items()}
         if is_corrected and stream.role == "snapshot":  # what was just told in another way may be again
             days = {day: replace(r, status="complete") if r.status == "final" else r for day, r in days.items()}
+        # what is missing before anything counts, what is there after it is: who is killed in between hides nothing
         self._note_refused(stream, facts, reads, refused, frozen_at)
-        return self._raw.keep(
+        kept = self._raw.keep(
             facts.email,
             stream.name,
             told,
@@ -548,6 +555,8 @@ class Puller:
             whole=whole(),
             tell_changed=lambda before: self._tell_changed(facts.email, stream, before),
         )
+        self._note_told_again(stream, facts, reads, refused, frozen_at)
+        return kept
 
     def _note_refused(
         self,
@@ -557,23 +566,39 @@ class Puller:
         refused: Mapping[str, InvalidSymbol],
         at: datetime,
     ) -> None:
-        """Mark the part of a flow that the venue refused, on days that were not read with it before; and that it is
-        told again what was refused once."""
-        for refused_name, error in refused.items():
-            self._tell_refused(facts.email, stream, refused_name, error)
-        if stream.role != "flow":
-            return
-        of_calls, parts = digest_of_calls(stream, facts), self._ledger.parts(facts.email, stream.name)
-        read = [day for day, read in reads.items() if read.status in COVERAGE_READ]
-        for name in filter(None, {named_in(call) for call in _told_calls(stream, facts)}):
-            part = part_of(stream.name, name)
-            if name in refused:
-                lost = DayRead("failed", error=type(refused[name]).__name__, message=refused[name].found)
-                was_read = partial(self._ledger.was_read_with, facts.email, stream.name, name)
-                days = {day: lost for day in read if not was_read(day, of_calls(day))}
-                self._raw.mark(facts.email, part, days, at)
-            elif name in parts:
-                self._raw.mark(facts.email, part, dict.fromkeys(read, DayRead("complete")), at)
+        """Mark the parts of a flow that the venue refused, on days that were not read with them before. Those that were
+        are marked as well: with which calls a day was read is forgotten once others are made for it."""
+        for name, error in refused.items():
+            self._tell_refused(facts.email, stream, name, error)
+            if stream.role != "flow":
+                continue
+            of_part = self._ledger.parts(facts.email, stream.name).get(name, {})
+            read_with = self._ledger.read_with(facts.email, stream.name, name, digest_of_calls(stream, facts))
+            lost = DayRead("failed", error=type(error).__name__, message=error.found)
+            days = dict.fromkeys(read_with - of_part.keys(), DayRead("complete"))
+            for day in _read_days(reads):
+                if day not in read_with:
+                    days[day] = _NOTHING_STATED if self._is_left(facts, name, day) else lost
+            self._raw.mark(facts.email, part_of(stream.name, name), days, at)
+
+    def _note_told_again(
+        self,
+        stream: Stream,
+        facts: AccountFacts,
+        reads: Mapping[date, DayRead],
+        refused: Collection[str],
+        at: datetime,
+    ) -> None:
+        """Mark the parts of a flow that were refused once and are told now; of one that nobody names any more nothing
+        is missing."""
+        parts = self._ledger.parts(facts.email, stream.name)
+        named = {named_in(call) for call in _told_calls(stream, facts)} if parts else set()
+        for name, of_part in parts.items():
+            days = dict.fromkeys(_read_days(reads), DayRead("complete"))
+            if name not in named:
+                days = {day: _NAMED_NO_MORE for day, status in of_part.items() if status == "failed"}
+            if name not in refused:
+                self._raw.mark(facts.email, part_of(stream.name, name), days, at)
 
     def _failed(
         self, stream: Stream, facts: AccountFacts, span: Span, error: ReconError, at: datetime, *, pages: int = 0
@@ -671,6 +696,10 @@ class Puller:
         return [day for day in days if day >= oldest]
 
 
+def _read_days(reads: Mapping[date, DayRead]) -> list[date]:
+    return [day for day, read in reads.items() if read.status in COVERAGE_READ]
+
+
 def _settled(
     told: list[Told], read: Callable[[], list[Told]], differs: Callable[[Sequence[Told]], bool], where: str
 ) -> list[Told]:
@@ -759,6 +788,8 @@ def _is_told(stream: Stream, day: date, at: datetime) -> bool:
 
 _OTHER_CALLS = DayRead("partial", error="OtherCalls", message="it was read before with fewer names, or with others")
 _NOT_MADE = DayRead("not_applicable", message="the account was made later")
+_NOTHING_STATED = DayRead("not_applicable", message="nothing of it was stated any more when the day ended")
+_NAMED_NO_MORE = DayRead("not_applicable", message="nothing names it any more")
 _NOT_APPLICABLE = DayRead("not_applicable", message="the account does not use it")
 NOT_CONFIGURED = "NotConfigured"
 """Nobody said whether the account uses what the stream tells of: a setting names what to ask for."""

@@ -102,9 +102,10 @@ def _days_read(
 ) -> dict[tuple[str, date], DayState]:
     """Whether all that moves an account was read of these days. Where it was not, the API may have left out a row."""
     counted = sa.text(
-        "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting)) AS whole,"
-        " bool_or(status = ANY(:read)) AS is_any_read FROM recon.pulls"
-        " WHERE venue = :venue AND stream = ANY(:streams) AND date = ANY(:dates) GROUP BY account, date"
+        "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting) AND stream = ANY(:streams)) AS whole,"
+        " bool_or(status = ANY(:read)) AS is_any_read, bool_or(status = 'failed') AS is_any_lost FROM recon.pulls"
+        " WHERE venue = :venue AND split_part(stream, ':', 1) = ANY(:streams) AND date = ANY(:dates)"
+        " GROUP BY account, date"
     )
     given = {
         "venue": venue,
@@ -114,11 +115,10 @@ def _days_read(
         "read": list(COVERAGE_READ),
     }
     with connection(url, f"reading the coverage ledger of {venue}") as opened:
-        whole = {(row.account, row.date): row.whole for row in opened.execute(counted, given) if row.is_any_read}
-    return {
-        each: "not read" if each not in whole else "read" if whole[each] == len(streams) else "read in part"
-        for each in days
-    }
+        read = [row for row in opened.execute(counted, given) if row.is_any_read]
+    # of a stream that was read a market may have been refused
+    is_whole = {(row.account, row.date): row.whole == len(streams) and not row.is_any_lost for row in read}
+    return {each: "not read" if each not in is_whole else "read" if is_whole[each] else "read in part" for each in days}
 
 
 def _doubtful(statements: Iterable[Statement], alone: Iterable[Line]) -> Iterator[Statement]:

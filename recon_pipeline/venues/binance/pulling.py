@@ -6,14 +6,21 @@ marked in the ledger and kept as an error; what was read before stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead
 from recon_pipeline.transport.errors import InvalidSymbol, NotMainAccount
-from recon_pipeline.venues.binance.accounts import ACCOUNT_INFO, FAMILIES, NOT_THERE, OPENED_UNKNOWN, SUB_ACCOUNTS
+from recon_pipeline.venues.binance.accounts import (
+    ACCOUNT_INFO,
+    FAMILIES,
+    NAMING,
+    NOT_THERE,
+    OPENED_UNKNOWN,
+    SUB_ACCOUNTS,
+)
 from recon_pipeline.venues.binance.family import AccountUnknown, look_at_accounts
 from recon_pipeline.venues.binance.holes import ISOLATED, STATING, TOLD_BY
 from recon_pipeline.venues.binance.markets import look_at_markets, refresh_markets
@@ -56,6 +63,7 @@ class Pull:
     session: Session
     _is_refreshed: bool = False
     """Whether the list of markets was read anew, since the venue did not know one."""
+    _captured: dict[tuple[str, str], Mapping[date, set[str]]] = field(default_factory=dict)
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -85,6 +93,7 @@ class Pull:
             tell_failed=lambda email, stream, error: self.session.record(error, email, stream.name),
             tell_refused=self._tell_refused,
             refresh=self._refresh,
+            is_left=self._is_left,
             is_not_there=self.session.is_not_there,
             unopened=lambda of_account, day: [
                 product
@@ -121,6 +130,25 @@ class Pull:
         refresh_markets(self.session)
         self._is_refreshed = True
         return True
+
+    def _is_left(self, facts: AccountFacts, name: str, day: date) -> bool:
+        """Whether the last capture by the end of a day tells nothing of a market or an asset that captures named."""
+        for stream, (extra, field_) in NAMING.items():
+            if BY_NAME[stream].role == "capture" and name in facts.extras.get(extra, ()):
+                told = self._named_in_captures(facts.email, stream, field_)
+                last = max((on for on in told if on <= day), default=None)
+                return last is not None and name not in told[last]
+        return False
+
+    def _named_in_captures(self, email: str, stream: str, field_: str) -> Mapping[date, set[str]]:
+        """What the captures of an account named, by the day that each closes; read once a run."""
+        if (email, stream) not in self._captured:
+            rows = (row for row in self.session.raw.records([stream]) if row.account == email)
+            self._captured[email, stream] = {
+                date.fromisoformat(row.content["date"]): {str(each.get(field_)) for each in row.content["rows"]}
+                for row in rows
+            }
+        return self._captured[email, stream]
 
     def _tell_refused(self, email: str, stream: Stream, name: str, error: InvalidSymbol) -> None:
         """Tell a person of a market or an asset that a stream cannot be asked of."""
