@@ -168,6 +168,11 @@ class RunResult:
         return total
 
     @property
+    def not_green(self) -> list[dict[str, Any]]:
+        """Of each account with such days the last one, and why."""
+        return [{"account": of.account, "date": of.why_of, "why": of.why} for of in self.verdicts if of.why_of]
+
+    @property
     def knows_no_account(self) -> bool:
         """Whether the venue does not know an account that was asked for."""
         return any(name == "UnknownAccount" for name, _ in self.job.errors)
@@ -200,6 +205,7 @@ class RunResult:
             "rows": self.findings.statuses,
             "usd_at_variance": self.findings.usd_at_variance,
             "accounts": {account.account: account.verdicts for account in self.verdicts},
+            "not_green": self.not_green,
             "disagreeing": self.findings.disagreeing,
             "disagreeing_rows": self.findings.disagreeing_rows,
             "unread_files": self.unread,
@@ -264,6 +270,9 @@ def status(is_json: bool) -> int:
     if venues:
         rows = [venue.as_row() for venue in venues]
         out.print(rows_table("Venues", rows, list(rows[0])))
+        for venue in venues:
+            if venue.not_green:
+                out.print(rows_table(f"{venue.venue}: why not green", venue.not_green, list(venue.not_green[0])))
     else:
         out.print("nothing has run yet: recon run --from DAY --to DAY, or recon up")
     out.print(f"UI: {address(up_now['webserver'])}" if "webserver" in up_now else "UI: down (recon up starts it)")
@@ -460,6 +469,9 @@ def _print_results(results: list[RunResult]) -> None:
     out = console()
     out.print(verdict_table({result.job.venue: result.verdicts for result in results}))
     for result in results:
+        if result.not_green:
+            title = f"{result.job.venue}: why not green, of the last such day"
+            out.print(rows_table(title, result.not_green, list(result.not_green[0])))
         rows = result.findings.disagreeing
         if rows:
             names = (

@@ -254,6 +254,10 @@ def test_status_and_export_tell_what_stands(recon: Recon, settings: Settings, tm
     (venue,) = told["venues"]
     assert (venue["latest_day"], venue["accounts"], venue["green"], venue["red"]) == ("2025-10-31", 2, 1, 1)
     assert venue["last_run"]["outcome"] == "done"
+    (why,) = venue["not_green"]
+    assert (why["date"], why["verdict"]) == ("2025-10-31", "red")
+    assert "beyond tolerance" in why["why"]
+    assert why["why"][:30] in " ".join(recon("status")[1].split())
     code, told = recon.json("export", "--to", str(tmp_path / "export"))
     assert code == 0
     with (tmp_path / "export" / "reconciliation_summary.csv").open(encoding="utf-8") as file:

@@ -168,6 +168,8 @@ class AccountVerdicts:
     verdicts: Mapping[str, int]
     last_verdict: str
     why: str
+    why_of: date | None
+    """That day; None if all are green."""
 
 
 def verdicts(
@@ -182,6 +184,7 @@ def verdicts(
         of_account = [row for row in rows if row.account == account]
         counts = {name: sum(row.verdict == name for row in of_account) for name in VERDICTS}
         counts = {name: days for name, days in counts.items() if days}
-        why = next((row.why for row in reversed(of_account) if row.verdict not in ("green", "opening")), "")
-        found.append(AccountVerdicts(account, counts, of_account[-1].verdict, why))
+        not_green = [row for row in of_account if row.verdict not in ("green", "opening")]
+        why, why_of = (not_green[-1].why, not_green[-1].date) if not_green else ("", None)
+        found.append(AccountVerdicts(account, counts, of_account[-1].verdict, why, why_of))
     return found

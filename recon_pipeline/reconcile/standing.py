@@ -29,6 +29,11 @@ _STANDING = sa.text("""
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'unread') AS unread_files,
         (SELECT count(*) FROM recon.quarantine WHERE venue = :venue AND error <> :unread) AS refused_rows
 """)
+_NOT_GREEN = sa.text(
+    "SELECT account, date, verdict, why FROM (SELECT DISTINCT ON (account) account, date, verdict, why"
+    " FROM marts.account_day_verdict WHERE venue = :venue ORDER BY account, date DESC) AS latest"
+    " WHERE verdict NOT IN ('green', 'opening') ORDER BY account"
+)
 _LAST_RUN = sa.text(
     "SELECT run_id, first_day, last_day, outcome, started_at, finished_at FROM recon.runs"
     " WHERE venue = :venue ORDER BY started_at DESC LIMIT 1"
@@ -37,7 +42,8 @@ _LAST_RUN = sa.text(
 
 @dataclass(frozen=True)
 class Standing:
-    """A venue: its accounts by their latest verdict, what stands open, and its last run (None if it never ran)."""
+    """A venue: its accounts by their latest verdict, what stands open, and its last run (None if it never ran); of each
+    account whose latest day is not green, why."""
 
     venue: str
     latest_day: date | None
@@ -51,6 +57,8 @@ class Standing:
     unread_files: int
     refused_rows: int
     last_run: Mapping[str, Any] | None
+    not_green: Sequence[Mapping[str, Any]] = ()
+    """Of each: account, date, verdict, why."""
 
     @property
     def code(self) -> int:
@@ -68,7 +76,7 @@ class Standing:
 
     def as_row(self) -> dict[str, Any]:
         """For a person."""
-        row = {name: value for name, value in asdict(self).items() if name != "last_run"}
+        row = {name: value for name, value in asdict(self).items() if name not in ("last_run", "not_green")}
         return row | {"last_run": _told(self.last_run)}
 
 
@@ -79,7 +87,9 @@ def standings(url: str, venues: Sequence[str]) -> list[Standing]:
         for venue in venues:
             figures = database.execute(_STANDING, {"venue": venue, "unread": UNREAD}).one()._asdict()
             last = database.execute(_LAST_RUN, {"venue": venue}).one_or_none()
-            found.append(Standing(venue=venue, **figures, last_run=last._asdict() if last else None))
+            not_green = [row._asdict() for row in database.execute(_NOT_GREEN, {"venue": venue})]
+            last_run = last._asdict() if last else None
+            found.append(Standing(venue=venue, **figures, last_run=last_run, not_green=not_green))
     return found
 
 
