@@ -36,6 +36,7 @@ from recon_pipeline.venues.streams import (
     Call,
     Content,
     Stream,
+    name_in_part,
     named_in,
     part_of,
 )
@@ -172,6 +173,11 @@ class Ledger:
                 self._failed[row.account, row.stream][row.date] = FailedRead(row.asked_in_vain_at, row.asked_in_vain)
             if row.calls is not None:
                 self._calls[row.account, row.stream][row.date] = row.calls
+        self._parts: dict[tuple[str, str], dict[str, Mapping[date, str]]] = defaultdict(dict)
+        for (account, told), days in self._status.items():
+            stream, name = name_in_part(told)
+            if name is not None:
+                self._parts[account, stream][name] = days
 
     def asked_otherwise(self, account: str, stream: str, calls: DigestOfCalls) -> set[date]:
         """The final days that were read with other calls than they would be now."""
@@ -204,9 +210,7 @@ class Ledger:
 
     def parts(self, account: str, stream: str) -> Mapping[str, Mapping[date, str]]:
         """How the days of the markets and assets stand that were told apart, by name."""
-        prefix = part_of(stream, "")
-        of_account = (pair for pair in self._status.items() if pair[0][0] == account)
-        return {part.removeprefix(prefix): days for (_, part), days in of_account if part.startswith(prefix)}
+        return self._parts.get((account, stream), {})
 
     def to_ask(
         self,

@@ -33,6 +33,12 @@ def part_of(stream: str, name: str) -> str:
     return f"{stream}:{name}"
 
 
+def name_in_part(told: str) -> tuple[str, str | None]:
+    """The stream, and what the part is about; None for a whole stream."""
+    stream, is_part, name = told.partition(":")
+    return stream, name if is_part else None
+
+
 @dataclass(frozen=True)
 class AccountFacts:
     """What is known of an account before its streams are read: from recon.yaml and from the venue itself."""

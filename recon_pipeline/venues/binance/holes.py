@@ -21,6 +21,7 @@ from recon_pipeline.venues.binance.mapping.cells import EXACT
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import GONE, NOT_TOLD, ONE_DAY, SAID
 from recon_pipeline.venues.reading import UNREAD
+from recon_pipeline.venues.streams import name_in_part
 
 ISOLATED = "ISOLATED_MARGIN"
 OWN_SNAPSHOTS = tuple(s.name for s in STREAMS if s.role == "snapshot" and s.asked_with == "own")
@@ -263,7 +264,7 @@ def refused_markets(ledger: Sequence[Any], balances: pa.Table) -> list[Mapping[s
 
     `ledger` names such parts of streams as stream:name, `balances` are frames whose amounts are text.
     """
-    lost = [(row, *row.stream.split(":", 1)) for row in ledger if ":" in row.stream and row.status == "failed"]
+    lost = [(row, *told) for row in ledger if row.status == "failed" and (told := name_in_part(row.stream))[1]]
     if not lost:
         return []
     read: dict[tuple[str, str], list[date]] = defaultdict(list)

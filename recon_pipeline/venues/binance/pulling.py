@@ -63,7 +63,7 @@ class Pull:
     session: Session
     _is_refreshed: bool = False
     """Whether the list of markets was read anew, since the venue did not know one."""
-    _captured: dict[tuple[str, str], Mapping[date, set[str]]] = field(default_factory=dict)
+    _captured: dict[str, Mapping[str, Mapping[date, set[str]]]] = field(default_factory=dict)
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
@@ -135,20 +135,20 @@ class Pull:
         """Whether the last capture by the end of a day tells nothing of a market or an asset that captures named."""
         for stream, (extra, field_) in NAMING.items():
             if BY_NAME[stream].role == "capture" and name in facts.extras.get(extra, ()):
-                told = self._named_in_captures(facts.email, stream, field_)
+                told = self._named_in_captures(stream, field_).get(facts.email, {})
                 last = max((on for on in told if on <= day), default=None)
                 return last is not None and name not in told[last]
         return False
 
-    def _named_in_captures(self, email: str, stream: str, field_: str) -> Mapping[date, set[str]]:
-        """What the captures of an account named, by the day that each closes; read once a run."""
-        if (email, stream) not in self._captured:
-            rows = (row for row in self.session.raw.records([stream]) if row.account == email)
-            self._captured[email, stream] = {
-                date.fromisoformat(row.content["date"]): {str(each.get(field_)) for each in row.content["rows"]}
-                for row in rows
-            }
-        return self._captured[email, stream]
+    def _named_in_captures(self, stream: str, field_: str) -> Mapping[str, Mapping[date, set[str]]]:
+        """What captures named, by account and by the day that each closes; read once a run."""
+        if stream not in self._captured:
+            found: dict[str, dict[date, set[str]]] = {}
+            for row in self.session.raw.records([stream]):
+                names = {str(each.get(field_)) for each in row.content["rows"]}
+                found.setdefault(row.account, {})[date.fromisoformat(row.content["date"])] = names
+            self._captured[stream] = found
+        return self._captured[stream]
 
     def _tell_refused(self, email: str, stream: Stream, name: str, error: InvalidSymbol) -> None:
         """Tell a person of a market or an asset that a stream cannot be asked of."""

@@ -57,7 +57,7 @@ from recon_pipeline.venues.binance.session import trades_since, unused
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline.venues.pull import coverage_rows
 from recon_pipeline.venues.reading import Reading
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.streams import RawRecord, name_in_part
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
@@ -375,7 +375,8 @@ def _ledger(raw: RawStore) -> list[Any]:
 
 
 def _coverage(ledger: Sequence[Any], raw: RawStore, context: MappingContext, since: datetime) -> pa.Table:
-    days = [row for row in ledger if ":" not in row.stream]  # a part of a stream is a hole in what it moved alone
+    # a part of a stream is a hole in what it moved alone
+    days = [row for row in ledger if name_in_part(row.stream)[1] is None]
     parts = (coverage_rows(days[begin : begin + AT_ONCE]) for begin in range(0, len(days), AT_ONCE))
     besides = purged_rows(raw, context.symbols, since), unmade_rows(context.made, since)
     tables = [table_of(FRAMES["coverage"], rows, {}) for rows in (*parts, *besides) if rows]
