@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import pytest
@@ -20,6 +20,8 @@ from recon_pipeline.stores.raw import RawStore, Told
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import InvalidSymbol
 from recon_pipeline.venues.binance.markets import LISTED, departures, halted_since, purged_markets
+from recon_pipeline.venues.binance.pulling import Pull
+from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.binance.streams.margin import ISOLATED
 from recon_pipeline.venues.pull import Ledger, Puller
@@ -262,3 +264,17 @@ def test_who_is_killed_while_a_market_is_read_that_is_told_again_loses_nothing(
 def interrupted(*_: object, **__: object) -> None:
     """What a killed run gets done."""
     raise KeyboardInterrupt
+
+
+def test_a_pair_is_left_from_the_capture_on_that_does_not_list_it(database: str) -> None:
+    """Nobody says so of a pair that recon.yaml alone names, nor of a day before the first capture."""
+    nothing, facts = cast(Any, None), AccountFacts(MAIN, extras={ISOLATED: ["AUSDT", "BUSDT"]})
+    with closing(RawStore(database, "binance")) as raw:
+        for number, pairs in ((4, ["AUSDT", "BUSDT"]), (6, ["BUSDT"]), (7, [])):
+            content = {"date": str(day(number)), "rows": [{"symbol": pair} for pair in pairs]}
+            raw.keep(MAIN, "isolated_account", [Told(str(number), {}, content, None, None)], {}, midnight(day(9)))
+        pull = Pull(Session("binance", database, nothing, nothing, nothing, raw, {}, nothing))
+        left = {
+            name: [n for n in range(3, 9) if pull._is_left(facts, name, day(n))] for name in ("AUSDT", "BUSDT", "C")
+        }
+        assert left == {"AUSDT": [6, 7, 8], "BUSDT": [7, 8], "C": []}
