@@ -242,6 +242,21 @@ def test_a_market_is_no_hole_since_nothing_of_it_was_stated_nor_once_nothing_nam
     assert pairs.part("TYPO") == {"not_applicable": {8, 9, 10, 11}}
 
 
+def test_a_market_that_comes_back_is_asked_of_the_days_too_since_nothing_of_it_was_stated(pairs: Pairs) -> None:
+    """What emptied it is told then."""
+    pairs.refused = {"AUSDT"}
+    pairs.night(10)
+    pairs.left = {"AUSDT"}
+    for number in range(11, 19):
+        pairs.night(number)
+    assert pairs.told("AUSDT") == set()
+    pairs.refused, pairs.left = set(), set()
+    for number in (19, 20):
+        pairs.night(number)
+    assert pairs.told("AUSDT") == pairs.told("BUSDT")
+    assert pairs.part("AUSDT") == {"complete": pairs.told("AUSDT")}
+
+
 def test_who_is_killed_while_a_market_is_read_that_is_told_again_loses_nothing(
     pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -762,6 +762,8 @@ _FEEDS = [("trades", 1), ("trades", 2), ("deposits", 1), ("deposits", 2)]
         ({**dict.fromkeys(_FEEDS, "final"), ("trades", 2): "complete"}, False),
         ({**dict.fromkeys(_FEEDS, "final"), ("a capture", 2): "complete"}, True),
         (dict.fromkeys(_FEEDS[1:], "final"), False),
+        ({**dict.fromkeys(_FEEDS, "final"), ("trades:BTC", 2): "failed", ("trades:BTC", 1): "complete"}, False),
+        ({**dict.fromkeys(_FEEDS, "final"), ("trades:BTC", 3): "failed"}, True),
     ],
 )
 def test_a_variance_is_final_once_no_feed_of_its_window_may_tell_more(

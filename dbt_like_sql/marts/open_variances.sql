@@ -1,4 +1,9 @@
 -- Differences of money that stand unexplained, the gravest first.
+WITH refused AS MATERIALIZED (
+    -- parts of a stream, of a market that the venue does not know any more
+    SELECT venue, account, date FROM recon.pulls WHERE status = 'failed' AND strpos(stream, ':') > 0
+)
+
 SELECT
     v.date,
     v.venue,
@@ -24,7 +29,12 @@ SELECT
     CASE sign(v.variance_in_asset) WHEN 1 THEN 'surplus' WHEN -1 THEN 'shortage' END AS direction,
     -- every stream on every day that the window touches; of files nobody says that no other will come
     CASE WHEN EXISTS (SELECT FROM recon.pulls AS p WHERE p.venue = v.venue) THEN (
-        SELECT count(*) = cardinality(s.streams) * (days.last_day - days.first_day + 1)
+        SELECT
+            count(*) = cardinality(s.streams) * (days.last_day - days.first_day + 1)
+            AND NOT EXISTS (
+                SELECT FROM refused AS r
+                WHERE r.venue = v.venue AND r.account = v.account AND r.date BETWEEN days.first_day AND days.last_day
+            )
         FROM recon.pulls AS p
         WHERE
             p.venue = v.venue AND p.account = v.account AND p.stream = ANY(s.streams)

@@ -196,7 +196,7 @@ class Ledger:
         of_stream, found = self._status.get((account, stream), {}), set[date]()
         for of_part in self.parts(account, stream).values():
             if of_part[max(of_part)] in COVERAGE_READ:
-                found |= {day for day, status in of_part.items() if status == "failed"}
+                found |= {day for day, status in of_part.items() if status not in COVERAGE_READ}
         return {day for day in found if of_stream.get(day) == "final"}
 
     def read_with(self, account: str, stream: str, name: str, calls: DigestOfCalls) -> set[date]:
