@@ -125,9 +125,11 @@ def _refuse_own_subs(
     listed = [(row.account, row.content) for row in of_lists if row.stream == SUB_ACCOUNTS]
     listed += [(email, row.content) for (email, of), rows in told.items() if of == SUB_ACCOUNTS for row in rows]
     for master, content in listed:
-        if ours(str(content["email"])) == master:
+        email = str(content["email"])
+        # one that is listed under its own name is another's key, which is told as such
+        if ours(email) == master and email.casefold() != master.casefold():
             raise ConfigError(
-                f"{content['email']} is a sub-account of {master}, and no other e-mail of it",
+                f"{email} is a sub-account of {master}, and no other e-mail of it",
                 where=f"recon.yaml, accounts, {master}, emails",
                 expected="what the account's own e-mail became",
                 next_step="take it out there; a sub-account is an account of its own",
