@@ -241,7 +241,7 @@ def test_a_list_of_markets_that_cannot_be_read_leaves_trades_partial(
     *, body: bytes, found: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = a_world()
-    world.plants.outages.append(Outage(None, "/api/v3/exchangeInfo", 0, 1 << 62, body, 200, "application/json"))  # type: ignore[arg-type]
+    world.plants.outages.append(Outage(None, "/api/v3/exchangeInfo", 0, 1 << 62, body, 200, "application/json"))
     with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
         live_through(home)
         (problem,) = [each for each in list_problems(home.url, "binance") if each["name"] == "UnexpectedAnswer"]

@@ -961,15 +961,15 @@ def test_a_removed_list_is_no_hole_from_its_day_on_also_where_the_venue_tells_it
 def test_that_a_list_was_removed_makes_no_hole_of_days_to_which_it_did_not_apply(database: str) -> None:
     gone, stream = date(2026, 3, 10), BY_NAME["margin_transfers"]
     asked: Any = lambda *_: Reply({"rows": [], "total": 0})  # noqa: E731
+    now = datetime(2026, 3, 14, 9, tzinfo=UTC)
     with closing(RawStore(database, "binance")) as raw:
         for day, products, said in (
             (date(2026, 1, 3), {"spot"}, {}),
             (date(2026, 1, 3), {"spot", "margin"}, {stream.name: gone}),
         ):
             facts = AccountFacts(MAIN, products=frozenset(products), gone=said)
-            now = datetime(2026, 3, 14, 9, tzinfo=UTC)
             raw.keep(MAIN, stream.name, [Told("7", {}, {"id": 7}, datetime(2026, 3, 8, tzinfo=UTC), None)], {}, now)
-            Puller(raw, Ledger(raw), lambda now=now: now, lambda: None).pull(stream, facts, asked, day, day)  # type: ignore[misc]
+            Puller(raw, Ledger(raw), lambda: now, lambda: None).pull(stream, facts, asked, day, day)
         assert {(row.status, row.error) for row in raw.ledger(date(2026, 1, 3)) if row.date == date(2026, 1, 3)} == {
             ("not_applicable", None)
         }

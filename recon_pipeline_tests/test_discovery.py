@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -373,7 +373,9 @@ def test_a_doubtful_purchase_goes_with_an_answer_that_tells_a_sale_alone_only_if
 
 
 @pytest.mark.postgres
-def test_a_market_that_a_firewall_refuses_has_had_its_turn_and_keeps_no_other_from_it(database: str) -> None:
+def test_a_market_that_a_firewall_refuses_has_had_its_turn_and_keeps_no_other_from_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three in a row, and it is not the market."""
     markets = [Market(f"{name}USDT", name, "USDT") for name in ("ADA", "DROP", "SELECT", "ETH", "UNION", "SOL")]
     nobody: Any = None
@@ -390,7 +392,7 @@ def test_a_market_that_a_firewall_refuses_has_had_its_turn_and_keeps_no_other_fr
         asked.clear()
         clock: Any = SimpleNamespace(now=lambda: START + timedelta(days=number))
         session = Session("binance", database, nobody, nobody, clock, raw, {}, going_on)
-        session.ask_as = cast("Any", lambda _: ask)  # type: ignore[method-assign]
+        monkeypatch.setattr(session, "ask_as", lambda _: ask)
         rows = {row.symbol: row for row in raw.asked_symbols(TRADES.name)}
         known = {
             name: AskedMarket(name, row.asked_from, row.asked_through, None, None, None, row.last_checked)

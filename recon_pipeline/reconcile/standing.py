@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -12,28 +13,18 @@ import sqlalchemy as sa
 from recon_pipeline.stores.database import connection
 from recon_pipeline.venues.reading import UNREAD
 
-_STANDING = sa.text("""
-    WITH latest AS (
-        SELECT DISTINCT ON (venue, account) venue, account, date, verdict
-        FROM marts.account_day_verdict WHERE venue = :venue ORDER BY venue, account, date DESC
-    )
+_LATEST = sa.text(
+    "SELECT DISTINCT ON (account) account, date, verdict, why FROM marts.account_day_verdict WHERE venue = :venue"
+    " ORDER BY account, date DESC"
+)
+_OPEN = sa.text("""
     SELECT
-        (SELECT max(date) FROM latest) AS latest_day,
-        (SELECT count(*) FROM latest) AS accounts,
-        (SELECT count(*) FROM latest WHERE verdict IN ('green', 'opening')) AS green,
-        (SELECT count(*) FROM latest WHERE verdict = 'red') AS red,
-        (SELECT count(*) FROM latest WHERE verdict = 'incomplete') AS incomplete,
-        (SELECT count(*) FROM latest WHERE verdict = 'pending') AS pending,
         (SELECT count(*) FROM marts.open_variances WHERE venue = :venue) AS open_variances,
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'faulty') AS faulty_files,
         (SELECT count(*) FROM recon.source_files WHERE venue = :venue AND status = 'unread') AS unread_files,
         (SELECT count(*) FROM recon.quarantine WHERE venue = :venue AND error <> :unread) AS refused_rows
 """)
-_NOT_GREEN = sa.text(
-    "SELECT account, date, verdict, why FROM (SELECT DISTINCT ON (account) account, date, verdict, why"
-    " FROM marts.account_day_verdict WHERE venue = :venue ORDER BY account, date DESC) AS latest"
-    " WHERE verdict NOT IN ('green', 'opening') ORDER BY account"
-)
+_GREEN = ("green", "opening")
 _LAST_RUN = sa.text(
     "SELECT run_id, first_day, last_day, outcome, started_at, finished_at FROM recon.runs"
     " WHERE venue = :venue ORDER BY started_at DESC LIMIT 1"
@@ -85,11 +76,24 @@ def standings(url: str, venues: Sequence[str]) -> list[Standing]:
     found = []
     with connection(url, "reading how the venues stand") as database:
         for venue in venues:
-            figures = database.execute(_STANDING, {"venue": venue, "unread": UNREAD}).one()._asdict()
+            latest = [row._asdict() for row in database.execute(_LATEST, {"venue": venue})]
+            figures = database.execute(_OPEN, {"venue": venue, "unread": UNREAD}).one()._asdict()
             last = database.execute(_LAST_RUN, {"venue": venue}).one_or_none()
-            not_green = [row._asdict() for row in database.execute(_NOT_GREEN, {"venue": venue})]
-            last_run = last._asdict() if last else None
-            found.append(Standing(venue=venue, **figures, last_run=last_run, not_green=not_green))
+            verdicts = Counter(row["verdict"] for row in latest)
+            found.append(
+                Standing(
+                    venue=venue,
+                    latest_day=max((row["date"] for row in latest), default=None),
+                    accounts=len(latest),
+                    green=sum(verdicts[name] for name in _GREEN),
+                    red=verdicts["red"],
+                    incomplete=verdicts["incomplete"],
+                    pending=verdicts["pending"],
+                    **figures,
+                    last_run=last._asdict() if last else None,
+                    not_green=[row for row in latest if row["verdict"] not in _GREEN],
+                )
+            )
     return found
 
 

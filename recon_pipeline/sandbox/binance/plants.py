@@ -63,7 +63,8 @@ class SnapshotFault:
 class Outage:
     """An endpoint that answers an account nonsense for a while."""
 
-    account: str
+    account: str | None
+    """None: whoever asks without a key."""
     path: str
     from_us: int
     until_us: int

@@ -64,6 +64,7 @@ class Pull:
     _is_refreshed: bool = False
     """Whether the list of markets was read anew, since the venue did not know one."""
     _captured: dict[str, Mapping[str, Mapping[date, set[str]]]] = field(default_factory=dict)
+    """What captures named, by stream, account and day."""
 
     def run(self) -> dict[str, AccountFacts]:
         """Everything but trades, which rest on what this brings; the accounts as they are."""
