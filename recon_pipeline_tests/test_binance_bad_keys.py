@@ -153,6 +153,29 @@ def test_an_account_is_never_read_under_two_names(
         assert statuses(home, MAIN) == {"matched"}
 
 
+@pytest.mark.parametrize("key", ["binance_lost", "binance_main"], ids=["without a secret", "another account's key"])
+def test_a_name_that_was_a_mistake_is_forgotten_once_it_is_put_right(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Nothing of it was read; as an account of the venue it would keep every day open for good."""
+    world = make_world(21, days=8, subs=0, symbols_max=250, burst_max=5, without=(*SPOT_ALONE, "managed"))
+    fifth = LAST + timedelta(days=1)
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        right = home.settings
+        home.capture_days(FIRST - timedelta(days=1), fifth)
+        home.run(FIRST, FIRST)
+        configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}, COPY: {"credentials": key}})
+        home.run(LAST, LAST)
+        verdicts = "SELECT DISTINCT account, verdict FROM marts.account_day_verdict ORDER BY 1, 2"
+        assert home.ask(verdicts) == [(COPY, "incomplete"), (MAIN, "green")]
+        assert any(account == COPY for account, _ in told(home))
+        home.settings = right
+        home.run(fifth, fifth)
+        assert home.ask(verdicts) == [(MAIN, "green")]
+        assert not any(account == COPY for account, _ in told(home))
+        assert home.ask("SELECT count(*) FROM recon.pulls WHERE account = :of", of=COPY) == [(0,)]
+
+
 @pytest.mark.parametrize("is_revoked", [True, False], ids=["its key is revoked", "it is not configured"])
 def test_a_sub_account_is_whole_without_its_main_account(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, is_revoked: bool

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from recon_pipeline.venues.binance.mapping import MappingContext
+from recon_pipeline.venues.streams import RawRecord
 from recon_pipeline_tests.binance_records import DESK, FACTS, MAIN, SYMBOLS, kinds, mapped, record, told, utc
 from recon_pipeline_tests.binance_samples import LATER, T, sample
 
@@ -108,6 +111,14 @@ def test_dust_gives_what_it_was_converted_into_less_the_fee() -> None:
     ]
 
 
+@pytest.mark.parametrize(("stated", "target"), [({"targetAsset": "USDT"}, "USDT"), ({}, "BNB")])
+def test_dust_goes_into_the_asset_that_is_stated_and_without_one_into_bnb(stated: dict[str, str], target: str) -> None:
+    detail = {"transId": 1, "serviceChargeAmount": "0.04", "amount": "1.2", "transferedAmount": "2", "fromAsset": "XRP"}
+    found = mapped(sample("dust", userAssetDribbletDetails=[detail | stated]))
+    moved = [("dust_buy", target, "2"), ("dust_fee", target, "-0.04"), ("dust_sell", "XRP", "-1.2")]
+    assert told(found.trades, "txn_subtype", "asset", "amount") == moved
+
+
 def test_dust_may_be_stated_as_what_arrives() -> None:
     found = mapped(sample("dust"), dust_amount="net")
     into_bnb = [Decimal(row["amount"]) for row in found.trades if row["asset"] == "BNB"]
@@ -146,6 +157,56 @@ def test_money_deposited_counts_once_it_is_credited_and_without_the_fee() -> Non
     assert told(mapped(sample("fiat_orders", {"transactionType": "0"}), fiat_wallet="funding").transfers, "wallet") == [
         "FUNDING"
     ]
+
+
+@pytest.mark.parametrize("kind", ["0", "1"])
+def test_a_bank_transfer_states_no_wallet(kind: str) -> None:
+    transfer, payment = sample("fiat_orders", {"transactionType": kind}), sample("fiat_payments")
+    both = mapped(transfer, payment)
+    assert sorted((u.stream, u.usual) for u in both.unplaced) == [("fiat_orders", "SPOT"), ("fiat_payments", "SPOT")]
+    funded = {MAIN: replace(FACTS[MAIN], default_wallet="FUNDING")}
+    money = sample("pay", walletType=3, fundsDetail=[])
+    found = mapped(transfer, payment, money, context=MappingContext(funded, SYMBOLS))
+    assert {row["wallet"] for row in (*found.transfers, *found.trades)} == {"FUNDING"}
+    decided = MappingContext(FACTS, SYMBOLS, decisions={transfer.digest: "FUNDING"})
+    assert set(told(mapped(transfer, context=decided).transfers, "wallet")) == {"FUNDING"}
+
+
+def _told_before(record: RawRecord, *before: Mapping[str, Any]) -> RawRecord:
+    return replace(record, before=tuple((AT, {**record.content, **changes}) for changes in before))
+
+
+def test_a_bank_deposit_stays_on_the_day_on_which_it_was_first_credited() -> None:
+    later = T + 5 * 86_400_000
+    done = sample("fiat_orders", {"transactionType": "0"}, status="Finished", updateTime=later)
+    for before in ({"status": "Successful", "updateTime": LATER}, {"status": "Finished", "updateTime": LATER}):
+        found = mapped(_told_before(done, {"status": "Processing", "updateTime": T}, before))
+        assert told(found.transfers, "external_id", "amount", "datetime") == [("f-1", "28.50", THEN)]
+
+
+@pytest.mark.parametrize(
+    ("status", "amounts"),
+    [
+        ("Refunding", ["28.50"]),
+        ("Refund Failed", ["28.50"]),
+        ("Refunded", ["28.50", "-28.50"]),
+        ("Failed", ["28.50", "-28.50"]),
+    ],
+)
+def test_a_bank_deposit_that_was_credited_leaves_once_it_is_refunded(status: str, amounts: list[str]) -> None:
+    later = T + 5 * 86_400_000
+    record = sample("fiat_orders", {"transactionType": "0"}, status=status, updateTime=later)
+    found = mapped(_told_before(record, {"status": "Successful", "updateTime": LATER}))
+    rows = told(found.transfers, "external_id", "amount", "datetime")
+    assert rows == [("f-1", "28.50", THEN), ("f-1:reversal", "-28.50", utc("2026-11-07T08:00:00.250"))][: len(amounts)]
+
+
+def test_a_bank_withdrawal_comes_back_when_that_was_first_told() -> None:
+    record = sample("fiat_orders", status="Refunded", updateTime=T + 5 * 86_400_000)
+    before = ({"status": "Processing", "updateTime": T}, {"status": "Failed", "updateTime": LATER})
+    found = mapped(_told_before(record, *before))
+    back = [row for row in found.transfers if row["external_id"].endswith(":reversal")]
+    assert told(back, "amount", "datetime") == [("1.50", THEN), ("28.50", THEN)]
 
 
 @pytest.mark.parametrize(
@@ -194,6 +255,36 @@ def test_a_sale_for_money_gives_coins_and_the_source_is_the_money_all_the_same()
         paymentMethod=None,
     )  # fmt: skip
     assert told(mapped(sold).trades, "asset", "amount") == [("ETH", "-0.016"), ("EUR", "49")]
+
+
+def test_the_fee_of_a_sale_for_money_is_taken_off_what_is_paid() -> None:
+    sold = sample(
+        "fiat_payments", {"transactionType": "1"}, sourceAmount="49", obtainAmount="0.016", totalFee="0.4",
+        paymentMethod=None,
+    )  # fmt: skip
+    assert told(mapped(sold).trades, "external_id", "asset", "amount", "txn_subtype") == [
+        ("p-1:fee", "EUR", "-0.4", "convert_fee"),
+        ("p-1:from", "ETH", "-0.016", "fiat_sell"),
+        ("p-1:to", "EUR", "49", "fiat_buy"),
+    ]
+
+
+def test_a_payment_that_was_done_and_is_refunded_is_undone_when_the_venue_says() -> None:
+    done = {"status": "Completed", "updateTime": T}
+    for status in ("Processing", "Refunding"):
+        found = mapped(_told_before(sample("fiat_payments", status=status, updateTime=LATER), done))
+        assert told(found.trades, "external_id", "datetime") == [(f"p-1:{leg}", AT) for leg in ("fee", "from", "to")]
+    undone = sample("fiat_payments", status="Refunded", updateTime=LATER)
+    found = mapped(_told_before(undone, done))
+    moved = told(found.trades, "external_id", "asset", "amount", "datetime")
+    assert sorted(moved) == [
+        ("p-1:fee", "EUR", "-0.5", AT),
+        ("p-1:fee:reversal", "EUR", "0.5", THEN),
+        ("p-1:from", "EUR", "-49.5", AT),
+        ("p-1:from:reversal", "EUR", "49.5", THEN),
+        ("p-1:to", "ETH", "0.016", AT),
+        ("p-1:to:reversal", "ETH", "-0.016", THEN),
+    ]
 
 
 @pytest.mark.parametrize("status", ["Processing", "Failed", "Refunded"])

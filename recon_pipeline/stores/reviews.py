@@ -14,6 +14,7 @@ from recon_pipeline.stores.canonical import canonical_json
 from recon_pipeline.stores.database import connection
 
 READ_SINCE = "read since"
+NAMED_NO_MORE = "nothing names the account any more, and nothing of it was ever read"
 _PASSING = ("NETWORK_ERROR", "RATE_LIMIT")
 """Kinds of errors that are over once what they were about is read."""
 _OF_KEYS = "API_KEY_INVALID"
@@ -131,6 +132,18 @@ def resolve_problems(url: str, numbers: Collection[int], note: str) -> None:
                 expected="numbers of open errors; none was resolved",
                 next_step="recon errors list shows those that are open",
             )
+
+
+def resolve_forgotten(url: str, venue: str, accounts: Collection[str]) -> None:
+    """Close everything that was about accounts which nobody names any more, and of which nothing was ever read."""
+    with connection(url, f"resolving errors of {venue}") as opened:
+        opened.execute(
+            sa.text(
+                "UPDATE recon.errors SET resolved_at = now(), resolution_notes = :note"
+                " WHERE venue = :venue AND resolved_at IS NULL AND account = ANY(:accounts)"
+            ),
+            {"venue": venue, "accounts": list(accounts), "note": NAMED_NO_MORE},
+        )
 
 
 def resolve_read(url: str, venue: str, read: Collection[Place]) -> int:

@@ -42,7 +42,9 @@ class Dice:
         return self.bits() % 100 < percent
 
     def pick(self, choices: Sequence[T]) -> T:
-        """One of the choices."""
+        """One of the choices; LookupError if there is none."""
+        if not choices:
+            raise LookupError("there is nothing to choose from")
         return choices[self.bits() % len(choices)]
 
     def some(self, choices: Sequence[T], count: int) -> list[T]:

@@ -12,6 +12,7 @@ from datetime import date
 
 from recon_pipeline.errors import ReconError
 from recon_pipeline.stores.raw import DayRead
+from recon_pipeline.stores.reviews import resolve_forgotten
 from recon_pipeline.transport.errors import InvalidSymbol, NotMainAccount
 from recon_pipeline.venues.binance.accounts import (
     ACCOUNT_INFO,
@@ -71,10 +72,18 @@ class Pull:
         self.session.asked.check()
         look_at_markets(self.session)
         facts = look_at_accounts(self.session)
+        self._forget_misnamed(facts)
         ledger = Ledger(self.session.raw)
         asked = [of_account for of_account in facts.values() if self._is_asked(of_account)]
         self.session.each(asked, lambda of_account: self._account(of_account, ledger))
         return facts
+
+    def _forget_misnamed(self, facts: Mapping[str, AccountFacts]) -> None:
+        """A misspelt account that was put right since would keep the venue's days open for ever."""
+        extras = (names for of_account in facts.values() for names in of_account.extras.values())
+        known = {*facts, *(name for names in extras for name in names)}
+        if forgotten := self.session.raw.forget_unread(known):
+            resolve_forgotten(self.session.url, self.session.venue, forgotten)
 
     def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
         """Every stream of one account."""

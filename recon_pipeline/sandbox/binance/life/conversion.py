@@ -78,10 +78,11 @@ def stable_convert(scene: Scene, account: Account, dice: Dice) -> None:
 
 
 def dust(scene: Scene, wallet: str, account: Account, dice: Dice) -> None:
-    """Small amounts of one to three assets into BNB, at a charge of two per cent."""
+    """Small amounts of one to three assets into BNB, or out of SPOT into USDT, at a charge of two per cent."""
+    target = dice.fork("target").pick(("BNB", "BNB", "USDT")) if wallet == "SPOT" else "BNB"
     assets = dice.some(_DUST if wallet == "SPOT" else ("ETH", "BTC"), dice.between(1, 3))
     trans_id = scene.next_id("dust", 45_178_372_831)
-    details = [_dust_detail(scene, wallet, account, asset, trans_id) for asset in assets]
+    details = [_dust_detail(scene, wallet, account, (asset, target), trans_id) for asset in assets]
     told = [detail for detail in details if detail is not None]
     if not told:
         return
@@ -93,22 +94,23 @@ def dust(scene: Scene, wallet: str, account: Account, dice: Dice) -> None:
     scene.tell(account, f"{DUST} {wallet}", content)
 
 
-def _dust_detail(scene: Scene, wallet: str, account: Account, asset: str, trans_id: int) -> Content | None:
+def _dust_detail(scene: Scene, wallet: str, account: Account, assets: tuple[str, str], trans_id: int) -> Content | None:
+    asset, target = assets
     worth = Decimal("0.9") / scene.market.usd(asset, scene.now_ms)
     amount = min(floor8(worth), floor8(scene.have(account, wallet, asset) / 5))
-    gross = floor8(amount * scene.market.usd(asset, scene.now_ms) / scene.market.usd("BNB", scene.now_ms))
+    gross = floor8(amount * scene.market.usd(asset, scene.now_ms) / scene.market.usd(target, scene.now_ms))
     if not gross:
         return None
     charge = floor8(gross * Decimal("0.02"))
     got = gross - charge if scene.doubts["dust_amount"] == "gross" else gross
-    for money in ((asset, -amount), ("BNB", got)):
+    for money in ((asset, -amount), (target, got)):
         if wallet == "MARGIN":
             capital_flow(scene, account, wallet, money, "SMALL_CONVERT", tran_id=trans_id)
         else:
             scene.move(account, wallet, *money, f"{DUST} {trans_id}")
     return {
         "transId": trans_id, "serviceChargeAmount": plain(charge), "amount": plain(amount),
-        "operateTime": scene.now_ms, "transferedAmount": plain(gross), "fromAsset": asset, "targetAsset": "BNB",
+        "operateTime": scene.now_ms, "transferedAmount": plain(gross), "fromAsset": asset, "targetAsset": target,
     }  # fmt: skip
 
 

@@ -77,12 +77,13 @@ def _finish(scene: Scene, account: Account, record: Record, status: str, amount:
 
 
 def payment(scene: Scene, kind: str, account: Account, dice: Dice, *, is_small: bool = False) -> None:
-    """Crypto bought (0) with a card or from the fiat balance, or sold (1) into that balance."""
+    """Crypto bought (0) with a card or from the fiat balance, or sold (1) into that balance, which gets what is paid
+    less the fee."""
     is_buy, asset = kind == "0", dice.pick(("BTC", "BNB", "USDT"))
     paid = dice.amount("5", "9" if is_small else "300", 2)
-    fee = floor8(paid / 100) if is_buy else ZERO
+    fee = floor8(paid / 100)
     rate = scene.market.usd(asset, scene.now_ms) / scene.market.usd("EUR", scene.now_ms)
-    got = floor8((paid - fee) / rate)
+    got = floor8((paid - fee if is_buy else paid) / rate)
     method = dice.pick(("Cash Balance", "Credit Card", "Bank Transfer"))
     status = dice.pick(("Completed", "Completed", "Completed", "Failed"))
     wallet = _wallet(scene)
@@ -93,7 +94,7 @@ def payment(scene: Scene, kind: str, account: Account, dice: Dice, *, is_small: 
     if status == "Completed":
         scene.move(account, wallet, asset, got if is_buy else -got, f"{PAYMENTS} {number}")
         if not is_buy or method == "Cash Balance":
-            scene.move(account, wallet, "EUR", -paid if is_buy else paid, f"{PAYMENTS} {number}")
+            scene.move(account, wallet, "EUR", -paid if is_buy else paid - fee, f"{PAYMENTS} {number}")
     content = {
         "orderNo": number, "sourceAmount": plain(paid), "fiatCurrency": "EUR", "obtainAmount": plain(got),
         "cryptoCurrency": asset, "totalFee": plain(fee), "price": plain(floor8(rate)), "status": status,

@@ -99,8 +99,13 @@ READERS: Mapping[str, Reader] = {
     **derivatives.READERS,
 }
 """The streams whose records are read one by one."""
-RETURNS = {stream: reader.has_failed for stream, reader in READERS.items() if reader.has_failed is not None}
-"""Of the streams that need not state when what failed came back: whether a record says that it did."""
+RETURNS = {
+    stream: reader.has_failed or (lambda _: True)
+    for stream, reader in READERS.items()
+    if reader.has_failed is not None or reader.looks_back
+}
+"""Of which records of a stream the mapping has to know how they were told before: of those that need not state when
+what failed came back those that say that it did, of others all that have changed."""
 MAPPED_ALONE = frozenset(READERS)
 """The streams whose rows come from one record each."""
 READ_BESIDE = frozenset({"spot_orders"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -129,13 +129,16 @@ class Book:
     def place(self, record: RawRecord, usual: str | None = None, *, fixed: tuple[str, ...] = ()) -> str:
         """The wallet of a record that states none: as decided, else the usual one of such records, else the account's
         default. It is marked. `fixed` are the external ids of its rows whose wallet is known all the same."""
-        account = account_of(record)
-        facts = self.context.accounts.get(account)
-        usual = usual or (facts.default_wallet if facts else "SPOT")
+        account, usual = account_of(record), usual or self.default_wallet(record)
         decided = self.context.decisions.get(record.digest)
         unplaced = Unplaced(account, record.stream, record.key, record.digest, usual, decided, fixed)
         self.mapped.unplaced.append(unplaced)
         return unplaced.wallet
+
+    def default_wallet(self, record: RawRecord) -> str:
+        """Where what no record states lies, by recon.yaml."""
+        facts = self.context.accounts.get(account_of(record))
+        return facts.default_wallet if facts else "SPOT"
 
     # --- what a person has to see -----------------------------------------------------------------------------------
 
@@ -209,6 +212,8 @@ class Reader:
     instants: Instants | None = None
     has_failed: Says | None = None
     """Whether a record says that what had left came back, of a stream that need not state when it did."""
+    looks_back: bool = False
+    """Whether what a record was before it changed says more than what it is now."""
 
 
 def first_stated(*names: str) -> Instants:
@@ -273,6 +278,32 @@ def moved_at(reader: Reader, record: RawRecord, context: MappingContext) -> Sequ
         failed_at, was_under_way = _failed_since(record, reader.has_failed)
         told += [failed_at - _HALF_A_DAY] if was_under_way else []
     return list(dict.fromkeys(told))
+
+
+def versions(record: RawRecord) -> list[Content]:
+    """How the venue told of a record, oldest first: of a stream that looks back every way, else the one that counts."""
+    return [*(content for _, content in record.before), record.content]
+
+
+def since(record: RawRecord, says: Says) -> Content | None:
+    """How a record was told when it came to say so, the last time that it did; None if it never has."""
+    found: Content | None = None
+    for content in reversed(versions(record)):
+        if says(content):
+            found = content
+        elif found is not None:
+            break
+    return found
+
+
+def of_versions(instants: Instants) -> Instants:
+    """The instants of a record in every way in which it was told."""
+
+    def of_each(context: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
+        told = (replace(record, content=content, before=()) for content in versions(record))
+        return dict.fromkeys(at for version in told for at in instants(context, version))
+
+    return of_each
 
 
 def _failed_since(record: RawRecord, has_failed: Says) -> tuple[datetime, bool]:

@@ -15,11 +15,13 @@ from recon_pipeline.venues.binance.mapping.book import (
     is_one_of,
     is_under_way,
     naming,
+    of_versions,
+    since,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.binance.streams.shapes import instant_of
-from recon_pipeline.venues.streams import RawRecord
+from recon_pipeline.venues.streams import Content, RawRecord
 
 _CONVERTED = ("SUCCESS",)
 _NOT_CONVERTED = ("FAIL", "FAILED", "EXPIRED", "CANCELED", "CANCELLED")
@@ -172,44 +174,66 @@ _PAID = ("Completed",)
 _NOT_PAID = ("Failed", "Refunded", "Expired", "Cancelled", "Canceled")
 
 
+def money_wallet(book: Book, record: RawRecord) -> str:
+    """Where money lies, and what is paid with it."""
+    return book.default_wallet(record) if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
+
+
+def place_money(book: Book, record: RawRecord) -> str:
+    """The wallet of a record about money, none of which states it."""
+    return book.place(record, usual=money_wallet(book, record))
+
+
+def _is_paid(content: Content) -> bool:
+    return is_one_of(content, "status", *_PAID)
+
+
+def _was_not_paid(content: Content) -> bool:
+    return is_one_of(content, "status", *_NOT_PAID)
+
+
 def _fiat_payment(book: Book, record: RawRecord) -> None:
     """The source is the money and holds the fee, what is obtained is the coin, whichever way it went. A purchase takes
-    money from the account only if it was paid from its balance."""
-    content = record.content
-    if is_under_way(record) or is_one_of(content, "status", *_NOT_PAID):
+    money from the account only if it was paid from its balance. It counts from when it was first told as done; refunded
+    since, it is undone when the venue says. Nobody saw done what is told as refunded from the first."""
+    content, done = record.content, since(record, _is_paid)
+    is_known = is_under_way(record) or _was_not_paid(content) or _is_paid(content)
+    if done is None and is_known:
         return
-    is_buy = record.call.get("transactionType", "0") == "0"
-    sold, bought = _subtypes(
-        book, record, "status", is_known=is_one_of(content, "status", *_PAID), names=("fiat_sell", "fiat_buy")
-    )
-    name, at = cells.name_of(content, "orderNo"), cells.moment(content, "updateTime", "createTime")
+    subtypes = _subtypes(book, record, "status", is_known=is_known, names=("fiat_sell", "fiat_buy"))
+    name, at = cells.name_of(content, "orderNo"), cells.moment(done or content, "updateTime", "createTime")
+    wallet = place_money(book, record)
+    moves = [("", at)]
+    if (undone := since(record, _was_not_paid)) is not None and _was_not_paid(content):
+        moves.append((":reversal", cells.moment(undone, "updateTime", "createTime")))
+    for suffix, asset, amount, subtype in _paid(record, *subtypes):
+        for back, when in moves:
+            signed = cells.negative(amount) if back else amount
+            book.leg(
+                record,
+                f"{name}:{suffix}{back}",
+                wallet=wallet,
+                asset=asset,
+                amount=signed,
+                at=when,
+                subtype=subtype,
+                event=name,
+            )
+
+
+def _paid(record: RawRecord, sold: str, bought: str) -> list[tuple[str, str, str, str]]:
+    """What a payment moves: suffix, asset, signed amount and subtype of each leg."""
+    content, is_buy = record.content, record.call.get("transactionType", "0") == "0"
     money, coin = cells.name_of(content, "fiatCurrency"), cells.name_of(content, "cryptoCurrency")
     source, obtained = cells.amount(content, "sourceAmount"), cells.amount(content, "obtainAmount")
-    wallet = book.place(record, usual=None if book.context.assumes("fiat_wallet", "spot") else "FUNDING")
     fee = cells.optional(content, "totalFee")
+    cost = ("fee", money, cells.negative(fee), "convert_fee")
     if not is_buy:
-        swap(
-            book,
-            record,
-            name,
-            wallet=wallet,
-            given=(coin, obtained, sold, at),
-            got=(money, source, bought, at),
-            fee=(money, fee, "convert_fee"),
-        )
-        return
+        return [("from", coin, cells.negative(obtained), sold), ("to", money, source, bought), cost]
+    got = ("to", coin, obtained, bought)
     if content.get("paymentMethod") != CASH:
-        book.leg(record, f"{name}:to", wallet=wallet, asset=coin, amount=obtained, at=at, subtype=bought, event=name)
-        return
-    swap(
-        book,
-        record,
-        name,
-        wallet=wallet,
-        given=(money, cells.minus(source, fee), sold, at),
-        got=(coin, obtained, bought, at),
-        fee=(money, fee, "convert_fee"),
-    )
+        return [got]
+    return [("from", money, cells.negative(cells.minus(source, fee)), sold), got, cost]
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------
@@ -289,7 +313,8 @@ READERS: Mapping[str, Reader] = {
     "fiat_payments": Reader(
         _fiat_payment,
         naming("fiatCurrency", "cryptoCurrency", frame="trades"),
-        first_stated("updateTime", "createTime"),
+        of_versions(first_stated("updateTime", "createTime")),
+        looks_back=True,
     ),
     "equity_trades": Reader(_equity_trade, naming("quote", frame="trades", wallet="SPOT")),
     "equity_orders": Reader(_equity_order, naming("quote", frame="trades", wallet="SPOT"), first_stated("updatedAt")),

@@ -155,6 +155,8 @@ def interest(book: Book, record: RawRecord, wallet: str) -> None:
     content = record.content
     kind, amount = cells.name_of(content, "type"), cells.amount(content, "interest")
     is_paid = kind.endswith("_CONVERTED")
+    if kind == "PORTFOLIO" and wallet == "MARGIN" and book.context.has_wallet(record.account, "PORTFOLIO_MARGIN"):
+        return  # told by the history of portfolio margin as well, which alone knows what is owed there
     if kind not in {"PERIODIC", "ON_BORROW", "PERIODIC_CONVERTED", "ON_BORROW_CONVERTED", "PORTFOLIO"}:
         meaning = "paid at once" if is_paid else "added to what is owed"
         book.tell("unknown_value", record, f"type {kind} is not known; taken as {meaning}")

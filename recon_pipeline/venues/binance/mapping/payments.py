@@ -18,8 +18,11 @@ from recon_pipeline.venues.binance.mapping.book import (
     is_one_of,
     is_under_way,
     naming,
+    of_versions,
+    since,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
+from recon_pipeline.venues.binance.mapping.conversions import money_wallet, place_money
 from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.streams import Content, RawRecord
 
@@ -34,8 +37,6 @@ _PARTLY = ("Order Partial credit Stopped",)
 
 def _fiat_order(book: Book, record: RawRecord) -> None:
     is_deposit = record.call.get("transactionType", "0") == "0"
-    if is_deposit and is_one_of(record.content, "status", *_NOTHING):
-        return
     if is_one_of(record.content, "status", *_PARTLY):
         book.tell("not_stated", record, "credited in part; the amount that arrived is not stated")
     elif is_deposit:
@@ -44,36 +45,50 @@ def _fiat_order(book: Book, record: RawRecord) -> None:
         _fiat_withdrawal(book, record)
 
 
-def _fiat_wallet(book: Book) -> str:
-    return "SPOT" if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
+def _is_paid(content: Content) -> bool:
+    return is_one_of(content, "status", *_PAID)
+
+
+def _has_returned(content: Content) -> bool:
+    return is_one_of(content, "status", *_RETURNED, *_NOTHING)
 
 
 def _fiat_deposit(book: Book, record: RawRecord) -> None:
-    """Money counts once it is credited; the amount is what arrives."""
-    content = record.content
-    if is_one_of(content, "status", *_GONE) and not is_one_of(content, "status", *_PAID):
+    """Money counts from when it was first told as credited; the amount is what arrives. What was told as credited and
+    is refunded since leaves when the venue says; nobody saw money come that is told as refunded from the first."""
+    content, credited = record.content, since(record, _is_paid)
+    is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
+    if credited is None and is_known:
         return
-    is_known = is_one_of(content, "status", *_PAID)
     what = f"status {content.get('status')!r} is not known"
-    book.transfer(
-        record,
-        cells.name_of(content, "orderNo"),
-        wallet=_fiat_wallet(book),
-        asset=cells.name_of(content, "fiatCurrency"),
-        amount=cells.amount(content, "amount"),
-        at=cells.moment(content, "updateTime", "createTime"),
-        subtype=book.known(record, "fiat_deposit", is_known=is_known, what=what),
-        network=cells.note(content, "method"),
-    )
+    name, amount = cells.name_of(content, "orderNo"), cells.amount(content, "amount")
+    moves = [(name, amount, cells.moment(credited or content, "updateTime", "createTime"))]
+    if (returned := since(record, _has_returned)) is not None and _has_returned(content):
+        moves.append((f"{name}:reversal", cells.negative(amount), cells.moment(returned, "updateTime", "createTime")))
+    subtype = book.known(record, "fiat_deposit", is_known=is_known, what=what)
+    wallet, asset = place_money(book, record), cells.name_of(content, "fiatCurrency")
+    for suffix, signed, at in moves:
+        book.transfer(
+            record,
+            suffix,
+            wallet=wallet,
+            asset=asset,
+            amount=signed,
+            at=at,
+            subtype=subtype,
+            network=cells.note(content, "method"),
+        )
 
 
 def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
-    """Money leaves when the order is made, amount and fee; what is given back returns when the venue says."""
+    """Money leaves when the order is made, amount and fee; what is given back returns when the venue first says so."""
     content = record.content
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
     name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
-    made, has_returned = cells.moment(content, "createTime"), is_one_of(content, "status", *_RETURNED, *_NOTHING)
-    returned = cells.moment(content, "updateTime", "createTime") if has_returned else made
+    made, has_returned = cells.moment(content, "createTime"), _has_returned(content)
+    told = since(record, _has_returned) or content
+    returned = cells.moment(told, "updateTime", "createTime") if has_returned else made
+    wallet = place_money(book, record)
     what = f"status {content.get('status')!r} is not known"
     gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
     parts = (
@@ -88,7 +103,7 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
             book.transfer(
                 record,
                 f"{name}:{suffix}",
-                wallet=_fiat_wallet(book),
+                wallet=wallet,
                 asset=asset,
                 amount=signed,
                 at=at,
@@ -213,7 +228,7 @@ def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> 
     """Wallet, asset and amount; no wallet where it is none that is read."""
     asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
     if str(kind) == "3":
-        return _fiat_wallet(book), asset, amount
+        return money_wallet(book, record), asset, amount
     if str(kind) in _PAY_WALLETS:
         return _PAY_WALLETS[str(kind)], asset, amount
     if kind is not None:
@@ -268,7 +283,7 @@ def _c2c_fee(content: Content) -> str:
 
 
 READERS: Mapping[str, Reader] = {
-    "fiat_orders": Reader(_fiat_order, naming("fiatCurrency"), _fiat_instants),
+    "fiat_orders": Reader(_fiat_order, naming("fiatCurrency"), of_versions(_fiat_instants), looks_back=True),
     "pay": Reader(_pay, _pay_places),
     "c2c": Reader(_c2c, naming("asset", wallet="FUNDING")),
 }
