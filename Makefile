@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo test test-long test-soak test-browser lint bench nightly down lock
+.PHONY: setup demo test test-long test-soak test-browser lint bench nightly nightly-faults down lock
 
 setup: $(STAMP)
 
@@ -61,3 +61,8 @@ lock:
 # --faults --transport --backfill --doubts
 nightly: setup
 	$(BIN)/python -m recon_pipeline_tests.nightly $(NIGHTLY_ARGS)
+
+# more than 10,000 account-days with everything planted that a backfill can see; an hour or two
+nightly-faults: setup
+	$(BIN)/python -m recon_pipeline_tests.nightly --faults all --backfill --seeds 19 --subs 19 --days 27 --after 0 \
+		--least-account-days 10000 $(NIGHTLY_ARGS)

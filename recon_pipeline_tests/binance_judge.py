@@ -377,7 +377,7 @@ def reviewed(home: Asked) -> list[tuple[str, str]]:
 
 
 def _is_review(effect: Planted, account: str, text: str) -> bool:
-    return effect.cell[0] == account and (effect.note or effect.cell[1].lower()) in text
+    return effect.cell[0] == account and bool(effect.note) and effect.note in text
 
 
 def _names(cell: tuple[Any, ...], of_effect: Cell) -> bool:

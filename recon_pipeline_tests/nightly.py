@@ -56,7 +56,14 @@ NEED_DAILY_RUNS = (
 )  # fmt: skip
 """Faults that one run at the end sees in another way: what they told late, wrongly or not at all has been told by then,
 and a market that left before it was ever asked leaves every day before it open."""
-_TRADES, _WEIGHT = "/api/v3/myTrades", 20
+_WEIGHT = 20
+"""Of a question for the trades of one market."""
+_SEARCH = frozenset(
+    f"/api/v3/{name}" for name in ("myTrades", "myAllocations", "myPreventedMatches", "allOrders", "openOrders")
+)
+"""What is asked while looking for trades."""
+_SHOWS_NOTHING = frozenset({"symbol_halted"})
+"""Faults of which nothing may be seen."""
 
 
 @dataclass
@@ -114,7 +121,7 @@ class Discovery:
 
     def end(self, log: list[Any], markets: int, account_days: int) -> None:
         """Add the requests since `begin`."""
-        asked = [(place, entry) for place, entry in enumerate(log) if entry["path"] == _TRADES and place >= self._begin]
+        asked = [(place, entry) for place, entry in enumerate(log) if entry["path"] in _SEARCH and place >= self._begin]
         self.weight += sum(entry["weight"] for _, entry in asked)
         self.of_rotation += sum(
             entry["weight"] for place, entry in asked if any(begin <= place < end for begin, end in self._spans)
@@ -284,9 +291,14 @@ def shortfalls(night: Night, options: argparse.Namespace) -> list[str]:
         short.append(f"{len(night.refused)} requests were refused for their number, such as {night.refused[0]}")
     if not options.backfill and not options.faults and not night.discovery.is_cheap:
         short.append("looking for trades was too dear")
-    never = sorted({*faults_of(options)} - night.planted)
+    asked_for = {*faults_of(options)}
+    never = sorted(asked_for - (night.planted & (night.verdict.by_fault.keys() | _SHOWS_NOTHING)))
     if never and options.days >= DAYS_FOR_FAULTS:
-        short.append(f"faults that found no place in any world: {', '.join(never)}")
+        short.append(f"faults that found no place in any world, or of which nothing had to be seen: {', '.join(never)}")
+    if asked_for - _SHOWS_NOTHING and not night.verdict.required:
+        short.append("nothing was planted that had to be found")
+    if night.verdict.account_days < options.least_account_days:
+        short.append(f"{night.verdict.account_days} account-days, {options.least_account_days} are wanted")
     lacking = [stream for stream, counted in night.events.items() if counted.lacks(stream)]
     if lacking and options.seeds >= options.seeds_for_events:
         short.append(f"streams with too few events: {', '.join(lacking)}")
@@ -309,6 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--transport", default="", help="all, or some between commas (sandbox/binance/trouble.py)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worlds that are lived at once")
+    parser.add_argument("--least-account-days", type=int, default=0, help="so many must have been judged")
     parser.add_argument("--backfill", action="store_true", help="one run over all days at the end, not one each day")
     parser.add_argument("--seeds-for-events", type=int, default=20, help="so many seeds must hold every stream")
     parser.add_argument("--doubts", action="store_true", help="instead: small worlds, read wrongly in every way")

@@ -16,7 +16,7 @@ from recon_pipeline.sandbox.binance.life import capital, conversion, income, led
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, day_ms, day_of
 from recon_pipeline.sandbox.binance.money import ZERO, plain, text8
 from recon_pipeline.sandbox.binance.planter import Kind, Planter
-from recon_pipeline.sandbox.binance.plants import Effect, Race, run_after
+from recon_pipeline.sandbox.binance.plants import Effect, Race
 from recon_pipeline.sandbox.binance.wire import number
 from recon_pipeline.sandbox.binance.world import World
 
@@ -129,14 +129,14 @@ def record_changes(p: Planter, dice: Dice) -> None:
     wrong = {"transactionFee": plain(fee / 2)}
     record.versions = [(at, None if told is None else {**told, **wrong}) for at, told in record.versions]
     record.change(mended_ms * 1000, content)
-    _mended(p, "record_changes", (account, *_capital_position(content)), day, amount=fee / 2 - fee, mended_ms=mended_ms)
+    gone_by = p.heard(account, capital.WITHDRAWALS, mended_ms)
+    _mended(p, "record_changes", (account, *_capital_position(content)), day, amount=fee / 2 - fee, gone_by=gone_by)
 
 
 def _mended(
-    p: Planter, fault: str, position: tuple[str, str, str], day: date, *, amount: Decimal, mended_ms: int
+    p: Planter, fault: str, position: tuple[str, str, str], day: date, *, amount: Decimal, gone_by: date
 ) -> None:
     """A difference until it is mended; the row that replaces it is a restatement."""
-    gone_by = run_after(mended_ms)
     p.expect(fault, position, day, "variance", amount, gone_by_as_of_day=gone_by)
     p.expect(fault, position, day, "matched", ZERO, kind="restatement", from_as_of_day=gone_by)
 
@@ -151,7 +151,9 @@ def _late_dividend(p: Planter, dice: Dice, fault: str, low: int, high: int) -> t
 def dividend_late(p: Planter, dice: Dice) -> None:
     """A dividend that is told days later, within the horizon: the row is restated."""
     position, day, amount, told_ms = _late_dividend(p, dice, "dividend_late", 4, 10)
-    _mended(p, "dividend_late", position, day, amount=amount, mended_ms=told_ms)
+    _mended(
+        p, "dividend_late", position, day, amount=amount, gone_by=p.heard(position[0], income.DIVIDENDS, told_ms)
+    )
 
 
 def dividend_too_late(p: Planter, dice: Dice) -> None:

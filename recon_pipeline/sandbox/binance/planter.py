@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from recon_pipeline.sandbox.binance.book import Content, Record
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.moments import day_ms, day_of
-from recon_pipeline.sandbox.binance.plants import Effect, due
+from recon_pipeline.sandbox.binance.plants import Effect, due, run_after, run_us
 from recon_pipeline.sandbox.binance.world import World
 
 Status = Literal["variance", "incomplete", "matched"]
@@ -93,6 +93,14 @@ class Planter:
                 if day in days and self.take(account, *kind.position(content), (day,)):
                     return account, record, content, day
         raise LookupError(f"no record of {kind.path} is fit")
+
+    def heard(self, account: str, path: str, at_ms: int) -> date:
+        """The first as_of_day whose run hears what a list tells an account from an instant on."""
+        outages = [each for each in self.plants.outages if (each.account, each.path) == (account, path)]
+        day = run_after(at_ms)
+        while any(each.from_us <= run_us(day) < each.until_us for each in outages):
+            day += timedelta(days=1)
+        return day
 
     # What must follow
 

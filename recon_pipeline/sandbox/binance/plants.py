@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, day_of
+from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS, day_ms, day_of
 from recon_pipeline.sandbox.binance.money import plain
 
 Kind = Literal["row", "quarantine", "restatement", "review", "decision"]
@@ -116,6 +116,11 @@ class Plants:
 def due(day: dt.date) -> dt.date:
     """The first as_of_day on which a row of the day must show."""
     return day + timedelta(days=DUE_DAYS)
+
+
+def run_us(as_of_day: dt.date) -> int:
+    """When the run of a day begins, in microseconds."""
+    return (day_ms(as_of_day) + _RUN_MS) * 1000
 
 
 def run_after(at_ms: int) -> dt.date:

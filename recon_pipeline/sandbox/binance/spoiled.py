@@ -91,7 +91,7 @@ def snapshot_of_wrong_day(p: Planter, dice: Dice) -> None:
     if _spoil(p, account, day, stamp_ms=day_ms(day) + 15 * HOUR_MS + 59 * MINUTE_MS + 59_000):
         for asset in p.stated(account, "SPOT", day - timedelta(days=1)):
             p.expect("snapshot_of_wrong_day", (account, "SPOT", asset), day, "incomplete")
-        p.expect("snapshot_of_wrong_day", (account, "SPOT", "*"), day, "incomplete", kind="review")
+        p.expect("snapshot_of_wrong_day", (account, "SPOT", "*"), day, "incomplete", kind="review", note="15:59:59")
 
 
 def endpoint_down(p: Planter, dice: Dice) -> None:
