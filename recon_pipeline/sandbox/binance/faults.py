@@ -151,9 +151,7 @@ def _late_dividend(p: Planter, dice: Dice, fault: str, low: int, high: int) -> t
 def dividend_late(p: Planter, dice: Dice) -> None:
     """A dividend that is told days later, within the horizon: the row is restated."""
     position, day, amount, told_ms = _late_dividend(p, dice, "dividend_late", 4, 10)
-    _mended(
-        p, "dividend_late", position, day, amount=amount, gone_by=p.heard(position[0], income.DIVIDENDS, told_ms)
-    )
+    _mended(p, "dividend_late", position, day, amount=amount, gone_by=p.heard(position[0], income.DIVIDENDS, told_ms))
 
 
 def dividend_too_late(p: Planter, dice: Dice) -> None:
