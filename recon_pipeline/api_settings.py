@@ -23,6 +23,7 @@ DOUBTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "fiat_wallet": ("spot", "funding"),
         "status_6_deposits": ("credited", "not_credited"),
         "product_rewards": ("history", "dividends"),
+        "bfusd_rewards": ("spot", "futures"),
         "converted_interest": ("interest_history", "capital_flow"),
         "boost_rewards": ("claims", "all"),
         "flexible_loans": ("own_history", "loan_income"),

@@ -52,9 +52,9 @@ def is_green(found: dict[str, int]) -> bool:
 _FLIPPED: Mapping[str, set[str]] = {
     "as assumed": set(),
     # a deposit that is there as soon as it is told of cannot be missing while it has status 6; and where the dividends
-    # tell of boosted SOL, it does not matter what its own history means
-    "the other way round": set(DOUBTS) - {"status_6_deposits", "boost_rewards"},
-    "the other way round for status 6 and boosts": set(DOUBTS) - {"deposit_credit", "product_rewards"},
+    # tell of boosted SOL and of BFUSD, it does not matter what their own histories mean
+    "the other way round": set(DOUBTS) - {"status_6_deposits", "boost_rewards", "bfusd_rewards"},
+    "the other way round for status 6, boosts and BFUSD": set(DOUBTS) - {"deposit_credit", "product_rewards"},
 }
 SIDES = tuple(_FLIPPED)
 

@@ -275,6 +275,12 @@ def test_rewards_of_tokens_are_paid_to_spot_unless_the_dividends_tell_of_them() 
     assert boost["datetime"] == utc("2026-11-02T08:00:00")
 
 
+def test_a_reward_of_bfusd_that_futures_were_paid_is_booked_from_their_income_alone() -> None:
+    told = sample("bfusd_rewards"), sample("futures_income", incomeType="BFUSD_REWARD", asset="BFUSD", income="1")
+    assert moved(mapped(*told)) == {("SPOT", "BFUSD"): Decimal(1), ("FUTURES", "BFUSD"): Decimal(1)}
+    assert moved(mapped(*told, bfusd_rewards="futures")) == {("FUTURES", "BFUSD"): Decimal(1)}
+
+
 def test_boosted_sol_is_booked_when_it_is_claimed() -> None:
     distributed = sample("sol_boost_rewards", {"type": "DISTRIBUTE"})
     assert mapped(distributed).transfers == []

@@ -152,7 +152,8 @@ def _payment(row: Row, is_buy: bool) -> list[Leg]:
     sign = 1 if is_buy else -1
     legs = [spot(row["cryptoCurrency"], sign * Decimal(row["obtainAmount"]), row["createTime"])]
     if not is_buy or row["paymentMethod"] == "Cash Balance":
-        legs.append(spot(row["fiatCurrency"], -sign * Decimal(row["sourceAmount"]), row["createTime"]))
+        fee = Decimal(0) if is_buy else Decimal(row["totalFee"])
+        legs.append(spot(row["fiatCurrency"], -sign * Decimal(row["sourceAmount"]) - fee, row["createTime"]))
     return legs
 
 

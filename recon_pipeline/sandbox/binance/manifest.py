@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -61,10 +61,11 @@ def doubts_that_matter(world: World, days: Collection[date] | None = None) -> di
         for record in records:
             told = record.at(1 << 62)
             if told is not None and is_asked(record.at_ms):
-                counts.update(_doubtful(name, told, late_ms))
+                counts.update(_doubtful(name, told, late_ms, world.doubts))
     counts["sub_transfer_ids"] = sum(map(is_asked, _told_twice(world)))
     if world.doubts["product_rewards"] == "dividends":
-        counts["boost_rewards"] = 0  # whatever its own history says of it, the dividends count
+        # whatever their own histories say of them, the dividends count
+        counts["boost_rewards"] = counts["bfusd_rewards"] = 0
     return dict(sorted(counts.items()))
 
 
@@ -79,13 +80,15 @@ def _told_twice(world: World) -> list[int]:
     return [at_ms for at_ms, move in told(transfers.SPOT_ONLY, "asset", "from", "to", "qty") if move in universal]
 
 
-def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
+def _doubtful(name: str, told: dict[str, Any], late_ms: int, doubts: Mapping[str, str]) -> list[str]:
     """The doubts that one record's meaning hangs on."""
     path = name.split(maxsplit=1)[0]
     if path == capital.DEPOSITS:
         return _doubtful_deposit(told, late_ms)
     if path == staking.SOL_BOOST:
         return ["boost_rewards" if name.endswith("DISTRIBUTE") else "product_rewards"]
+    if path == earn.BFUSD_REWARDS:  # the dividends never tell of what futures were paid
+        return ["bfusd_rewards"] + ["product_rewards"] * (doubts["bfusd_rewards"] == "spot")
     hangs = {
         capital.WITHDRAWALS: ("withdrawal_debit", _is_done_on_another_day),
         f"{conversion.DUST} SPOT": ("dust_amount", lambda told: bool(Decimal(told["totalServiceChargeAmount"]))),
@@ -95,7 +98,7 @@ def _doubtful(name: str, told: dict[str, Any], late_ms: int) -> list[str]:
         **dict.fromkeys(loans.FLEXIBLE, ("flexible_loans", lambda _: True)),
         details.ALGO_CHILDREN: ("algo_fills", lambda told: bool(Decimal(told["executedQty"]))),
         margin.INTEREST: ("converted_interest", lambda told: told["type"].endswith("_CONVERTED")),
-        **dict.fromkeys(earn.TOKEN_REWARDS, ("product_rewards", lambda _: True)),
+        earn.RWUSD_REWARDS: ("product_rewards", lambda _: True),
     }
     doubt, is_so = hangs.get(name if path == conversion.DUST else path, ("", lambda _: False))
     return [doubt] * is_so(told)

@@ -44,6 +44,7 @@ DOUBTS = {
     "status_6_deposits": ("credited", "not_credited"),
     "boost_rewards": ("claims", "all"),
     "product_rewards": ("history", "dividends"),
+    "bfusd_rewards": ("spot", "futures"),
     "converted_interest": ("interest_history", "capital_flow"),
     "flexible_loans": ("own_history", "loan_income"),
     "algo_fills": ("in_trades", "apart"),

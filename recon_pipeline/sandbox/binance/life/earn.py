@@ -10,6 +10,7 @@ from recon_pipeline.sandbox.binance.accounts import Account
 from recon_pipeline.sandbox.binance.book import Content, Record
 from recon_pipeline.sandbox.binance.chance import Dice
 from recon_pipeline.sandbox.binance.life.income import dividend, product_reward
+from recon_pipeline.sandbox.binance.life.ledgers import UM_INCOME, income
 from recon_pipeline.sandbox.binance.life.scene import Scene
 from recon_pipeline.sandbox.binance.moments import DAY_MS, HOUR_MS
 from recon_pipeline.sandbox.binance.money import ZERO, floor8, plain, text8
@@ -31,7 +32,7 @@ def _token_path(name: str, what: str) -> str:
     return f"/sapi/v1/{name}/history/{what}History"
 
 
-TOKEN_REWARDS = tuple(_token_path(name, "rewards") for name in TOKENS)
+BFUSD_REWARDS, RWUSD_REWARDS = (_token_path(name, "rewards") for name in TOKENS)
 _FLEXIBLE_ASSETS = ("USDT", "BTC", "BNB", "BAKE")
 
 
@@ -353,10 +354,16 @@ def _arrive(scene: Scene, account: Account, record: Record, money: tuple[str, De
 
 
 def token_reward(scene: Scene, name: str, account: Account, dice: Dice) -> None:
-    """What the token earns, paid in the token."""
+    """What the token earns, paid in the token: to spot, or (BFUSD, in a world of that kind) into USDⓈ-M futures, whose
+    income tells of it too."""
     held, path = scene.have(account, "SPOT", TOKENS[name]), _token_path(name, "rewards")
     amount = dice.amount("0.00001000", "0.4")
-    product_reward(scene, account, TOKENS[name], amount, path)
+    if name == "bfusd" and scene.doubts["bfusd_rewards"] == "futures":
+        if "futures" not in account.products:
+            return
+        income(scene, account, UM_INCOME, (TOKENS[name], amount), "BFUSD_REWARD")
+    else:
+        product_reward(scene, account, TOKENS[name], amount, path)
     content: Content = {"time": scene.now_ms, "rewardsAmount": plain(amount), "annualPercentageRate": "0.0418"}
     if name == "bfusd":
         content |= {"rewardAsset": "BFUSD", "BFUSDPosition": plain(held)}

@@ -230,7 +230,14 @@ def _boost_reward(book: Book, record: RawRecord) -> None:
     _CLAIM(book, record)
 
 
+def _bfusd_reward(book: Book, record: RawRecord) -> None:
+    """What is paid into USDⓈ-M futures is booked from their income, where it is a BFUSD_REWARD."""
+    if book.context.assumes("bfusd_rewards", "spot"):
+        _HELD(book, record)
+
+
 _CLAIM = _token_reward("token", "amount")
+_HELD = _token_reward("rewardAsset", "rewardsAmount")
 
 
 # --- dual investment --------------------------------------------------------------------------------------------------
@@ -292,7 +299,7 @@ READERS: Mapping[str, Reader] = {
     "rwusd_subscriptions": Reader(_MINT, _MINTED),
     "bfusd_redemptions": Reader(_BURN, _MINTED, _ARRIVED, _has_failed),
     "rwusd_redemptions": Reader(_BURN, _MINTED, _ARRIVED, _has_failed),
-    "bfusd_rewards": Reader(_token_reward("rewardAsset", "rewardsAmount"), naming("rewardAsset", wallet="SPOT")),
+    "bfusd_rewards": Reader(_bfusd_reward, naming("rewardAsset", wallet="SPOT")),
     "rwusd_rewards": Reader(
         _token_reward("rewardAsset", "rewardsAmount", "RWUSD"), lambda *_: [("transfers", "SPOT", "RWUSD")]
     ),

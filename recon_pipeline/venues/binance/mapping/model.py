@@ -44,6 +44,7 @@ realtime_rewards    whether real-time rewards accrue to the position in EARN, or
 fiat_wallet         where money lies, and what is paid with it
 status_6_deposits   whether a deposit that is credited but cannot be withdrawn counts
 product_rewards     whether rewards of BFUSD, RWUSD and boosted SOL are told by their own history, or by the dividends
+bfusd_rewards       whether BFUSD pays its rewards to SPOT, or into USDⓈ-M futures, whose income tells of them as well
 boost_rewards       whether boosted SOL reaches SPOT when it is claimed, or when it is distributed as well
 flexible_loans      whether what flexible loans move is told by their own lists, or by the income of loans as well
 converted_interest  whether margin interest paid in BNB is told by the interest history alone, or by the ledger as well
