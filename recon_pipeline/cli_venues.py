@@ -108,7 +108,7 @@ def compare(venue: str, is_json: bool) -> int:
             next_step="name a venue of kind binance",
         )
     from recon_pipeline.assets.resource import open_database
-    from recon_pipeline.venues.binance.comparing import compare_statements
+    from recon_pipeline.venues.binance.comparing import compare_statements, day_of
 
     found = compare_statements(of_venue, open_database(settings))
     rows = [
@@ -121,7 +121,7 @@ def compare(venue: str, is_json: bool) -> int:
             "at": _second(line.at),
             "what": line.what,
             "where": line.place,
-            "day": found.read[line.account, line.at.date()],
+            "day": found.read[day_of(line)],
         }
         for line in found.alone
     ]

@@ -547,7 +547,23 @@ def test_a_day_is_read_if_all_feeds_of_it_were(database: str, statuses: list[str
     with closing(RawStore(database, VENUE)) as raw:
         for stream, status in zip(streams, statuses, strict=False):
             raw.mark(MAIN, stream, {day: DayRead(status)}, NOON)
-    assert _days_read(database, VENUE, streams, {(MAIN, day)}) == {(MAIN, day): state}
+    assert _days_read(database, VENUE, streams, {(MAIN, None, day)}) == {(MAIN, None, day): state}
+
+
+@pytest.mark.postgres
+def test_a_day_of_a_wallet_is_not_read_if_its_own_ledger_was_not_asked(database: str) -> None:
+    """Of isolated margin no pair was known, and nobody thought that the account had options."""
+    statuses = {
+        "deposits": "final", "margin_capital_flow": "final", "isolated_capital_flow": "not_applicable",
+        "option_bills": "not_applicable",
+    }  # fmt: skip
+    day = NOON.date()
+    with closing(RawStore(database, VENUE)) as raw:
+        for stream, status in statuses.items():
+            raw.mark(MAIN, stream, {day: DayRead(status)}, NOON)
+    wallets = ("SPOT", "MARGIN", "ISOLATED_MARGIN", "OPTION")
+    read = _days_read(database, VENUE, list(statuses), {(MAIN, wallet, day) for wallet in wallets})
+    assert [read[MAIN, wallet, day] for wallet in wallets] == ["read", "read", "not read", "not read"]
 
 
 @pytest.mark.postgres

@@ -14,7 +14,7 @@ from recon_pipeline.config import VenueSettings
 from recon_pipeline.errors import ConfigError
 from recon_pipeline.frames.schema import COVERAGE_READ, COVERAGE_THAT_COUNTS
 from recon_pipeline.stores.database import connection
-from recon_pipeline.venues.binance.reading import flow_streams
+from recon_pipeline.venues.binance.reading import LEDGERS, flow_streams
 from recon_pipeline.venues.binance.statement import (
     NEAR,
     Line,
@@ -28,7 +28,10 @@ from recon_pipeline.venues.binance.statement import (
 from recon_pipeline.venues.binance.statement_zone import OtherZone, other_zone, reach
 
 DayState: TypeAlias = Literal["read", "read in part", "not read"]
-"""Of an account's day: whether all feeds of flows were read to its end, some, or none was ever asked for."""
+"""Of an account's day: whether all feeds of flows were read to its end, some, or none was ever asked for; of a wallet
+with a ledger of its own, whether that was asked for."""
+Day: TypeAlias = tuple[str, str | None, date]
+"""An account, one of its wallets where it is known which, and a day."""
 Span: TypeAlias = tuple[datetime, datetime]
 """From an instant to another, both included."""
 
@@ -49,8 +52,8 @@ class Compared(NamedTuple):
     """Files beside the statements that are no CSV, such as a download that is still packed."""
     hints: list[OtherZone]
     """The files whose times seem to be of another zone than they were read in."""
-    read: Mapping[tuple[str, date], DayState]
-    """How the API was read on the days of `alone`, by account."""
+    read: Mapping[Day, DayState]
+    """How the API was read on the days of `alone`, by account and wallet."""
 
 
 def compare_statements(venue: VenueSettings, url: str) -> Compared:
@@ -93,32 +96,43 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
     ]
     unnamed = sorted(name for name, account in api.accounts.items() if not account.user_id)
     unread = [path.name for path in listed if path not in files and not path.name.startswith(".")]
-    read = _days_read(url, venue.name, flow_streams(api), {(line.account, line.at.date()) for line in alone})
+    read = _days_read(url, venue.name, flow_streams(api), {day_of(line) for line in alone})
     return Compared(alone, spans, len(told), untold, unnamed, unread, hints, read)
 
 
-def _days_read(
-    url: str, venue: str, streams: Sequence[str], days: Collection[tuple[str, date]]
-) -> dict[tuple[str, date], DayState]:
+def day_of(line: Line) -> Day:
+    """Of which day a row is."""
+    return line.account, line.wallet, line.at.date()
+
+
+def _days_read(url: str, venue: str, streams: Sequence[str], days: Collection[Day]) -> dict[Day, DayState]:
     """Whether all that moves an account was read of these days. Where it was not, the API may have left out a row."""
     counted = sa.text(
         "SELECT account, date, count(*) FILTER (WHERE status = ANY(:counting) AND stream = ANY(:streams)) AS whole,"
-        " bool_or(status = ANY(:read)) AS is_any_read, bool_or(status = 'failed') AS is_any_lost FROM recon.pulls"
+        " array_agg(DISTINCT split_part(stream, ':', 1)) FILTER (WHERE status = ANY(:read)) AS asked,"
+        " bool_or(status = 'failed') AS is_any_lost FROM recon.pulls"
         " WHERE venue = :venue AND split_part(stream, ':', 1) = ANY(:streams) AND date = ANY(:dates)"
         " GROUP BY account, date"
     )
     given = {
         "venue": venue,
         "streams": list(streams),
-        "dates": sorted({day for _, day in days}),
+        "dates": sorted({day for _, _, day in days}),
         "counting": list(COVERAGE_THAT_COUNTS),
         "read": list(COVERAGE_READ),
     }
     with connection(url, f"reading the coverage ledger of {venue}") as opened:
-        read = [row for row in opened.execute(counted, given) if row.is_any_read]
-    # of a stream that was read a market may have been refused
-    is_whole = {(row.account, row.date): row.whole == len(streams) and not row.is_any_lost for row in read}
-    return {each: "not read" if each not in is_whole else "read" if is_whole[each] else "read in part" for each in days}
+        read = {(row.account, row.date): row for row in opened.execute(counted, given) if row.asked}
+
+    def state(account: str, wallet: str | None, day: date) -> DayState:
+        row = read.get((account, day))
+        ledgers = LEDGERS.get(wallet or "", frozenset())
+        if row is None or (ledgers and ledgers.isdisjoint(row.asked)):
+            return "not read"
+        # of a stream that was read a market may have been refused
+        return "read" if row.whole == len(streams) and not row.is_any_lost else "read in part"
+
+    return {each: state(*each) for each in days}
 
 
 def _doubtful(statements: Iterable[Statement], alone: Iterable[Line]) -> Iterator[Statement]:

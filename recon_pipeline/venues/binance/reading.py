@@ -61,6 +61,12 @@ from recon_pipeline.venues.streams import RawRecord, name_in_part
 
 INPUTS = ("transfers", "trades", "balances", "prices", "expected", "coverage")
 FAMILIES = tuple((stream.name, family) for stream in STREAMS if stream.role == "flow" for family in stream.wallets)
+LEDGERS: Mapping[str, frozenset[str]] = {
+    family: frozenset(stream.name for stream in STREAMS if stream.role == "flow" and stream.wallets == (family,))
+    for family in sorted({family for _, family in FAMILIES})
+    if not any(stream.role == "flow" and {family, "SPOT"} <= {*stream.wallets} for stream in STREAMS)
+}
+"""The families of wallets that have ledgers of their own, by these."""
 _ALGO = ("spot_algo_orders", "spot_algo_sub_orders")
 """Detail that moves SPOT where nothing else tells of the fills of algo orders."""
 _KNOWN = frozenset(stream.name for stream in STREAMS)
