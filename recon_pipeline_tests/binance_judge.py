@@ -46,6 +46,7 @@ class Planted:
     gone_by: date | None
     is_required: bool
     note: str
+    discrepancy_type: str | None
 
     def stands(self, as_of_day: date) -> bool:
         """Whether it has to be there, seen from a day."""
@@ -65,7 +66,7 @@ def planted(number: int, effect: Mapping[str, Any]) -> Planted:
     return Planted(
         number, effect["kind"], effect["fault"], cell, (effect["status"], amount),
         date.fromisoformat(effect["from_as_of_day"]), date.fromisoformat(gone_by) if gone_by else None,
-        effect["is_required"], effect["note"],
+        effect["is_required"], effect["note"], effect["discrepancy_type"],
     )  # fmt: skip
 
 
@@ -165,7 +166,7 @@ class Judge:
         run = None if days is None else set(days)
         fresh = [day for day in (self._days if run is None else sorted(run)) if day not in self._checked]
         rows = rows_of(home, fresh, with_odd=True)
-        odd = {cell: row.stated for cell, row in rows.items() if row.status not in ("matched", "opening", "pending")}
+        odd = {cell: row for cell, row in rows.items() if row.status not in ("matched", "opening", "pending")}
         self._look_at_rows(odd, as_of_day, run)
         self._look_besides(home, as_of_day, run)
         self._check(rows, as_of_day, fresh, is_end=False)
@@ -230,17 +231,23 @@ class Judge:
     def _wrong(self, cell: Cell, problem: str, as_of_day: date) -> None:
         self._wrong_rows.setdefault(cell, f"seed {self._seed}, {_place(cell)} {problem}, seen on {as_of_day}")
 
-    def _look_at_rows(self, rows: Mapping[Cell, Stated], as_of_day: date, run: set[date] | None) -> None:
+    def _look_at_rows(self, rows: Mapping[Cell, Row], as_of_day: date, run: set[date] | None) -> None:
         allowed: dict[Cell, list[Stated]] = defaultdict(list)
+        reasons: dict[Cell, set[str | None]] = defaultdict(set)
         for effect in self._effects:
             if effect.kind != "row" or not effect.stands(as_of_day) or not _is_run(effect.cell, run):
                 continue
             allowed[effect.cell].append(effect.stated)
+            reasons[effect.cell].add(effect.discrepancy_type)
             if effect.is_required:
-                self._note(effect, rows.get(effect.cell) == effect.stated, as_of_day, rows.get(effect.cell))
-        for cell, stated in rows.items():
-            if stated not in allowed.get(cell, ()):
-                self._alarm(("row", cell, stated), f"row {_place(cell)} {_told(stated)}, seen on {as_of_day}")
+                row = rows.get(effect.cell)
+                stated = row.stated if row is not None else None
+                self._note(effect, stated == effect.stated, as_of_day, stated)
+        for cell, row in rows.items():
+            if row.stated not in allowed.get(cell, ()):
+                self._alarm(("row", cell, row.stated), f"row {_place(cell)} {_told(row.stated)}, seen on {as_of_day}")
+            elif row.discrepancy_type not in (reasons[cell] if row.status == "incomplete" else {row.kind_of_variance}):
+                self._wrong(cell, f"is {row.status} for {row.discrepancy_type}", as_of_day)
 
     def _look_besides(self, home: Asked, as_of_day: date, run: set[date] | None) -> None:
         """Entries beside the rows: once there, they stay."""
@@ -301,6 +308,16 @@ class Row:
     balance: Decimal | None
     loan: Decimal | None
     interest: Decimal | None
+    discrepancy_type: str | None
+
+    @property
+    def kind_of_variance(self) -> str:
+        """What its amounts make of a variance: which side is missing altogether, if one is."""
+        actual = self.balance or Decimal(0)
+        calculated = actual - (self.variance or 0)
+        if bool(actual) == bool(calculated):
+            return "mismatch"
+        return "missing_in_books" if actual else "missing_at_venue"
 
     @property
     def stated(self) -> Stated:
@@ -315,7 +332,7 @@ def rows_of(home: Asked, days: Iterable[date], *, with_odd: bool) -> dict[Cell, 
         (account, wallet, asset, day): Row(*told)
         for account, wallet, asset, day, *told in home.ask(
             "SELECT account, wallet, asset, date, status, variance_in_asset, actual_balance, loan_actual,"
-            " interest_actual FROM recon.reconciliation WHERE date = ANY(:days)"
+            " interest_actual, discrepancy_type FROM recon.reconciliation WHERE date = ANY(:days)"
             " OR (:with_odd AND status NOT IN ('matched', 'opening', 'pending')) ORDER BY 4, 1, 2, 3",
             days=list(days), with_odd=with_odd,
         )

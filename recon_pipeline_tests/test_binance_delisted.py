@@ -107,6 +107,7 @@ def test_a_market_that_the_venue_knows_no_more_costs_what_is_held_in_it_alone(
         assert home.ask(VERDICTS, account=MAIN)[-1] == (day(8), "green")
 
 
+@pytest.mark.long
 def test_isolated_margin_that_was_not_captured_on_the_first_night_closes_with_its_first_capture(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,7 @@ def configure(home: BinanceHome, accounts: Mapping[str, Any]) -> None:
     home.settings = replace(load_settings(settings.path), home=settings.home, database_url=settings.database_url)
 
 
+@pytest.mark.long
 def test_an_account_keeps_its_name_when_its_e_mail_at_the_venue_changes(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ def test_an_account_keeps_its_name_when_its_e_mail_at_the_venue_changes(
         assert set(home.ask(parties)) == {(SUB, f"{MAIN}/SPOT"), (MAIN, f"{SUB}/SPOT")}
 
 
+@pytest.mark.long
 def test_a_sub_account_whose_main_account_leaves_recon_yaml_goes_on_by_itself(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

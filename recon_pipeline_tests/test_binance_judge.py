@@ -21,7 +21,7 @@ class Told:
     def __init__(self, world: World, first: date, last: date) -> None:
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         self.rows: dict[Cell, Row] = {
-            cell: Row("matched", Decimal(0), close.balance, close.loan, close.interest)
+            cell: Row("matched", Decimal(0), close.balance, close.loan, close.interest, None)
             for cell, close in closes(world, days).items()
         }
         self.fills: dict[Fill, int] = dict.fromkeys(fills(world, first, last, all_through=last), 1)
@@ -32,7 +32,7 @@ class Told:
         if "recon.reconciliation" not in query:
             return []
         return [
-            (*cell, row.status, row.variance, row.balance, row.loan, row.interest)
+            (*cell, row.status, row.variance, row.balance, row.loan, row.interest, row.discrepancy_type)
             for cell, row in self.rows.items()
             if cell[3] in given["days"] or (given["with_odd"] and row.status != "matched")
         ]
@@ -104,7 +104,7 @@ def with_an_opening(told: Told) -> None:
 
 def with_a_row_of_nothing(told: Told) -> None:
     account, wallet, _, day = min(told.rows)
-    told.rows[account, wallet, "MOON", day] = Row("matched", Decimal(0), Decimal(1), None, None)
+    told.rows[account, wallet, "MOON", day] = Row("matched", Decimal(0), Decimal(1), None, None, None)
 
 
 def with_another_debt(told: Told) -> None:
@@ -142,3 +142,32 @@ def test_a_variance_where_nothing_is_planted_is_a_false_alarm(world: World) -> N
     verdict = judged(world, lambda told: spoiled(told, status="variance", variance=Decimal(1)))
     assert len(verdict.false_alarms) == 1
     assert not verdict.is_perfect
+
+
+def spoil(told: Told, world: World) -> list[Cell]:
+    """Have the rows say what is planted in them, and every variance that one side has nothing."""
+    planted = [effect for effect in world.plants.effects if effect.kind == "row" and effect.is_required]
+    cells = [(effect.account, effect.wallet, effect.asset, effect.date) for effect in planted]
+    for cell, effect in zip(cells, planted, strict=True):
+        is_variance = effect.status == "variance"
+        told.rows[cell] = Row(
+            effect.status, effect.amount, None, None, None,
+            "missing_at_venue" if is_variance else effect.discrepancy_type,
+        )  # fmt: skip
+    return cells
+
+
+@pytest.mark.parametrize("fault", ["snapshot_missing", "withdrawal_untold"])
+@pytest.mark.parametrize("why", [None, "coverage_hole", "mismatch"])
+def test_a_row_that_is_wrong_for_another_reason_than_the_planted_one_is_seen(fault: str, why: str | None) -> None:
+    world = make_world(5, days=9, subs=1, symbols_max=250, faults=(fault,))
+    cells: list[Cell] = []
+
+    def change(told: Told) -> None:
+        cells.extend(spoil(told, world))
+        if why is not None:
+            told.rows[cells[0]] = replace(told.rows[cells[0]], discrepancy_type=why)
+
+    verdict = judged(world, change)
+    assert (verdict.found, verdict.misses, verdict.false_alarms) == (len(cells), [], [])
+    assert len(verdict.wrong_rows) == (why is not None), verdict

@@ -66,7 +66,7 @@ def test_a_clean_world_matches_in_every_wallet_whatever_happens_on_the_way(
     night = lived(world, tmp_path, database, monkeypatch, is_backfill=True)
     assert night.verdict.account_days == 3 * 3
     assert night.verdict.position_days > 500
-    assert night.verdict.is_perfect, night.verdict
+    assert night.verdict.is_perfect, str(night.verdict)
 
 
 def test_faults_are_found_on_their_days_and_nothing_else(
@@ -81,7 +81,7 @@ def test_faults_are_found_on_their_days_and_nothing_else(
     assert night.verdict.required > 20
     assert night.verdict.account_days == 2 * 6
     assert night.verdict.position_days > 500
-    assert night.verdict.is_perfect, night.verdict
+    assert night.verdict.is_perfect, str(night.verdict)
     assert night.refused == []
 
 
@@ -94,4 +94,4 @@ def test_what_is_told_otherwise_later_is_restated_and_what_was_misplaced_is_deci
     night = lived(world, tmp_path, database, monkeypatch, is_backfill=False)
     assert night.verdict.by_fault.keys() == {*NEED_DAYS}
     assert night.verdict.account_days == 2 * 9
-    assert night.verdict.is_perfect, night.verdict
+    assert night.verdict.is_perfect, str(night.verdict)

@@ -418,6 +418,32 @@ def test_answers_tell_the_simulated_time(main: Asker) -> None:
         assert int(answer.headers["x-sandbox-now-us"]) == main.now_us()
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("clock/advance", '{"to_us": "noon"}', 400, "to_us is to be a whole number"),
+        ("clock/advance", "{}", 400, "to_us is to be a whole number"),
+        ("clock/advance", '{"to_us": 1e999}', 400, "to_us is to be a whole number"),
+        ("clock/advance", "to noon", 400, "the body is to be a JSON object"),
+        ("clock/sleep", '{"until_us": null}', 400, "until_us is to be a whole number"),
+        ("revoke", '{"key": "nobody\'s"}', 404, "no account of this world has such a key"),
+        ("revoke", '{"key": 7}', 404, "no account of this world has such a key"),
+        ("revoke", "[]", 400, "the body is to be a JSON object"),
+    ],
+)
+def test_what_the_sandbox_cannot_do_is_said(main: Asker, path: str, body: str, status: int, says: str) -> None:
+    now_us = main.now_us()
+    answer = main.http.post(f"/sandbox/{path}", content=body)
+    assert (answer.status_code, says in answer.text) == (status, True), answer.text
+    assert main.now_us() == now_us
+
+
+def test_what_is_asked_about_a_sandbox_is_to_be_a_number(main: Asker) -> None:
+    for path in ("log?from=the start", "truth?at_us=noon"):
+        assert main.http.get(f"/sandbox/{path}").status_code == 400
+    assert main.http.get("/sandbox/log?from=-3").json() == main.http.get("/sandbox/log").json()
+
+
 def test_the_log_tells_what_was_counted(sandbox: Sandbox, main: Asker) -> None:
     main.ask(TRADES, symbol="BTCUSDT")
     main.ask("/nothing")

@@ -18,6 +18,13 @@ from recon_pipeline.sandbox.binance.plants import Effect, due, run_after, run_us
 from recon_pipeline.sandbox.binance.world import World
 
 Status = Literal["variance", "incomplete", "matched"]
+INCOMPLETE = {
+    **dict.fromkeys(("deposit_conflicting", "number_for_text"), "quarantined_flow"),
+    "capture_race": "quarantined_balance",
+    **dict.fromkeys(("snapshot_missing", "snapshot_late", "snapshot_of_wrong_day"), "missing_snapshot"),
+    **dict.fromkeys(("symbol_purged", "endpoint_down", "endpoint_garbled"), "coverage_hole"),
+}
+"""Why a row is incomplete in which a fault is planted that makes it so."""
 WHOLE_WALLETS = (
     "snapshot_missing", "snapshot_late", "snapshot_of_wrong_day", "endpoint_down", "endpoint_garbled",
 )  # fmt: skip
@@ -109,6 +116,8 @@ class Planter:
     ) -> None:
         """A row that must say so."""
         more.setdefault("from_as_of_day", due(day))
+        if status == "incomplete" and more.get("kind", "row") == "row":
+            more.setdefault("discrepancy_type", INCOMPLETE[fault])
         self.plants.effects.append(Effect(fault, *position, day, status, amount, **more))
 
     def hold(self, account: str, wallet: str, asset: str, since: date) -> None:

@@ -38,6 +38,8 @@ class Effect:
     kind: Kind = "row"
     is_required: bool = True
     note: str = ""
+    discrepancy_type: str | None = None
+    """Of a row that is incomplete, why; that of a variance follows from its amounts."""
 
     def told(self) -> dict[str, Any]:
         """As the manifest has it."""

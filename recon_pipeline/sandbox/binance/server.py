@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -126,29 +128,29 @@ class Site:
         clock, act = self.clock, request.path_params["act"]
         if not isinstance(clock, SimulatedClock):
             return JSONResponse({"detail": "the clock is live"}, 404)
-        asked = await request.json() if await request.body() else {}
+        asked = await _given(request)
         worker = asked.get("worker")
         if act == "join":
             return JSONResponse({"worker": clock.join(), "now_us": clock.now_us()})
         if act == "leave":
             clock.leave(str(worker))
         elif act == "sleep":
-            await _while_listening(request, clock.sleep(int(asked["until_us"]), worker))
+            await _while_listening(request, clock.sleep(_number(asked, "until_us"), worker))
         elif act == "advance" and asked.get("force"):
-            clock.force(int(asked["to_us"]))
+            clock.force(_number(asked, "to_us"))
         elif act == "advance":
-            await _while_listening(request, clock.advance(int(asked["to_us"])))
+            await _while_listening(request, clock.advance(_number(asked, "to_us")))
         else:
             return JSONResponse({"detail": f"there is no {act}"}, 404)
         return JSONResponse({"now_us": clock.now_us()})
 
     async def tell_log(self, request: Request) -> Response:
         """The requests so far; `?from=N` leaves out the first N."""
-        return JSONResponse(self.gate.log[int(request.query_params.get("from", "0")) :])
+        return JSONResponse(self.gate.log[max(_number(request.query_params, "from", 0), 0) :])
 
     async def tell_truth(self, request: Request) -> Response:
         """The true balances at an instant (`?at_us=`, now by default), and with `?moves=true` how they came about."""
-        at_us = int(request.query_params.get("at_us", self.clock.now_us()))
+        at_us = _number(request.query_params, "at_us", self.clock.now_us())
         return JSONResponse(truth(self.world, at_us, with_moves=request.query_params.get("moves") == "true"))
 
     async def tell_manifest(self, request: Request) -> Response:
@@ -165,9 +167,31 @@ class Site:
 
     async def revoke(self, request: Request) -> Response:
         """Take a key away, from now on: `{"key": …}`."""
-        asked = await request.json()
-        self.gate.doorman.revoked_us[asked["key"]] = self.clock.now_us()
+        key = (await _given(request)).get("key")
+        if self.gate.doorman.owner(key if isinstance(key, str) else None) is None:
+            raise HTTPException(404, 'no account of this world has such a key: {"key": …} is to name one\n')
+        self.gate.doorman.revoked_us[str(key)] = self.clock.now_us()
         return JSONResponse({"now_us": self.clock.now_us()})
+
+
+async def _given(request: Request) -> Mapping[str, Any]:
+    """The JSON object in a request's body; nothing if there is none."""
+    body = await request.body()
+    try:
+        given = json.loads(body) if body else {}
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise HTTPException(400, 'the body is to be a JSON object, such as {"to_us": 1767312000000000}\n')
+    return given
+
+
+def _number(given: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A whole number of what was given."""
+    value = given.get(name, default)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        return int(value)
+    raise HTTPException(400, f"{name} is to be a whole number; instants are in microseconds since 1970\n")
 
 
 async def _while_listening(request: Request, waiting: Any) -> None:
