@@ -7,15 +7,13 @@ Account info, Query Sub-account List, Query Sub-account Transaction Statistics a
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recon_pipeline.transport.clock import SharedClock
-from recon_pipeline.transport.endpoints import Endpoint, ReadList
+from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.venues.binance import endpoints as e
 from recon_pipeline.venues.binance.accounts import account_info, products
 from recon_pipeline.venues.binance.dialect import BinanceDialect
@@ -24,8 +22,7 @@ from recon_pipeline.venues.binance.idle import _ROWS, _begins
 from recon_pipeline.venues.binance.keycheck import check_key
 from recon_pipeline.venues.binance.streams import BY_NAME, STREAMS
 from recon_pipeline_tests.binance_samples import SAMPLES
-from recon_pipeline_tests.clock_server import clock_server
-from recon_pipeline_tests.transport_venue import MAIN, client_of, scripted_venue, told
+from recon_pipeline_tests.transport_venue import MAIN, asked_alone, told
 
 RIGHTS = {
     "ipRestrict": True, "createTime": 1698645219000, "enableReading": True, "enableWithdrawals": False,
@@ -82,16 +79,8 @@ def test_a_documented_answer_is_understood(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.postgres
-def test_the_documented_rights_of_a_key_are_understood(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("recon_pipeline_tests.transport_venue.READ_LIST", ReadList("binance", [e.API_RESTRICTIONS]))
-    with ExitStack() as stack:
-        url, _ = stack.enter_context(clock_server())
-        venue = stack.enter_context(scripted_venue())
-        clock = SharedClock(url)
-        stack.callback(clock.close)
-        client, _ = stack.enter_context(client_of(venue, database, tmp_path, clock))
+def test_the_documented_rights_of_a_key_are_understood(database: str, tmp_path: Path) -> None:
+    with asked_alone(e.API_RESTRICTIONS, database, tmp_path) as (venue, client):
         venue.plan(told(ANSWERS[e.API_RESTRICTIONS]))
         rights = check_key(client, MAIN)
         assert (rights.is_bound_to_addresses, rights.unknown) == (True, ())

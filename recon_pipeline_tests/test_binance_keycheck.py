@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from recon_pipeline.transport.client import Client
-from recon_pipeline.transport.clock import SharedClock
-from recon_pipeline.transport.endpoints import ReadList
 from recon_pipeline.transport.errors import ApiKeyInvalid, KeyMayDoMore, MalformedAnswer
 from recon_pipeline.venues.binance.endpoints import API_RESTRICTIONS
 from recon_pipeline.venues.binance.keycheck import RIGHTS_REFUSED, check_key
-from recon_pipeline_tests.clock_server import clock_server
-from recon_pipeline_tests.transport_venue import KEY, MAIN, SECRET, ScriptedVenue, client_of, scripted_venue, told
+from recon_pipeline_tests.transport_venue import KEY, MAIN, SECRET, ScriptedVenue, asked_alone, told
 
 pytestmark = pytest.mark.postgres
 
@@ -26,15 +22,9 @@ UNCLEAR: tuple[object, ...] = ("yes", 2, None, [], {}, "TRUE ", "")
 
 
 @pytest.fixture
-def asked(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ScriptedVenue, Client]]:
-    monkeypatch.setattr("recon_pipeline_tests.transport_venue.READ_LIST", ReadList("binance", [API_RESTRICTIONS]))
-    with ExitStack() as stack:
-        url, _ = stack.enter_context(clock_server())
-        venue = stack.enter_context(scripted_venue())
-        clock = SharedClock(url)
-        stack.callback(clock.close)
-        client, _ = stack.enter_context(client_of(venue, database, tmp_path, clock))
-        yield venue, client
+def asked(database: str, tmp_path: Path) -> Iterator[tuple[ScriptedVenue, Client]]:
+    with asked_alone(API_RESTRICTIONS, database, tmp_path) as venue_and_client:
+        yield venue_and_client
 
 
 def test_a_key_that_only_reads_passes(asked: tuple[ScriptedVenue, Client]) -> None:

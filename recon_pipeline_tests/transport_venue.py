@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,14 +18,14 @@ from typing import Any
 from recon_pipeline.transport.archive import AnswerArchive
 from recon_pipeline.transport.budgets import Budgets
 from recon_pipeline.transport.client import Client, Patience
-from recon_pipeline.transport.clock import Clock
+from recon_pipeline.transport.clock import Clock, SharedClock
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Bucket, Endpoint, ReadList
 from recon_pipeline.transport.secret import Secret
 from recon_pipeline.transport.wire import Timeouts
 from recon_pipeline.venues.binance.dialect import BinanceDialect
 from recon_pipeline.venues.binance.endpoints import API, TIME
-from recon_pipeline_tests.clock_server import serving
+from recon_pipeline_tests.clock_server import clock_server, serving
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -153,14 +153,27 @@ def scripted_venue() -> Iterator[ScriptedVenue]:
 def client_of(
     venue: ScriptedVenue, database: str, folder: Path, clock: Clock, **options: Any
 ) -> Iterator[tuple[Client, AnswerArchive]]:
-    """A client of the scripted venue, by Binance's dialect."""
+    """A client of the scripted venue, by Binance's dialect; it reads `endpoints`, and by default those of here."""
+    read_list = ReadList("binance", endpoints) if (endpoints := options.pop("endpoints", None)) else READ_LIST
     budgets = Budgets(database, clock, **options.pop("budgets", {}))
     archive = AnswerArchive(folder / "answers", database)
     options = {"timeouts": Timeouts(2, 2, 5), "patience": Patience(), **options}
     bases = {"api": venue.url, "fapi": venue.url}
     with Client(
-        "binance", bases, READ_LIST, BinanceDialect(), budgets=budgets, archive=archive, clock=clock, **options
+        "binance", bases, read_list, BinanceDialect(), budgets=budgets, archive=archive, clock=clock, **options
     ) as client:
         yield client, archive
     budgets.close()
     archive.close()
+
+
+@contextmanager
+def asked_alone(endpoint: Endpoint, database: str, folder: Path) -> Iterator[tuple[ScriptedVenue, Client]]:
+    """A scripted venue, and a client that reads one endpoint of it, by a simulated clock."""
+    with (
+        clock_server() as (url, _),
+        scripted_venue() as venue,
+        closing(SharedClock(url)) as clock,
+        client_of(venue, database, folder, clock, endpoints=[endpoint]) as (client, _),
+    ):
+        yield venue, client
