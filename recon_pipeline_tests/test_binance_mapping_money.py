@@ -201,6 +201,23 @@ def test_a_bank_deposit_that_was_credited_leaves_once_it_is_refunded(status: str
     assert rows == [("f-1", "28.50", THEN), ("f-1:reversal", "-28.50", utc("2026-11-07T08:00:00.250"))][: len(amounts)]
 
 
+def test_a_bank_deposit_is_booked_as_it_was_told_while_it_was_credited() -> None:
+    """A state between, an instant that could not be read at first and what a refund leaves out move nothing."""
+    kind, then = {"transactionType": "0"}, {"status": "Successful", "updateTime": LATER}
+    again = sample("fiat_orders", kind, status="Successful", updateTime=T + 5 * 86_400_000)
+    between = {"status": "Refunding", "updateTime": T + 3 * 86_400_000}
+    for before in ((then, between), ({**then, "updateTime": "soon"}, then), ({**then, "amount": "28.49"}, then)):
+        found = mapped(_told_before(again, *before))
+        assert told(found.transfers, "external_id", "amount", "datetime") == [("f-1", "28.50", THEN)]
+        assert found.problems == []
+    emptied = sample("fiat_orders", kind, status="Refunded", amount="0", updateTime=None)
+    found = mapped(_told_before(emptied, {**then, "amount": "28.50"}))
+    assert told(found.transfers, "external_id", "amount", "datetime") == [
+        ("f-1", "28.50", THEN),
+        ("f-1:reversal", "-28.50", THEN),
+    ]
+
+
 def test_a_bank_withdrawal_comes_back_when_that_was_first_told() -> None:
     record = sample("fiat_orders", status="Refunded", updateTime=T + 5 * 86_400_000)
     before = ({"status": "Processing", "updateTime": T}, {"status": "Failed", "updateTime": LATER})
@@ -285,6 +302,16 @@ def test_a_payment_that_was_done_and_is_refunded_is_undone_when_the_venue_says()
         ("p-1:to", "ETH", "0.016", AT),
         ("p-1:to:reversal", "ETH", "-0.016", THEN),
     ]
+
+
+def test_a_payment_that_is_refunded_is_undone_as_it_was_done() -> None:
+    done = {"status": "Completed", "updateTime": T, "paymentMethod": "Cash Balance", "obtainAmount": "0.016"}
+    undone = sample("fiat_payments", status="Refunded", updateTime=LATER, paymentMethod=None, obtainAmount="0")
+    found = mapped(_told_before(undone, {**done, "updateTime": "soon"}, done))
+    assert found.problems == []
+    assert sorted(told(found.trades, "asset", "amount")) == [
+        ("ETH", "-0.016"), ("ETH", "0.016"), ("EUR", "-0.5"), ("EUR", "-49.5"), ("EUR", "0.5"), ("EUR", "49.5"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("status", ["Processing", "Failed", "Refunded"])

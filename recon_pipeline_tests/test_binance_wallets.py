@@ -145,3 +145,38 @@ def test_nothing_is_left_of_a_decision_where_it_is_decided_anew(
             assert as_usual(decided).frames[name].equals(usual.reading.frames[name])
         assert not decided.reading.frames["trades"].equals(usual.reading.frames["trades"])
         assert as_usual(usual) is usual.reading
+
+
+def bank_withdrawal(world: World, number: int, made_ms: int, *, failed_ms: int | None = None) -> None:
+    """30 EUR leave FUNDING, which no record says, and come back if it fails."""
+    content = {
+        "orderNo": f"w-{number}", "fiatCurrency": "EUR", "indicatedAmount": "30", "amount": "28.5", "totalFee": "1.5",
+        "method": "BankAccount", "status": "Successful" if failed_ms is None else "Failed", "createTime": made_ms,
+        "updateTime": failed_ms or made_ms,
+    }  # fmt: skip
+    for at_ms, amount in ((made_ms, -30), *([(failed_ms, 30)] if failed_ms is not None else [])):
+        world.ledger.post(Move(at_ms * 1000, MAIN, "FUNDING", "EUR", Decimal(amount), "balance", f"w-{number}"))
+    record = Record(made_ms, number)
+    record.change((failed_ms or made_ms) * 1000, content)
+    world.archive.add(MAIN, "/sapi/v1/fiat/orders 1", record)
+
+
+def test_what_came_back_lies_where_it_had_left_from_and_tells_where_the_next_one_lies(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bank withdrawal fails two days later and is ordered again on that day: in one run each finds its wallet, though
+    on that day nothing is off."""
+    world = make_world(1, days=8, subs=0, symbols_max=250, burst_max=5, without=SPOT_ALONE)
+    failed_ms = day_ms(FIRST + 3 * ONE_DAY) + 12 * HOUR_MS
+    opening_us = day_ms(FIRST - ONE_DAY) * 1000
+    world.ledger.post(Move(opening_us, MAIN, "FUNDING", "EUR", Decimal(100), "balance", "opening"))
+    bank_withdrawal(world, 1, day_ms(FIRST + ONE_DAY) + 10 * HOUR_MS, failed_ms=failed_ms)
+    bank_withdrawal(world, 2, failed_ms + 3 * HOUR_MS)
+    last = FIRST + 4 * ONE_DAY
+    with binance_home(world, tmp_path, database, monkeypatch, start=FIRST) as home:
+        home.capture_days(FIRST - ONE_DAY, last)
+        home.run(FIRST, last)
+        assert home.not_matched() == []
+        assert home.ask(DECIDED) == [("FUNDING",), ("FUNDING",)]
+        home.run(FIRST, last)
+        assert (home.not_matched(), len(home.ask(DECIDED))) == ([], 2)

@@ -332,12 +332,18 @@ class RawStore:
             with self._transaction("reopening days") as opened:
                 opened.execute(sa.text(_REOPEN), {"venue": self._venue, "rows": canonical_json(rows)})
 
-    def forget_unread(self, known: Collection[str]) -> list[str]:
-        """Take the marks out of accounts that are not known, and of which nothing but failures was ever marked and
-        nothing was told; who they are."""
-        with self._transaction("forgetting accounts of which nothing was read") as opened:
+    def never_read(self, known: Collection[str]) -> list[str]:
+        """The accounts that are not known, and of which nothing but failures was ever marked and nothing was told."""
+        with self._transaction("looking for accounts of which nothing was read") as opened:
             given = {"venue": self._venue, "known": ["", *known]}
-            return sorted(set(opened.execute(sa.text(_FORGET), given).scalars()))
+            return list(opened.execute(sa.text(_NEVER_READ), given).scalars())
+
+    def forget_failures(self, accounts: Collection[str]) -> None:
+        """Take the marks out that say of these accounts that something failed."""
+        with self._transaction("forgetting accounts of which nothing was read") as opened:
+            given = {"venue": self._venue, "accounts": list(accounts)}
+            query = "DELETE FROM recon.pulls WHERE venue = :venue AND account = ANY(:accounts) AND status = 'failed'"
+            opened.execute(sa.text(query), given)
 
     def ledger(
         self, first: date | None = None, last: date | None = None, streams: Sequence[str] | None = None
@@ -843,12 +849,13 @@ _FORGET_ID = (
     "UPDATE recon.asked_symbols SET last_id = NULL WHERE venue = :venue AND account = :account AND stream = :stream"
     " AND symbol = ANY(:symbols)"
 )
-_FORGET = (
-    "DELETE FROM recon.pulls AS p WHERE p.venue = :venue AND p.account <> ALL(CAST(:known AS text[]))"
+_NEVER_READ = (
+    "SELECT DISTINCT p.account FROM recon.pulls AS p"
+    " WHERE p.venue = :venue AND p.account <> ALL(CAST(:known AS text[]))"
     " AND NOT EXISTS (SELECT FROM recon.pulls AS other WHERE other.venue = p.venue AND other.account = p.account"
     "  AND other.status <> 'failed')"
     " AND NOT EXISTS (SELECT FROM recon.raw_records AS r WHERE r.venue = p.venue AND r.account = p.account)"
-    " RETURNING p.account"
+    " ORDER BY p.account"
 )
 # What was asked before counts on only where the two spans meet; else the new one stands alone, whichever is earlier. A
 # market that left and is listed again may number its trades anew.

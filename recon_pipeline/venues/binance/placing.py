@@ -171,7 +171,8 @@ def _moved(unplaced: Unplaced, rows: Iterable[Mapping[str, Any]]) -> Mapping[str
 
 
 def _is_movable(row: Mapping[str, Any], unplaced: Unplaced) -> bool:
-    return row["wallet"] == unplaced.wallet and row["external_id"] not in unplaced.fixed
+    """Whether it lies where the record is placed, and tells where that is."""
+    return row["wallet"] == unplaced.wallet and row["external_id"] not in (*unplaced.fixed, *unplaced.following)
 
 
 def _instants(flows: Iterable[Flow]) -> Mapping[tuple[str, str], set[datetime]]:

@@ -82,8 +82,10 @@ class Pull:
         """A misspelt account that was put right since would keep the venue's days open for ever."""
         extras = (names for of_account in facts.values() for names in of_account.extras.values())
         known = {*facts, *(name for names in extras for name in names)}
-        if forgotten := self.session.raw.forget_unread(known):
+        if forgotten := self.session.raw.never_read(known):
+            # the marks last: a run that is killed in between leaves it to the next one to find the account again
             resolve_forgotten(self.session.url, self.session.venue, forgotten)
+            self.session.raw.forget_failures(forgotten)
 
     def _account(self, facts: AccountFacts, ledger: Ledger) -> None:
         """Every stream of one account."""

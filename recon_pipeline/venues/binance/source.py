@@ -48,6 +48,10 @@ HOSTS = {
 }
 
 
+_ROUNDS = 3
+"""How often flows are placed in one run, if each time more becomes known."""
+
+
 class BinanceSource:
     """One venue of kind binance."""
 
@@ -95,7 +99,13 @@ class BinanceSource:
             read = read_mapped(self._venue, self._api, raw)
             problems = read.open.problems
             found = asked.residuals(read.reading, trades.open_days) if any(map(rests_on_residuals, problems)) else {}
-            place_flows(raw, read, asked.reconciled)
+            for _ in range(_ROUNDS):
+                if not place_flows(raw, read, asked.reconciled) or not any(
+                    each.following for each in read.open.unplaced
+                ):
+                    break
+                # what came back lies where it had left from, which may tell where another flow of that day lies
+                version, read = raw.version(), read_mapped(self._venue, self._api, raw)
             told = [finding(problem) for problem in problems if is_open(problem, found)]
             record_findings(self._url, self._venue.name, told)
             self._problems = tuple(session.problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -126,12 +127,20 @@ class Book:
 
     # --- wallets that no record states ------------------------------------------------------------------------------
 
-    def place(self, record: RawRecord, usual: str | None = None, *, fixed: tuple[str, ...] = ()) -> str:
+    def place(
+        self,
+        record: RawRecord,
+        usual: str | None = None,
+        *,
+        fixed: tuple[str, ...] = (),
+        following: tuple[str, ...] = (),
+    ) -> str:
         """The wallet of a record that states none: as decided, else the usual one of such records, else the account's
-        default. It is marked. `fixed` are the external ids of its rows whose wallet is known all the same."""
+        default. It is marked. `fixed` are the external ids of its rows whose wallet is known all the same, `following`
+        those of its rows that undo others."""
         account, usual = account_of(record), usual or self.default_wallet(record)
         decided = self.context.decisions.get(record.digest)
-        unplaced = Unplaced(account, record.stream, record.key, record.digest, usual, decided, fixed)
+        unplaced = Unplaced(account, record.stream, record.key, record.digest, usual, decided, fixed, following)
         self.mapped.unplaced.append(unplaced)
         return unplaced.wallet
 
@@ -285,15 +294,25 @@ def versions(record: RawRecord) -> list[Content]:
     return [*(content for _, content in record.before), record.content]
 
 
-def since(record: RawRecord, says: Says) -> Content | None:
-    """How a record was told when it came to say so, the last time that it did; None if it never has."""
-    found: Content | None = None
-    for content in reversed(versions(record)):
+def told_as(record: RawRecord, says: Says, ends: Says) -> list[Content]:
+    """The ways in which a record was told that say so, oldest first: those since this was last told to have ended."""
+    told: list[Content] = []
+    has_ended = False
+    for content in versions(record):
         if says(content):
-            found = content
-        elif found is not None:
-            break
-    return found
+            told = [content] if has_ended else [*told, content]
+            has_ended = False
+        else:
+            has_ended = has_ended or ends(content)
+    return told
+
+
+def first_moment(told: Sequence[Content], *names: str) -> datetime:
+    """When a record came to say what it does, by the first telling whose instant can be read; Malformed if none can."""
+    for content in told:
+        with suppress(Malformed):
+            return cells.moment(content, *names)
+    return cells.moment(told[-1], *names)
 
 
 def of_versions(instants: Instants) -> Instants:

@@ -11,12 +11,13 @@ from recon_pipeline.venues.binance.mapping.book import (
     Book,
     Place,
     Reader,
+    first_moment,
     first_stated,
     is_one_of,
     is_under_way,
     naming,
     of_versions,
-    since,
+    told_as,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import MappingContext
@@ -170,6 +171,7 @@ def _dust_instants(_: MappingContext, record: RawRecord) -> Iterable[datetime | 
 
 # --- purchases for money ----------------------------------------------------------------------------------------------
 
+_CHANGED = ("updateTime", "createTime")
 _PAID = ("Completed",)
 _NOT_PAID = ("Failed", "Refunded", "Expired", "Cancelled", "Canceled")
 
@@ -179,9 +181,11 @@ def money_wallet(book: Book, record: RawRecord) -> str:
     return book.default_wallet(record) if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
 
 
-def place_money(book: Book, record: RawRecord) -> str:
-    """The wallet of a record about money, none of which states it."""
-    return book.place(record, usual=money_wallet(book, record))
+def place_money(book: Book, record: RawRecord, *legs: str) -> str:
+    """The wallet of a record about money, none of which states it; what undoes one of its legs lies where that did."""
+    name = cells.name_of(record.content, "orderNo")
+    undone = tuple(":".join([name, *([leg] if leg else []), "reversal"]) for leg in legs)
+    return book.place(record, usual=money_wallet(book, record), following=undone)
 
 
 def _is_paid(content: Content) -> bool:
@@ -196,17 +200,19 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
     """The source is the money and holds the fee, what is obtained is the coin, whichever way it went. A purchase takes
     money from the account only if it was paid from its balance. It counts from when it was first told as done; refunded
     since, it is undone when the venue says. Nobody saw done what is told as refunded from the first."""
-    content, done = record.content, since(record, _is_paid)
+    content, done = record.content, told_as(record, _is_paid, ends=_was_not_paid)
     is_known = is_under_way(record) or _was_not_paid(content) or _is_paid(content)
-    if done is None and is_known:
+    if not done and is_known:
         return
     subtypes = _subtypes(book, record, "status", is_known=is_known, names=("fiat_sell", "fiat_buy"))
-    name, at = cells.name_of(content, "orderNo"), cells.moment(done or content, "updateTime", "createTime")
-    wallet = place_money(book, record)
+    name, at = cells.name_of(content, "orderNo"), first_moment(done or [content], *_CHANGED)
+    wallet = place_money(book, record, "from", "to", "fee")
     moves = [("", at)]
-    if (undone := since(record, _was_not_paid)) is not None and _was_not_paid(content):
-        moves.append((":reversal", cells.moment(undone, "updateTime", "createTime")))
-    for suffix, asset, amount, subtype in _paid(record, *subtypes):
+    if _was_not_paid(content):
+        undone = first_moment(told_as(record, _was_not_paid, ends=_is_paid), *_CHANGED)
+        moves.append((":reversal", max(at, undone)))
+    is_buy = record.call.get("transactionType", "0") == "0"
+    for suffix, asset, amount, subtype in _paid(done[-1] if is_known else content, *subtypes, is_buy=is_buy):
         for back, when in moves:
             signed = cells.negative(amount) if back else amount
             book.leg(
@@ -221,9 +227,8 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
             )
 
 
-def _paid(record: RawRecord, sold: str, bought: str) -> list[tuple[str, str, str, str]]:
+def _paid(content: Content, sold: str, bought: str, *, is_buy: bool) -> list[tuple[str, str, str, str]]:
     """What a payment moves: suffix, asset, signed amount and subtype of each leg."""
-    content, is_buy = record.content, record.call.get("transactionType", "0") == "0"
     money, coin = cells.name_of(content, "fiatCurrency"), cells.name_of(content, "cryptoCurrency")
     source, obtained = cells.amount(content, "sourceAmount"), cells.amount(content, "obtainAmount")
     fee = cells.optional(content, "totalFee")

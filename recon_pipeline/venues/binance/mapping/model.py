@@ -92,6 +92,8 @@ class Unplaced:
     decided: str | None = None
     fixed: tuple[str, ...] = ()
     """External ids of those of its rows that lie where they lie, whatever is decided."""
+    following: tuple[str, ...] = ()
+    """External ids of those that go back to where the others came from, which alone tell where that is."""
 
     @property
     def wallet(self) -> str:

@@ -14,12 +14,13 @@ from recon_pipeline.venues.binance.mapping.book import (
     Place,
     Reader,
     each_of,
+    first_moment,
     first_stated,
     is_one_of,
     is_under_way,
     naming,
     of_versions,
-    since,
+    told_as,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.conversions import money_wallet, place_money
@@ -33,6 +34,7 @@ _RETURNED = ("Refunded",)
 _GONE = (*_PAID, *_RETURNED, "Processing", "Refunding", "Refund Failed")
 _NOTHING = ("Failed", "Expired")
 _PARTLY = ("Order Partial credit Stopped",)
+_CHANGED = ("updateTime", "createTime")
 
 
 def _fiat_order(book: Book, record: RawRecord) -> None:
@@ -56,17 +58,19 @@ def _has_returned(content: Content) -> bool:
 def _fiat_deposit(book: Book, record: RawRecord) -> None:
     """Money counts from when it was first told as credited; the amount is what arrives. What was told as credited and
     is refunded since leaves when the venue says; nobody saw money come that is told as refunded from the first."""
-    content, credited = record.content, since(record, _is_paid)
+    content, credited = record.content, told_as(record, _is_paid, ends=_has_returned)
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
-    if credited is None and is_known:
+    if not credited and is_known:
         return
     what = f"status {content.get('status')!r} is not known"
-    name, amount = cells.name_of(content, "orderNo"), cells.amount(content, "amount")
-    moves = [(name, amount, cells.moment(credited or content, "updateTime", "createTime"))]
-    if (returned := since(record, _has_returned)) is not None and _has_returned(content):
-        moves.append((f"{name}:reversal", cells.negative(amount), cells.moment(returned, "updateTime", "createTime")))
+    name, amount = cells.name_of(content, "orderNo"), cells.amount(credited[-1] if is_known else content, "amount")
+    at = first_moment(credited or [content], *_CHANGED)
+    moves = [(name, amount, at)]
+    if _has_returned(content):
+        returned = first_moment(told_as(record, _has_returned, ends=_is_paid), *_CHANGED)
+        moves.append((f"{name}:reversal", cells.negative(amount), max(at, returned)))
     subtype = book.known(record, "fiat_deposit", is_known=is_known, what=what)
-    wallet, asset = place_money(book, record), cells.name_of(content, "fiatCurrency")
+    wallet, asset = place_money(book, record, ""), cells.name_of(content, "fiatCurrency")
     for suffix, signed, at in moves:
         book.transfer(
             record,
@@ -86,9 +90,9 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
     name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
     made, has_returned = cells.moment(content, "createTime"), _has_returned(content)
-    told = since(record, _has_returned) or content
-    returned = cells.moment(told, "updateTime", "createTime") if has_returned else made
-    wallet = place_money(book, record)
+    told = told_as(record, _has_returned, ends=_is_paid)
+    returned = max(made, first_moment(told, *_CHANGED)) if has_returned else made
+    wallet = place_money(book, record, "amt", "fee")
     what = f"status {content.get('status')!r} is not known"
     gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
     parts = (
