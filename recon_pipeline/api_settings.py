@@ -58,7 +58,7 @@ since, the newest last: its name stays."""
 _ACCOUNT_KEYS = ("credentials", "default_wallet", "user_id", *EXTRAS)
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _SHAPES = {
-    "mining_users": (re.compile(r"[a-z0-9]+:.*\S"), "algorithm and worker in one text, such as sha256:worker"),
+    "mining_users": (re.compile(r"[a-z0-9]+:\S(.*\S)?"), "algorithm and worker in one text, such as sha256:worker"),
     "mining_algorithms": (re.compile(r"[a-z0-9]+"), "the algorithm in lower-case letters, such as sha256"),
     "left_products": (
         re.compile("margin|futures|futures_coin|option|portfolio_margin"),
@@ -165,12 +165,14 @@ def _account(name: str, at: Value) -> ApiAccount:
 
 
 def _texts(key: str, at: Value) -> tuple[str, ...]:
-    texts = []
+    texts: list[str] = []
     for item in at.items():
         shape, expected = _SHAPES.get(key, (None, "text"))
         text = item.text(expected=expected)
         if shape is not None and not shape.fullmatch(text):
             raise item.error(f"{shown(text)} is none of {key}", expected=expected)
+        if text in texts:
+            raise item.error(f"{shown(text)} stands twice in {key}", expected="each of them once")
         texts.append(text)
     return tuple(texts)
 

@@ -157,6 +157,7 @@ def test_a_known_key_left_empty_counts_as_left_out(tmp_path: Path) -> None:
     [
         ("mining_users: [foo]", "sha256:worker"),
         ("mining_users: [SHA256:worker]", "sha256:worker"),
+        ('mining_users: ["sha256: worker"]', "sha256:worker"),
         ("mining_algorithms: [SHA256]", "sha256"),
         ("detail_symbols: [BTCUSDT]", "margin:BTCUSDT"),
         ("left_products: [spot]", None),
@@ -169,6 +170,15 @@ def test_a_text_of_another_form_than_a_stream_is_asked_with_is_refused(
     text = refusal(tmp_path, f"start: 2026-01-01\nvenues:\n  v:\n    kind: binance\n    accounts:\n{account}")
     assert f"recon.yaml, line 6: venues.v.accounts.main@example.com.{setting.partition(':')[0]}" in text
     assert f"such as {expected}" in text if expected else "expected: one of margin, futures" in text
+
+
+@pytest.mark.parametrize(
+    "setting", ["mining_users: [a:b, c:d, a:b]", "managed_subs: [one@example.com, one@example.com]"]
+)
+def test_what_is_named_twice_is_refused_for_it_would_be_asked_and_booked_twice(tmp_path: Path, setting: str) -> None:
+    account = f"      main@example.com: {{credentials: main, {setting}}}\n"
+    text = refusal(tmp_path, f"start: 2026-01-01\nvenues:\n  v:\n    kind: binance\n    accounts:\n{account}")
+    assert f"stands twice in {setting.partition(':')[0]}" in text
 
 
 def test_a_sandbox_that_is_left_blank_is_not_the_venue_itself(tmp_path: Path) -> None:

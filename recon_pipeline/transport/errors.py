@@ -209,8 +209,8 @@ class UnknownVenueError(VenueError):
 
     needs_manual_review = True
     default_next_step = (
-        "look at it with recon errors list, then resolve it with a note; if the account never had the product, name the"
-        " stream under never_used of the account in recon.yaml"
+        "look the answer up in recon.raw_responses, then use recon errors resolve with a note; if the account never had"
+        " the product, name the stream under never_used of the account in recon.yaml"
     )
 
 

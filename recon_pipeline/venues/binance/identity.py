@@ -65,8 +65,8 @@ def unchecked(opened: Mapping[str, str], listed: Mapping[str, str]) -> list[str]
 
 
 _RIGHT_KEY = (
-    "store the right key with recon secrets set, or correct the account's credentials in recon.yaml; nothing is read"
-    " with this key until then"
+    "store the right key with recon secrets set, or correct the account's credentials in recon.yaml, or its name, if"
+    " the other account is meant; nothing is read with this key until then"
 )
 
 
