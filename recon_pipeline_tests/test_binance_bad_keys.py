@@ -148,7 +148,7 @@ def test_an_account_is_never_read_under_two_names(
         configure(home, tmp_path, {MAIN: {"credentials": "binance_main"}, COPY: {"credentials": "binance_copy"}})
         home.run(fifth, fifth)
         assert (MAIN, "WrongIdentity") not in told(home)
-        assert statuses(home, COPY) == {"incomplete"}
+        assert statuses(home, COPY) == set()
         assert statuses(home, MAIN) == {"matched"}
         configure(home, tmp_path, {COPY: {"credentials": "binance_copy"}})  # nor under a new one
         home.run(fifth, fifth)
