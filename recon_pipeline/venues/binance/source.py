@@ -99,10 +99,9 @@ class BinanceSource:
             read = read_mapped(self._venue, self._api, raw)
             problems = read.open.problems
             found = asked.residuals(read.reading, trades.open_days) if any(map(rests_on_residuals, problems)) else {}
+            may_tell_more = any(each.following for each in read.open.unplaced)
             for _ in range(_ROUNDS):
-                if not place_flows(raw, read, asked.reconciled) or not any(
-                    each.following for each in read.open.unplaced
-                ):
+                if not place_flows(raw, read, asked.reconciled) or not may_tell_more:
                     break
                 # what came back lies where it had left from, which may tell where another flow of that day lies
                 version, read = raw.version(), read_mapped(self._venue, self._api, raw)

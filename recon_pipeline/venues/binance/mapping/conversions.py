@@ -171,7 +171,8 @@ def _dust_instants(_: MappingContext, record: RawRecord) -> Iterable[datetime | 
 
 # --- purchases for money ----------------------------------------------------------------------------------------------
 
-_CHANGED = ("updateTime", "createTime")
+CHANGED = ("updateTime", "createTime")
+"""The fields that tell when a record about money came to be as it is."""
 _PAID = ("Completed",)
 _NOT_PAID = ("Failed", "Refunded", "Expired", "Cancelled", "Canceled")
 
@@ -183,8 +184,7 @@ def money_wallet(book: Book, record: RawRecord) -> str:
 
 def place_money(book: Book, record: RawRecord, *legs: str) -> str:
     """The wallet of a record about money, none of which states it; what undoes one of its legs lies where that did."""
-    name = cells.name_of(record.content, "orderNo")
-    undone = tuple(":".join([name, *([leg] if leg else []), "reversal"]) for leg in legs)
+    undone = tuple(f"{leg}:reversal" for leg in legs)
     return book.place(record, usual=money_wallet(book, record), following=undone)
 
 
@@ -205,11 +205,11 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
     if not done and is_known:
         return
     subtypes = _subtypes(book, record, "status", is_known=is_known, names=("fiat_sell", "fiat_buy"))
-    name, at = cells.name_of(content, "orderNo"), first_moment(done or [content], *_CHANGED)
-    wallet = place_money(book, record, "from", "to", "fee")
+    name, at = cells.name_of(content, "orderNo"), first_moment(done or [content], *CHANGED)
+    wallet = place_money(book, record, *(f"{name}:{leg}" for leg in ("from", "to", "fee")))
     moves = [("", at)]
     if _was_not_paid(content):
-        undone = first_moment(told_as(record, _was_not_paid, ends=_is_paid), *_CHANGED)
+        undone = first_moment(told_as(record, _was_not_paid, ends=_is_paid), *CHANGED)
         moves.append((":reversal", max(at, undone)))
     is_buy = record.call.get("transactionType", "0") == "0"
     for suffix, asset, amount, subtype in _paid(done[-1] if is_known else content, *subtypes, is_buy=is_buy):

@@ -233,11 +233,11 @@ def _boost_reward(book: Book, record: RawRecord) -> None:
 def _bfusd_reward(book: Book, record: RawRecord) -> None:
     """What is paid into USDⓈ-M futures is booked from their income, where it is a BFUSD_REWARD."""
     if book.context.assumes("bfusd_rewards", "spot"):
-        _HELD(book, record)
+        _PAID_IN_BFUSD(book, record)
 
 
 _CLAIM = _token_reward("token", "amount")
-_HELD = _token_reward("rewardAsset", "rewardsAmount")
+_PAID_IN_BFUSD = _token_reward("rewardAsset", "rewardsAmount")
 
 
 # --- dual investment --------------------------------------------------------------------------------------------------

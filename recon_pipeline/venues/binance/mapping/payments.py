@@ -23,7 +23,7 @@ from recon_pipeline.venues.binance.mapping.book import (
     told_as,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
-from recon_pipeline.venues.binance.mapping.conversions import money_wallet, place_money
+from recon_pipeline.venues.binance.mapping.conversions import CHANGED, money_wallet, place_money
 from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.streams import Content, RawRecord
 
@@ -34,7 +34,6 @@ _RETURNED = ("Refunded",)
 _GONE = (*_PAID, *_RETURNED, "Processing", "Refunding", "Refund Failed")
 _NOTHING = ("Failed", "Expired")
 _PARTLY = ("Order Partial credit Stopped",)
-_CHANGED = ("updateTime", "createTime")
 
 
 def _fiat_order(book: Book, record: RawRecord) -> None:
@@ -64,13 +63,13 @@ def _fiat_deposit(book: Book, record: RawRecord) -> None:
         return
     what = f"status {content.get('status')!r} is not known"
     name, amount = cells.name_of(content, "orderNo"), cells.amount(credited[-1] if is_known else content, "amount")
-    at = first_moment(credited or [content], *_CHANGED)
+    at = first_moment(credited or [content], *CHANGED)
     moves = [(name, amount, at)]
     if _has_returned(content):
-        returned = first_moment(told_as(record, _has_returned, ends=_is_paid), *_CHANGED)
+        returned = first_moment(told_as(record, _has_returned, ends=_is_paid), *CHANGED)
         moves.append((f"{name}:reversal", cells.negative(amount), max(at, returned)))
     subtype = book.known(record, "fiat_deposit", is_known=is_known, what=what)
-    wallet, asset = place_money(book, record, ""), cells.name_of(content, "fiatCurrency")
+    wallet, asset = place_money(book, record, name), cells.name_of(content, "fiatCurrency")
     for suffix, signed, at in moves:
         book.transfer(
             record,
@@ -91,8 +90,8 @@ def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
     name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
     made, has_returned = cells.moment(content, "createTime"), _has_returned(content)
     told = told_as(record, _has_returned, ends=_is_paid)
-    returned = max(made, first_moment(told, *_CHANGED)) if has_returned else made
-    wallet = place_money(book, record, "amt", "fee")
+    returned = max(made, first_moment(told, *CHANGED)) if has_returned else made
+    wallet = place_money(book, record, f"{name}:amt", f"{name}:fee")
     what = f"status {content.get('status')!r} is not known"
     gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
     parts = (
