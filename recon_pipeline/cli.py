@@ -154,6 +154,8 @@ class RunResult:
     verdicts: list[AccountVerdicts]
     unread: list[str]
     """Files of the folder that nothing reads."""
+    named_idly: list[str]
+    """What openings and tolerances name though no row is about it; empty after a run of some accounts."""
     not_final: int
     """How many of its variances a late record may yet explain."""
     besides: Mapping[date, Mapping[str, int]]
@@ -209,6 +211,7 @@ class RunResult:
             "disagreeing": self.findings.disagreeing,
             "disagreeing_rows": self.findings.disagreeing_rows,
             "unread_files": self.unread,
+            "named_idly": self.named_idly,
             "variances_not_final": self.not_final,
             "days_besides": {str(day): statuses for day, statuses in self.besides.items()},
         }
@@ -225,7 +228,7 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
 
     instance = open_instance(settings, database)
     from recon_pipeline.definitions import build
-    from recon_pipeline.reconcile.findings import count_not_final, find, find_besides, verdicts
+    from recon_pipeline.reconcile.findings import count_not_final, find, find_besides, named_idly, verdicts
     from recon_pipeline.reconcile.stopping import stop_on_sigterm
     from recon_pipeline.stores.database import named_errors
     from recon_pipeline.stores.journal import unread_files
@@ -239,9 +242,10 @@ def run_requests(settings: Settings, requests: list[Request], say: Say) -> list[
             found = find(database, request.venue, *span, accounts=request.accounts)
             told = verdicts(database, request.venue, *span, accounts=request.accounts)
             unread = unread_files(database, request.venue)
+            idly = [] if request.accounts else named_idly(database, request.venue)
             besides = find_besides(database, request.venue, job.run_id, *span, accounts=request.accounts)
             not_final = count_not_final(database, request.venue, *span, accounts=request.accounts)
-            results.append(RunResult(job, request, found, told, unread, not_final, besides))
+            results.append(RunResult(job, request, found, told, unread, idly, not_final, besides))
             if job.is_stopped:
                 break
     return results
@@ -492,6 +496,8 @@ def _print_results(results: list[RunResult]) -> None:
             out.print(_told_besides(result))
         if result.unread:
             out.print(_told_unread(result), style="yellow")
+        if result.named_idly:
+            out.print(_told_idly(result), style="yellow")
         for _name, text in result.job.errors:
             out.print(text, style="red")
 
@@ -516,6 +522,11 @@ def _told_unread(result: RunResult) -> str:
     more = len(result.unread) - _UNREAD_TOLD
     more_told = f" and {more} more" if more > 0 else ""
     return f"{result.job.venue}: nothing reads {shown}{more_told}: no glob under `files` and no frame's name fits"
+
+
+def _told_idly(result: RunResult) -> str:
+    named = "; ".join(result.named_idly)
+    return f"{result.job.venue}: recon.yaml names what no row is about: {named}: correct the name there, or remove it"
 
 
 def _json(value: Any) -> str:

@@ -159,6 +159,22 @@ def test_a_file_that_nothing_reads_is_told_and_changes_nothing_else(recon: Recon
     assert recon.json("run", "--from", "2025-10-01", "--to", "2025-10-01")[1]["venues"][0]["unread_files"] == []
 
 
+def test_what_openings_and_tolerances_name_and_no_row_is_about_is_told(recon: Recon, settings: Settings) -> None:
+    opening = "{{venue: demo, account: {}, wallet: {}, date: 2025-10-05, note: moved}}"
+    openings = ", ".join(opening.format(*names) for names in (("treasury", "bnak"), ("tresury", "bank")))
+    tolerances = "tolerances:\n  venues: {demo: {accounts: {operatons: {default: 1}, operations: {default: 0.01}}}}\n"
+    text = settings.path.read_text().replace("tolerances:\n", tolerances)
+    settings.path.write_text(f"{text}\nopenings: [{openings}]\n")
+    idly = ["openings: treasury / bnak", "openings: tresury / bank", "tolerances: operatons"]
+    span = ("--from", "2025-10-01", "--to", "2025-10-08")
+    code, out, _ = recon("run", *span)
+    assert code == 0
+    assert f"demo: recon.yaml names what no row is about: {'; '.join(idly)}" in " ".join(out.split())
+    assert recon.json("run", *span)[1]["venues"][0]["named_idly"] == idly
+    # of the accounts that were not asked for there may be no row yet
+    assert recon.json("run", *span, "--account", "treasury")[1]["venues"][0]["named_idly"] == []
+
+
 def test_a_folder_that_holds_nothing_to_read_is_exit_code_3(recon: Recon, settings: Settings) -> None:
     folder = settings.venues["demo"].folder
     for path in folder.iterdir():

@@ -43,6 +43,17 @@ _BESIDES = sa.text(
     " AND (CAST(:accounts AS text[]) IS NULL OR account = ANY(CAST(:accounts AS text[])))"
     " GROUP BY date, status ORDER BY date, status"
 )
+_NAMED_IDLY = sa.text("""
+    WITH stood AS (SELECT DISTINCT account, wallet FROM recon.reconciliation WHERE venue = :venue)
+    SELECT 'openings' AS key, account || ' / ' || wallet AS named
+    FROM recon.openings
+    WHERE venue = :venue AND (account, wallet) NOT IN (SELECT account, wallet FROM stood)
+    UNION
+    SELECT 'tolerances', account
+    FROM recon.tolerances
+    WHERE venue = :venue AND account IS NOT NULL AND account NOT IN (SELECT account FROM stood)
+    ORDER BY key, named
+""")
 _FIRST_NEVER_RUN = sa.text("""
     WITH stored AS (
         SELECT date, run_id FROM recon.partitions WHERE venue = :venue AND frame = 'reconciliation'
@@ -146,6 +157,12 @@ def find_besides(
         for row in database.execute(_BESIDES, asked | {"accounts": sorted(accounts) if accounts else None}):
             found.setdefault(row.date, {})[row.status] = row.rows
     return found
+
+
+def named_idly(url: str, venue: str) -> list[str]:
+    """What `openings` and `tolerances` of recon.yaml name though no row of the venue, of any day, is about it."""
+    with connection(url, f"reading what recon.yaml names of {venue}") as database:
+        return [f"{row.key}: {row.named}" for row in database.execute(_NAMED_IDLY, {"venue": venue})]
 
 
 def first_day_to_run(url: str, venue: str, due: date) -> date:
