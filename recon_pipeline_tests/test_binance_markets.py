@@ -19,6 +19,7 @@ import yaml
 
 from recon_pipeline.api_settings import DOUBTS, ApiAccount, ApiSettings
 from recon_pipeline.config import VenueSettings, load_settings
+from recon_pipeline.frames.faults import place_of
 from recon_pipeline.sandbox.binance import World, make_world
 from recon_pipeline.sandbox.binance.book import Move, Record
 from recon_pipeline.sandbox.binance.gate import Asked, Told
@@ -143,7 +144,9 @@ def test_a_trade_told_in_two_ways_in_one_page_is_believed_once_it_is_told_in_one
         edit_answers(home, monkeypatch, spot.PATH, twice)
         run_days(home, 3, 4)
         assert (spot_of(home, "incomplete"), spot_of(home, "variance")) == ({day(4)}, set())
-        assert ("RecordDoubted",) in home.ask("SELECT error FROM recon.quarantine")
+        ((stream, fid),) = home.ask("SELECT DISTINCT file, line FROM recon.quarantine WHERE error = 'RecordDoubted'")
+        assert home.ask(f"SELECT stream, is_doubted FROM recon.raw_records WHERE fid = {fid}") == [(stream, True)]
+        assert place_of(stream, fid) == f"{stream}, fid {fid} of recon.raw_records"
         is_wrong = False
         run_days(home, 5, 5)
         assert off(home) == set()

@@ -80,10 +80,18 @@ def reason(faults: list[str]) -> str:
     return f"{found}; expected {expected}; next: {next_step}"
 
 
+def place_of(file: object, line: object) -> str:
+    """Where a row was read, in words: a line of a file, or a raw record of a stream; empty if nothing tells it."""
+    if not file or line is None:
+        return str(file or "")
+    # the name of a file has an ending, that of a stream is a plain name
+    return f"{file}, fid {line} of recon.raw_records" if str(file).isidentifier() else f"{file}, line {line}"
+
+
 def row_fault_text(row: Mapping[str, object]) -> str:
     """The whole text of a quarantined row's error: its name, what was found, where, what was expected, what next."""
     name, text = str(row["error"]), str(row["reason"])
     found, _, rest = text.partition("; expected ")
     expected, _, next_step = rest.partition("; next: ")
-    place = f"{row['file']}, line {row['line']}" if row["line"] is not None else str(row["file"] or "no file told")
+    place = place_of(row["file"], row["line"]) or "no file told"
     return f"{name}: {found}\n  where:    {place}\n  expected: {expected}\n  next:     {next_step}"

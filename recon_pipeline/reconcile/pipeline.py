@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from recon_pipeline.config import Settings
 from recon_pipeline.errors import ReconError, SourceFileError, StoreError
+from recon_pipeline.frames.faults import place_of
 from recon_pipeline.reconcile.inputs import stale_days, stored_streams
 from recon_pipeline.reconcile.kernel import Outcome, reconcile_until_settled
 from recon_pipeline.reconcile.plan import consulted
@@ -507,9 +508,8 @@ def run_venue(settings: Settings, request: Request, run_id: str, url: str) -> Ou
 
 def _place(row: Mapping[str, Any]) -> str:
     """Where a refused row stands."""
-    if row["file"]:
-        return f"{row['file']}, line {row['line']}" if row["line"] else str(row["file"])
-    return ", ".join(str(row[name]) for name in ("account", "wallet", "asset", "date") if row[name]) or "a row"
+    of_position = ", ".join(str(row[name]) for name in ("account", "wallet", "asset", "date") if row[name])
+    return place_of(row["file"], row["line"]) or of_position or "a row"
 
 
 def _is_stop(failure: BaseException) -> bool:
