@@ -166,8 +166,11 @@ def test_a_bank_transfer_states_no_wallet(kind: str) -> None:
     assert sorted((u.stream, u.usual) for u in both.unplaced) == [("fiat_orders", "SPOT"), ("fiat_payments", "SPOT")]
     funded = {MAIN: replace(FACTS[MAIN], default_wallet="FUNDING")}
     money = sample("pay", walletType=3, fundsDetail=[])
-    found = mapped(transfer, payment, money, context=MappingContext(funded, SYMBOLS))
+    found = mapped(transfer, payment, context=MappingContext(funded, SYMBOLS))
     assert {row["wallet"] for row in (*found.transfers, *found.trades)} == {"FUNDING"}
+    # what says that it was paid with money states a wallet
+    assert told(mapped(money, context=MappingContext(funded, SYMBOLS)).transfers, "wallet") == ["SPOT"]
+    assert told(mapped(money, fiat_wallet="funding").transfers, "wallet") == ["FUNDING"]
     decided = MappingContext(FACTS, SYMBOLS, decisions={transfer.digest: "FUNDING"})
     assert set(told(mapped(transfer, context=decided).transfers, "wallet")) == {"FUNDING"}
 
@@ -216,6 +219,50 @@ def test_a_bank_deposit_is_booked_as_it_was_told_while_it_was_credited() -> None
         ("f-1", "28.50", THEN),
         ("f-1:reversal", "-28.50", THEN),
     ]
+
+
+def test_what_is_credited_refunded_and_credited_again_is_three_movements() -> None:
+    kind, second, third = {"transactionType": "0"}, T + 3 * 86_400_000, T + 5 * 86_400_000
+    first, back = {"status": "Successful", "updateTime": LATER}, {"status": "Refunded", "updateTime": second}
+    again = sample("fiat_orders", kind, status="Successful", updateTime=third, amount="28.40")
+    found = mapped(_told_before(again, {**first, "amount": "28.50"}, back))
+    assert told(found.transfers, "external_id", "amount", "datetime") == [
+        ("f-1", "28.50", THEN),
+        ("f-1:2", "28.40", utc("2026-11-07T08:00:00.250")),
+        ("f-1:reversal", "-28.50", utc("2026-11-05T08:00:00.250")),
+    ]
+    assert [each.following for each in found.unplaced] == [("f-1:reversal", "f-1:2")]
+    # told word for word as before it was refunded: that was a mistake
+    restored = sample("fiat_orders", kind, status="Successful", updateTime=LATER)
+    found = mapped(_told_before(restored, first, back))
+    assert told(found.transfers, "external_id", "amount", "datetime") == [("f-1", "28.50", THEN)]
+
+
+def test_an_amount_that_could_not_be_read_before_a_refund_is_that_of_the_telling_before() -> None:
+    kind, then = {"transactionType": "0"}, {"status": "Successful", "updateTime": LATER}
+    refunded = sample("fiat_orders", kind, status="Refunded", updateTime=T + 5 * 86_400_000)
+    found = mapped(_told_before(refunded, {**then, "amount": "28.50"}, {**then, "amount": 28.5}))
+    assert (told(found.transfers, "amount"), found.problems) == (["-28.50", "28.50"], [])
+    # what cannot be read now is not believed, whatever was told before
+    unread = replace(refunded, content={**refunded.content, **then, "amount": 28.5})
+    assert kinds(mapped(_told_before(unread, {**then, "amount": "28.50"}))) == ["malformed"]
+
+
+def test_a_bank_withdrawal_comes_back_as_it_left_whatever_its_refund_states() -> None:
+    later = T + 5 * 86_400_000
+    for stated in ({"amount": "0", "totalFee": "0"}, {"totalFee": "0"}, {"amount": None}):
+        refunded = sample("fiat_orders", status="Refunded", updateTime=later, **stated)
+        found = mapped(_told_before(refunded, {"status": "Successful", "amount": "28.50", "totalFee": "1.50"}))
+        rows = told(found.transfers, "external_id", "amount")
+        assert sorted(rows) == [
+            ("f-1:amt", "-28.50"), ("f-1:amt:reversal", "28.50"), ("f-1:fee", "-1.50"), ("f-1:fee:reversal", "1.50"),
+        ]  # fmt: skip
+        assert found.problems == []
+
+
+def test_of_a_deposit_whose_refund_failed_nobody_says_whether_it_had_arrived() -> None:
+    found = mapped(sample("fiat_orders", {"transactionType": "0"}, status="Refund Failed"))
+    assert (found.transfers, kinds(found)) == ([], ["not_stated"])
 
 
 def test_a_bank_withdrawal_comes_back_when_that_was_first_told() -> None:

@@ -244,6 +244,44 @@ def test_a_decision_goes_on_standing_while_a_window_of_it_has_a_hole() -> None:
     assert placed([*flows, convert("c2")], windows(BOTH, holes=hole), stands) == {"c1": None}
 
 
+def told_again(flow: Flow, digest: str) -> Flow:
+    """The same record in other words."""
+    return replace(flow, unplaced=replace(flow.unplaced, raw_id=digest))
+
+
+def test_a_decision_outlives_a_change_of_the_record_while_a_window_of_it_has_a_hole() -> None:
+    before = Decision("c1", "FUNDING", {"record": "c1"})
+    again, stands, hole = told_again(convert("c1"), "c1 again"), {"c1": "FUNDING"}, [("FUNDING", 1)]
+    taken_over, withdrawn = decisions([again], windows(BOTH, holes=hole), stands, {"c1 again": before})
+    assert taken_over == replace(before, record_digest="c1 again")
+    assert (withdrawn.record_digest, withdrawn.wallet) == ("c1", None)
+    now = after(stands, [taken_over, withdrawn])
+    assert decisions([again], windows(BOTH, holes=hole), now) == []
+    # what is closed speaks against it all the same
+    other = windows({**BOTH, ("SPOT", "BTC", 1): "0.2"}, holes=hole)
+    assert [(d.record_digest, d.wallet) for d in decisions([again], other, stands, {"c1 again": before})] == [
+        ("c1", None)
+    ]
+    # and where nothing is open it is decided anew
+    taken_over, _ = decisions([again], windows(BOTH), stands, {"c1 again": before})
+    assert (taken_over.wallet, taken_over.evidence["record"], "windows" in taken_over.evidence) == (
+        "FUNDING", "c1", True,
+    )  # fmt: skip
+
+
+def test_it_stays_where_what_came_back_of_another_one_would_explain_the_same() -> None:
+    day_two = {("SPOT", "USDT", 2): "-5", ("FUNDING", "USDT", 2): "5"}
+    before_any_window = {"USDT": [(at(0), Decimal(-5))]}
+    other = Flow(Unplaced(MAIN, "fiat_orders", "f", "f", "SPOT"), before_any_window, {"USDT": [(at(2), Decimal(5))]})
+    assert placed([mined("m1", 2)], windows(day_two)) == {"m1": "FUNDING"}
+    assert placed([mined("m1", 2), other], windows(day_two)) == {}
+    assert placed([mined("m1", 2), other], windows(day_two), {"m1": "FUNDING"}) == {"m1": None}
+    # not if the other one cannot have been there, or if it is placed
+    elsewhere = replace(other, moved={"USDT": [(at(1), Decimal(-5))]})
+    assert placed([mined("m1", 2), elsewhere], windows(day_two)) == {"m1": "FUNDING"}
+    assert placed([mined("m1", 2), replace(other, back={})], windows(day_two)) == {"m1": "FUNDING"}
+
+
 # --- whatever happens
 
 

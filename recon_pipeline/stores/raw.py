@@ -527,15 +527,19 @@ class RawStore:
 
     def decisions(self) -> dict[str, str]:
         """The wallets that were decided for records that state none, by the record's digest."""
+        return {digest: wallet for digest, (wallet, _) in self.evidence().items()}
+
+    def evidence(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """The same, each with what it rests on."""
         with self._transaction("reading decisions") as opened:
             rows = opened.execute(
                 sa.text(
-                    "SELECT DISTINCT ON (record_digest) record_digest, wallet FROM recon.wallet_decisions"
+                    "SELECT DISTINCT ON (record_digest) record_digest, wallet, evidence FROM recon.wallet_decisions"
                     " WHERE venue = :venue ORDER BY record_digest, version DESC"
                 ),
                 {"venue": self._venue},
             )
-            return {row.record_digest: row.wallet for row in rows if row.wallet is not None}
+            return {row.record_digest: (row.wallet, row.evidence) for row in rows if row.wallet is not None}
 
     def decide(self, record_digest: str, wallet: str | None, evidence: Mapping[str, Any]) -> None:
         """Decide in which wallet a record counts, or (None) withdraw that; a version more if it was decided before."""

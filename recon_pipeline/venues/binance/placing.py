@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -47,6 +48,8 @@ class Flow:
 
     unplaced: Unplaced
     moved: Mapping[str, Sequence[tuple[datetime, Decimal]]]
+    back: Mapping[str, Sequence[tuple[datetime, Decimal]]] = field(default_factory=dict)
+    """What came back of a record that nothing has placed: it proves nothing, and another one may seem to be it."""
 
     @property
     def wallets(self) -> Sequence[str]:
@@ -69,43 +72,77 @@ class _Case:
 def place_flows(raw: RawStore, read: Read, reconciled: Callable[[Reading, Collection[date]], pa.Table]) -> int:
     """Decide every flow anew and store what differs from what stands; how many decisions that were. `reconciled` tells
     the rows of the reconciliation of a reading on some days."""
-    flows, standing = flows_of(read.open), raw.decisions()
+    flows, placed = flows_of(read.open), raw.evidence()
+    standing = {digest: wallet for digest, (wallet, _) in placed.items()}
     raw.note_assumed({each.raw_id: (each.usual, each.fixed) for each in read.open.unplaced})
     if not flows and not standing:
         return 0
     reading = as_usual(read)
     days = days_that_close(reading, _instants(flows))
     windows = Windows(reconciled(reading, days), reading.quarantine, {asset for flow in flows for asset in flow.moved})
-    found = decisions(flows, windows, standing)
+    found = decisions(flows, windows, standing, _told_otherwise(flows, placed))
     for decision in found:
         raw.decide(decision.record_digest, decision.wallet, decision.evidence)
     return len(found)
 
 
-def decisions(flows: Iterable[Flow], windows: Windows, standing: Mapping[str, str]) -> list[Decision]:
+def decisions(
+    flows: Iterable[Flow],
+    windows: Windows,
+    standing: Mapping[str, str],
+    told_otherwise: Mapping[str, Decision] = MappingProxyType({}),
+) -> list[Decision]:
     """What has to be stored, so that what stands is what the windows call for; `windows` are those of a reading in
-    which nothing is decided, `standing` are the wallets of records, by digest.
+    which nothing is decided, `standing` are the wallets of records, by digest, and `told_otherwise` what was decided of
+    a record as it was told before, by its digest of now.
 
-    A flow is placed where that is proven, and no window that it would explain may be explained by another one, or by
-    the same one in a third wallet. What stands and is neither proven nor contradicted, because a feed of its windows
-    has a hole by now, goes on standing.
+    A flow is placed where that is proven, and no window that it would explain may be explained by another one, by what
+    came back of another one, or by the same one in a third wallet. What stands and is neither proven nor contradicted,
+    because a feed of its windows has a hole by now, goes on standing, in whatever words the record is told since.
     """
     by_digest = {flow.unplaced.raw_id: flow for flow in flows}
     cases = {digest: _cases(flow, windows) for digest, flow in by_digest.items()}
-    claims = Counter(window for of_flow in cases.values() for case in of_flow for window in case.explained)
+    rivals = [rival for digest, flow in by_digest.items() for rival in _rivals(flow, cases[digest], windows)]
+    claims = Counter(window for of_flow in [*cases.values(), rivals] for case in of_flow for window in case.explained)
     found = []
     for digest in sorted(by_digest.keys() | standing.keys()):
-        stands, of_flow = standing.get(digest), cases.get(digest, [])
+        stands, of_flow, before = standing.get(digest), cases.get(digest, []), told_otherwise.get(digest)
+        held = stands or (before.wallet if before else None)
         alone = [case for case in of_flow if all(claims[window] == 1 for window in case.explained)]
         chosen = next((case for case in alone if case.is_proven), None)
-        if chosen is None and any(case.wallet == stands for case in alone):
-            continue
-        if chosen is not None and chosen.wallet != stands:
+        if chosen is None and any(case.wallet == held for case in alone):
+            found += [Decision(digest, held, before.evidence)] if before and stands is None else []
+        elif chosen is not None and chosen.wallet != stands:
             found.append(Decision(digest, chosen.wallet, _evidence(by_digest[digest], chosen.explained)))
         elif chosen is None and stands is not None:
             case = next((case for case in of_flow if case.wallet == stands), None)
             found.append(Decision(digest, None, {"why": _why(by_digest.get(digest), case)}))
+    # what is taken over comes first: who is killed between the two has lost nothing
+    return sorted(found, key=lambda each: each.wallet is None)
+
+
+def _told_otherwise(
+    flows: Iterable[Flow], placed: Mapping[str, tuple[str, Mapping[str, Any]]]
+) -> Mapping[str, Decision]:
+    """What was decided of records that are told in other words now, by the digest of these."""
+    digests = {_named(flow): flow.unplaced.raw_id for flow in flows}
+    found = {}
+    for former, (wallet, evidence) in sorted(placed.items()):
+        digest = digests.get(tuple(evidence.get(name) for name in ("account", "stream", "record")))
+        if digest is not None and digest != former:
+            found[digest] = Decision(former, wallet, evidence)
     return found
+
+
+def _named(flow: Flow) -> tuple[Any, ...]:
+    return flow.unplaced.account, flow.unplaced.stream, flow.unplaced.key
+
+
+def _rivals(flow: Flow, cases: Iterable[_Case], windows: Windows) -> list[_Case]:
+    """What came back of a flow that is not placed, wherever that may have been."""
+    wallets = {case.wallet for case in cases}
+    of_back = _cases(replace(flow, moved=flow.back), windows) if flow.back else []
+    return [case for case in of_back if case.wallet in wallets]
 
 
 def _cases(flow: Flow, windows: Windows) -> list[_Case]:
@@ -158,21 +195,30 @@ def flows_of(mapped: Mapped) -> list[Flow]:
     rows = defaultdict(list)
     for row in (*mapped.transfers, *mapped.trades):
         rows[row["raw_id"]].append(row)
-    flows = {each.raw_id: Flow(each, _moved(each, rows[each.raw_id])) for each in mapped.unplaced}
-    return [flow for flow in flows.values() if flow.moved]
+    flows = []
+    for each in {each.raw_id: each for each in mapped.unplaced}.values():
+        moved = _by_asset(row for row in rows[each.raw_id] if _is_movable(row, each))
+        back = _by_asset(row for row in rows[each.raw_id] if each.decided is None and _is_following(row, each))
+        flows += [Flow(each, moved, back)] if moved else []
+    return flows
 
 
-def _moved(unplaced: Unplaced, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[datetime, Decimal]]]:
+def _by_asset(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[datetime, Decimal]]]:
     moved: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
     for row in rows:
-        if _is_movable(row, unplaced):
-            moved[row["asset"]].append((row["datetime"], Decimal(row["amount"])))
+        moved[row["asset"]].append((row["datetime"], Decimal(row["amount"])))
     return moved
 
 
 def _is_movable(row: Mapping[str, Any], unplaced: Unplaced) -> bool:
     """Whether it lies where the record is placed, and tells where that is."""
-    return row["wallet"] == unplaced.wallet and row["external_id"] not in (*unplaced.fixed, *unplaced.following)
+    is_fixed = row["external_id"] in unplaced.fixed
+    return row["wallet"] == unplaced.wallet and not is_fixed and not _is_following(row, unplaced)
+
+
+def _is_following(row: Mapping[str, Any], unplaced: Unplaced) -> bool:
+    """Whether it lies where the record is placed, wherever that is."""
+    return row["external_id"] in unplaced.following
 
 
 def _instants(flows: Iterable[Flow]) -> Mapping[tuple[str, str], set[datetime]]:
@@ -180,7 +226,8 @@ def _instants(flows: Iterable[Flow]) -> Mapping[tuple[str, str], set[datetime]]:
     instants: dict[tuple[str, str], set[datetime]] = defaultdict(set)
     for flow in flows:
         for wallet in flow.wallets:
-            instants[flow.unplaced.account, wallet] |= {at for moved in flow.moved.values() for at, _ in moved}
+            of_flow = (*flow.moved.values(), *flow.back.values())
+            instants[flow.unplaced.account, wallet] |= {at for moved in of_flow for at, _ in moved}
     return instants
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
@@ -19,6 +19,7 @@ from recon_pipeline.venues.streams import Content, RawRecord
 
 Measure = Literal["balance", "loan", "interest"]
 Says = Callable[[Content], bool]
+T = TypeVar("T")
 _HALF_A_DAY = timedelta(hours=12)
 
 
@@ -294,17 +295,43 @@ def versions(record: RawRecord) -> list[Content]:
     return [*(content for _, content in record.before), record.content]
 
 
-def told_as(record: RawRecord, says: Says, ends: Says) -> list[Content]:
-    """The ways in which a record was told that say so, oldest first: those since this was last told to have ended."""
-    told: list[Content] = []
-    has_ended = False
+@dataclass(frozen=True)
+class Spell:
+    """How a record was told for as long as something held, and how since it had ended; oldest first."""
+
+    told: list[Content]
+    ended: list[Content] = field(default_factory=list)
+
+
+def spells(record: RawRecord, holds: Says, ends: Says) -> list[Spell]:
+    """The spells in which a record was told to hold, oldest first. What says neither ends none; a record that is told
+    word for word as it was before it ended has never ended."""
+    found: list[Spell] = []
     for content in versions(record):
-        if says(content):
-            told = [content] if has_ended else [*told, content]
-            has_ended = False
-        else:
-            has_ended = has_ended or ends(content)
-    return told
+        if holds(content):
+            if found and content in found[-1].told:
+                found[-1].ended.clear()
+            elif not found or found[-1].ended:
+                found.append(Spell([]))
+            found[-1].told.append(content)
+        elif found and ends(content):
+            found[-1].ended.append(content)
+    return found
+
+
+def of_spell(name: str, number: int) -> str:
+    """What the rows of a record's spells are named after, the first of which is number 1."""
+    return name if number == 1 else f"{name}:{number}"
+
+
+def last_stated(record: RawRecord, told: Sequence[Content], read: Callable[[Content], T]) -> T:
+    """What the last of these tellings states; of a record that is told otherwise by now, the last that can be read."""
+    for content in reversed(told):
+        if content is record.content:
+            break
+        with suppress(Malformed):
+            return read(content)
+    return read(told[-1])
 
 
 def first_moment(told: Sequence[Content], *names: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from recon_pipeline.frames.registry import UNKNOWN
 from recon_pipeline.venues.binance.mapping import cells
@@ -15,9 +16,11 @@ from recon_pipeline.venues.binance.mapping.book import (
     first_stated,
     is_one_of,
     is_under_way,
+    last_stated,
     naming,
+    of_spell,
     of_versions,
-    told_as,
+    spells,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
 from recon_pipeline.venues.binance.mapping.model import MappingContext
@@ -177,15 +180,11 @@ _PAID = ("Completed",)
 _NOT_PAID = ("Failed", "Refunded", "Expired", "Cancelled", "Canceled")
 
 
-def money_wallet(book: Book, record: RawRecord) -> str:
-    """Where money lies, and what is paid with it."""
-    return book.default_wallet(record) if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
-
-
-def place_money(book: Book, record: RawRecord, *legs: str) -> str:
-    """The wallet of a record about money, none of which states it; what undoes one of its legs lies where that did."""
-    undone = tuple(f"{leg}:reversal" for leg in legs)
-    return book.place(record, usual=money_wallet(book, record), following=undone)
+def place_money(book: Book, record: RawRecord, following: Iterable[str]) -> str:
+    """The wallet of a record about money, none of which states it; `following` are its rows but those of the first
+    movement, which lie where that did."""
+    usual = None if book.context.assumes("fiat_wallet", "spot") else "FUNDING"
+    return book.place(record, usual, following=tuple(following))
 
 
 def _is_paid(content: Content) -> bool:
@@ -200,35 +199,31 @@ def _fiat_payment(book: Book, record: RawRecord) -> None:
     """The source is the money and holds the fee, what is obtained is the coin, whichever way it went. A purchase takes
     money from the account only if it was paid from its balance. It counts from when it was first told as done; refunded
     since, it is undone when the venue says. Nobody saw done what is told as refunded from the first."""
-    content, done = record.content, told_as(record, _is_paid, ends=_was_not_paid)
+    content = record.content
     is_known = is_under_way(record) or _was_not_paid(content) or _is_paid(content)
-    if not done and is_known:
+    done = spells(record, lambda told: _is_paid(told) or (told is content and not is_known), ends=_was_not_paid)
+    if not done:
         return
-    subtypes = _subtypes(book, record, "status", is_known=is_known, names=("fiat_sell", "fiat_buy"))
-    name, at = cells.name_of(content, "orderNo"), first_moment(done or [content], *CHANGED)
-    wallet = place_money(book, record, *(f"{name}:{leg}" for leg in ("from", "to", "fee")))
-    moves = [("", at)]
-    if _was_not_paid(content):
-        undone = first_moment(told_as(record, _was_not_paid, ends=_is_paid), *CHANGED)
-        moves.append((":reversal", max(at, undone)))
-    is_buy = record.call.get("transactionType", "0") == "0"
-    for suffix, asset, amount, subtype in _paid(done[-1] if is_known else content, *subtypes, is_buy=is_buy):
-        for back, when in moves:
-            signed = cells.negative(amount) if back else amount
-            book.leg(
-                record,
-                f"{name}:{suffix}{back}",
-                wallet=wallet,
-                asset=asset,
-                amount=signed,
-                at=when,
-                subtype=subtype,
-                event=name,
-            )
+    names = _subtypes(book, record, "status", is_known=is_known, names=("fiat_sell", "fiat_buy"))
+    name, is_buy = cells.name_of(content, "orderNo"), record.call.get("transactionType", "0") == "0"
+    moves = []
+    for number, spell in enumerate(done, 1):
+        at = first_moment(spell.told, *CHANGED)
+        back = max(at, first_moment(spell.ended, *CHANGED)) if spell.ended else None
+        for leg, asset, amount, subtype in last_stated(record, spell.told, partial(_paid, names=names, is_buy=is_buy)):
+            suffix = f"{of_spell(name, number)}:{leg}"
+            moves.append((suffix, asset, amount, subtype, at))
+            if back is not None:
+                moves.append((f"{suffix}:reversal", asset, cells.negative(amount), subtype, back))
+    first = {f"{name}:{leg}" for leg in ("from", "to", "fee")}
+    wallet = place_money(book, record, [suffix for suffix, *_ in moves if suffix not in first])
+    for suffix, asset, amount, subtype, at in moves:
+        book.leg(record, suffix, wallet=wallet, asset=asset, amount=amount, at=at, subtype=subtype, event=name)
 
 
-def _paid(content: Content, sold: str, bought: str, *, is_buy: bool) -> list[tuple[str, str, str, str]]:
+def _paid(content: Content, names: tuple[str, str], *, is_buy: bool) -> list[tuple[str, str, str, str]]:
     """What a payment moves: suffix, asset, signed amount and subtype of each leg."""
+    sold, bought = names
     money, coin = cells.name_of(content, "fiatCurrency"), cells.name_of(content, "cryptoCurrency")
     source, obtained = cells.amount(content, "sourceAmount"), cells.amount(content, "obtainAmount")
     fee = cells.optional(content, "totalFee")

@@ -41,7 +41,7 @@ dust_amount         whether the amount that dust was converted into is stated be
 deposit_credit      whether a deposit counts from its completion or from its first detection
 withdrawal_debit    whether a withdrawal counts from its application or from its completion
 realtime_rewards    whether real-time rewards accrue to the position in EARN, or are paid to SPOT
-fiat_wallet         where money lies, and what is paid with it
+fiat_wallet         where money lies, and what is paid with it; with spot, what states no wallet is in the default one
 status_6_deposits   whether a deposit that is credited but cannot be withdrawn counts
 product_rewards     whether rewards of BFUSD, RWUSD and boosted SOL are told by their own history, or by the dividends
 bfusd_rewards       whether BFUSD pays its rewards to SPOT, or into USDⓈ-M futures, whose income tells of them as well

@@ -13,17 +13,21 @@ from recon_pipeline.venues.binance.mapping.book import (
     Book,
     Place,
     Reader,
+    Spell,
     each_of,
     first_moment,
     first_stated,
     is_one_of,
     is_under_way,
+    last_stated,
     naming,
+    of_spell,
     of_versions,
-    told_as,
+    spells,
+    versions,
 )
 from recon_pipeline.venues.binance.mapping.cells import Malformed
-from recon_pipeline.venues.binance.mapping.conversions import CHANGED, money_wallet, place_money
+from recon_pipeline.venues.binance.mapping.conversions import CHANGED, place_money
 from recon_pipeline.venues.binance.mapping.model import MappingContext
 from recon_pipeline.venues.streams import Content, RawRecord
 
@@ -33,6 +37,7 @@ _PAID = ("Successful", "Finished")
 _RETURNED = ("Refunded",)
 _GONE = (*_PAID, *_RETURNED, "Processing", "Refunding", "Refund Failed")
 _NOTHING = ("Failed", "Expired")
+_REFUND_FAILED = ("Refund Failed",)
 _PARTLY = ("Order Partial credit Stopped",)
 
 
@@ -57,63 +62,78 @@ def _has_returned(content: Content) -> bool:
 def _fiat_deposit(book: Book, record: RawRecord) -> None:
     """Money counts from when it was first told as credited; the amount is what arrives. What was told as credited and
     is refunded since leaves when the venue says; nobody saw money come that is told as refunded from the first."""
-    content, credited = record.content, told_as(record, _is_paid, ends=_has_returned)
+    content = record.content
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
-    if not credited and is_known:
+    credited = spells(record, lambda told: _is_paid(told) or (told is content and not is_known), ends=_has_returned)
+    if not credited:
+        if is_one_of(content, "status", *_REFUND_FAILED):
+            book.tell("not_stated", record, "a refund that failed; whether the money had arrived is not stated")
         return
     what = f"status {content.get('status')!r} is not known"
-    name, amount = cells.name_of(content, "orderNo"), cells.amount(credited[-1] if is_known else content, "amount")
-    at = first_moment(credited or [content], *CHANGED)
-    moves = [(name, amount, at)]
-    if _has_returned(content):
-        returned = first_moment(told_as(record, _has_returned, ends=_is_paid), *CHANGED)
-        moves.append((f"{name}:reversal", cells.negative(amount), max(at, returned)))
+    name, moves = cells.name_of(content, "orderNo"), []
+    for number, spell in enumerate(credited, 1):
+        leg, at = of_spell(name, number), first_moment(spell.told, *CHANGED)
+        asset, amount = last_stated(record, spell.told, _money)
+        moves.append((leg, asset, amount, at))
+        if spell.ended:
+            back = max(at, first_moment(spell.ended, *CHANGED))
+            moves.append((f"{leg}:reversal", asset, cells.negative(amount), back))
     subtype = book.known(record, "fiat_deposit", is_known=is_known, what=what)
-    wallet, asset = place_money(book, record, name), cells.name_of(content, "fiatCurrency")
-    for suffix, signed, at in moves:
+    wallet = place_money(book, record, [suffix for suffix, *_ in moves[1:]])
+    for suffix, asset, amount, at in moves:
         book.transfer(
             record,
             suffix,
             wallet=wallet,
             asset=asset,
-            amount=signed,
+            amount=amount,
             at=at,
             subtype=subtype,
             network=cells.note(content, "method"),
         )
 
 
+def _money(content: Content) -> tuple[str, str]:
+    return cells.name_of(content, "fiatCurrency"), cells.amount(content, "amount")
+
+
 def _fiat_withdrawal(book: Book, record: RawRecord) -> None:
-    """Money leaves when the order is made, amount and fee; what is given back returns when the venue first says so."""
+    """Money leaves when the order is made, amount and fee; what is given back returns when the venue first says so, as
+    it was told while it was gone."""
     content = record.content
     is_known = is_one_of(content, "status", *_GONE, *_NOTHING)
-    name, asset = cells.name_of(content, "orderNo"), cells.name_of(content, "fiatCurrency")
-    made, has_returned = cells.moment(content, "createTime"), _has_returned(content)
-    told = told_as(record, _has_returned, ends=_is_paid)
-    returned = max(made, first_moment(told, *CHANGED)) if has_returned else made
-    wallet = place_money(book, record, f"{name}:amt", f"{name}:fee")
     what = f"status {content.get('status')!r} is not known"
     gone = book.known(record, "fiat_withdrawal", is_known=is_known, what=what)
-    parts = (
-        ("amt", cells.amount(content, "amount"), gone),
-        ("fee", cells.optional(content, "totalFee"), "withdrawal_fee"),
-    )
-    for leg, amount, subtype in parts:
-        moves = [(leg, cells.negative(amount), made)]
-        if has_returned:
-            moves.append((f"{leg}:reversal", amount, returned))
-        for suffix, signed, at in moves:
-            book.transfer(
-                record,
-                f"{name}:{suffix}",
-                wallet=wallet,
-                asset=asset,
-                amount=signed,
-                at=at,
-                subtype=subtype,
-                is_fee=leg == "fee",
-                network=cells.note(content, "method"),
-            )
+    name, made = cells.name_of(content, "orderNo"), cells.moment(content, "createTime")
+    left = spells(record, lambda told: not _has_returned(told), ends=_has_returned)
+    moves = []
+    for number, spell in enumerate(left or [Spell([content], versions(record))], 1):
+        at = made if number == 1 else max(made, first_moment(spell.told, *CHANGED))
+        back = max(at, first_moment(spell.ended, *CHANGED)) if spell.ended else None
+        (asset, amount), fee = last_stated(record, spell.told, _money_and_fee)
+        for leg, size, subtype in (("amt", amount, gone), ("fee", fee, "withdrawal_fee")):
+            suffix = f"{of_spell(name, number)}:{leg}"
+            moves.append((suffix, asset, cells.negative(size), subtype, at))
+            if back is not None:
+                moves.append((f"{suffix}:reversal", asset, size, subtype, back))
+    first = {f"{name}:amt", f"{name}:fee"}
+    wallet = place_money(book, record, [suffix for suffix, *_ in moves if suffix not in first])
+    for suffix, asset, amount, subtype, at in moves:
+        book.transfer(
+            record,
+            suffix,
+            wallet=wallet,
+            asset=asset,
+            amount=amount,
+            at=at,
+            subtype=subtype,
+            is_fee=subtype == "withdrawal_fee",
+            network=cells.note(content, "method"),
+        )
+
+
+def _money_and_fee(content: Content) -> tuple[tuple[str, str], str]:
+    return _money(content), cells.optional(content, "totalFee")
 
 
 def _fiat_instants(context: MappingContext, record: RawRecord) -> Iterable[datetime | None]:
@@ -231,7 +251,7 @@ def _part(book: Book, record: RawRecord, kind: Any, part: Mapping[str, Any]) -> 
     """Wallet, asset and amount; no wallet where it is none that is read."""
     asset, amount = cells.name_of(part, "currency"), cells.amount(part, "amount")
     if str(kind) == "3":
-        return money_wallet(book, record), asset, amount
+        return "SPOT" if book.context.assumes("fiat_wallet", "spot") else "FUNDING", asset, amount
     if str(kind) in _PAY_WALLETS:
         return _PAY_WALLETS[str(kind)], asset, amount
     if kind is not None:
