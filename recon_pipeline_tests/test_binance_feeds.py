@@ -21,7 +21,7 @@ from recon_pipeline.sandbox.binance.life.details import ALGO_CHILDREN
 from recon_pipeline.sandbox.binance.moments import HOUR_MS, day_ms
 from recon_pipeline.sandbox.binance.plants import Outage
 from recon_pipeline.stores.raw import DayRead, RawStore, Told
-from recon_pipeline.stores.reviews import list_problems
+from recon_pipeline.stores.reviews import list_problems, record_problem
 from recon_pipeline.transport.credentials import Credentials
 from recon_pipeline.transport.endpoints import Endpoint
 from recon_pipeline.transport.errors import (
@@ -45,12 +45,13 @@ from recon_pipeline.transport.errors import (
     WindowTooOld,
 )
 from recon_pipeline.transport.secret import Secret
+from recon_pipeline.venues.binance.problems import record_changed, record_gone
 from recon_pipeline.venues.binance.pulling import Pull
 from recon_pipeline.venues.binance.session import Session
 from recon_pipeline.venues.binance.streams import BY_NAME
 from recon_pipeline.venues.pull import _ALONE_DAYS, _HALVED_MAX, Ledger, Puller, Span
 from recon_pipeline.venues.streams import NEVER_USED, AccountFacts
-from recon_pipeline_tests.binance_home import BinanceHome, binance_home
+from recon_pipeline_tests.binance_home import VENUE, BinanceHome, binance_home
 
 pytestmark = pytest.mark.postgres
 ONE_DAY = timedelta(days=1)
@@ -138,6 +139,15 @@ def test_a_deposit_that_vanishes_counts_no_longer_and_waits_for_a_person(
         home.run(day(3), day(4))
         assert off(home) == []
         assert reviews(home) == [("RecordGone", "deposits")]
+
+
+def test_records_that_vanish_from_two_reads_of_one_day_are_two_entries(database: str) -> None:
+    stream, today = BY_NAME["deposits"], day(6)
+    for keys in (["8", "7"], ["3", "4"], ["4", "3"]):
+        record_problem(database, VENUE, record_gone(MAIN, stream, keys, today))
+        record_problem(database, VENUE, record_changed(MAIN, stream, keys, today))
+    told = [(row["name"], row["seen"]) for row in list_problems(database, VENUE)]
+    assert sorted(told) == [("RecordChanged", 1), ("RecordChanged", 2), ("RecordGone", 1), ("RecordGone", 2)]
 
 
 def test_what_was_redeemed_long_before_the_start_and_arrives_after_it_is_found(

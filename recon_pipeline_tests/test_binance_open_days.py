@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -389,6 +390,42 @@ def test_a_snapshot_that_comes_empty_once_when_it_is_read_again_changes_nothing(
         changed = "SELECT count(*) FROM recon.raw_records WHERE stream = 'spot_snapshots' AND superseded_at IS NOT NULL"
         assert home.ask(changed) == [(0,)]
         assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+
+
+def test_a_snapshot_that_says_the_same_in_other_words_is_read_once(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lists in another order in each answer, an empty balance in some, and another value of all of it in BTC."""
+    with binance_home(quiet_world(), tmp_path, database, monkeypatch, start=day(3)) as home:
+        gate, chance, asked_for = home.sandbox.site.gate, random.Random(1), list[Asked]()  # noqa: S311 - a seed
+        truly = gate.tell
+
+        def in_other_words(asked: Asked, now_us: int) -> Told:
+            answer = truly(asked, now_us)
+            if asked.path != SNAPSHOT:
+                return answer
+            asked_for.append(asked)
+            content = json.loads(answer.body)
+            for row in content["snapshotVos"]:
+                row["data"]["totalAssetOfBtc"] = str(chance.random())
+                for entries in (each for each in row["data"].values() if isinstance(each, list)):
+                    chance.shuffle(entries)
+                if row["type"] == "spot" and chance.random() < 0.5:
+                    row["data"]["balances"].append({"asset": "ZZZ", "free": "0", "locked": "0"})
+            return replace(answer, body=json.dumps(content).encode())
+
+        monkeypatch.setattr(gate, "tell", in_other_words)
+        nights = []
+        for number in range(3, 7):
+            asked_for.clear()
+            home.run(day(number), day(number))
+            nights.append(len(asked_for))
+        assert max(nights) == min(nights)  # one question for each kind of snapshot
+        versions = "SELECT max(version), count(superseded_at) FROM recon.raw_records WHERE stream LIKE '%\\_snapshots'"
+        assert home.ask(versions) == [(1, 0)]
+        assert spot_of(home, "incomplete") | spot_of(home, "variance") == set()
+        final = "SELECT count(*) FROM recon.pulls WHERE stream = 'spot_snapshots' AND status = 'final'"
+        assert home.ask(final)[0][0] > 0
 
 
 def of_another_wallet(snapshot: dict[str, Any]) -> None:

@@ -413,6 +413,18 @@ def test_an_account_of_which_no_statement_tells_is_named_and_not_compared(tmp_pa
 
 
 @pytest.mark.postgres
+def test_what_lies_beside_the_statements_is_no_statement(tmp_path: Path, database: str) -> None:
+    venue = venue_of(tmp_path, main=7)
+    row = "7,2026-01-02 10:00:00,Spot,Deposit,USDT,25,"
+    (venue.folder / "main.csv").write_text("\n".join([",".join(HEADER), row]) + "\n")
+    (venue.folder / "._main.csv").write_bytes(b"\x00\x05\x16\x07")
+    (venue.folder / "unpacked.csv").mkdir()
+    (venue.folder / "february.zip").write_bytes(b"PK")
+    found = compare_statements(venue, database)
+    assert (found.rows, found.unread) == (1, ["february.zip", "unpacked.csv"])
+
+
+@pytest.mark.postgres
 def test_what_the_api_tells_between_two_statements_is_not_held_against_them(tmp_path: Path, database: str) -> None:
     """January and March were downloaded; of what came in on other days only those months' own are missed."""
     venue = venue_of(tmp_path, main=7)

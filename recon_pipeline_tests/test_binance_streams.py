@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -296,6 +296,42 @@ def test_keys_that_rest_on_no_id_are_named_and_do_not_change_with_the_state() ->
         for field in ("status", "repayStatus", "arrivalTime"):
             if field in row:
                 assert stream.key(call, {**row, field: "PENDING"}) == stream.key(call, row)
+        # nor with a field that the venue adds, or with how an amount is written
+        longer = {each: f"{cell}00" for each, cell in row.items() if "." in str(cell) and str(cell)[-1].isdigit()}
+        amounts = {each: cell for each, cell in longer.items() if cell.replace(".", "", 1).isdigit()}
+        assert stream.key(call, {**row, **amounts, "something": "new"}) == stream.key(call, row)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "entry"),
+    [
+        ("spot", "balances", {"asset": "BTC", "free": "0.10", "locked": "0"}),
+        ("margin", "userAssets", {"asset": "BTC", "free": "1", "locked": "0", "borrowed": "0.5", "interest": "0"}),
+        ("futures", "assets", {"asset": "USDT", "walletBalance": "7.50", "marginBalance": "8"}),
+    ],
+)
+def test_a_snapshot_says_the_same_in_other_words(kind: str, name: str, entry: dict[str, str]) -> None:
+    says = BY_NAME[f"{kind}_snapshots"].says
+    assert says is not None
+    other = {**entry, "asset": "ETH"}
+    zero = dict.fromkeys(entry, "0.000") | {"asset": "XRP"}
+
+    def told(*entries: Mapping[str, Any], **data: Any) -> Any:
+        return says({"type": kind, "updateTime": 1, "data": {"totalAssetOfBtc": "1", name: list(entries), **data}})
+
+    as_told = told(entry, other)
+    longer = {each: f"{cell}0" if "." in cell else cell for each, cell in entry.items()}
+    assert told(other, entry) == told(longer, other, zero, totalAssetOfBtc="2") == as_told
+    changed = [{**entry, each: "0.11"} for each in entry if each != "asset"]
+    for wrong in (*(told(each, other) for each in changed), told(entry), told(entry, entry, other), told()):
+        assert wrong != as_told
+    # what cannot be read is not the same as nothing
+    unread = ({**entry, "free": 1}, {**entry, "free": None})
+    assert all(told(each, other) != as_told for each in unread)
+    datas: Sequence[Any] = ({}, None, [], {name: None}, {name: []})
+    nothing = [says({"type": kind, "updateTime": 1, "data": data}) for data in datas]
+    assert all(one == other for one, other in zip(nothing, nothing, strict=True))
+    assert len({str(each) for each in nothing}) == len(nothing)
 
 
 @each_verified

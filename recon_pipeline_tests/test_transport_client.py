@@ -278,6 +278,8 @@ def test_pauses_grow_and_end_in_a_named_error(scene: Scene) -> None:
     pauses = [(later - earlier) / 1e6 for earlier, later in pairwise(stamps)]
     for pause, whole in zip(pauses[:4], (1, 2, 4, 8), strict=True):
         assert whole / 2 <= pause <= whole
+    # half of each pause is chance: many that failed together do not come back together
+    assert len({round(pause / whole, 3) for pause, whole in zip(pauses[:4], (1, 2, 4, 8), strict=True)}) > 1
     assert [row.status for row in scene.rows("status")] == [502] * 8
 
 

@@ -203,6 +203,14 @@ class RawStore:
             stand = opened.execute(sa.text(_STANDING), asked).all()
         return frozenset(row.record_key for row in stand if row.digest != versions[row.record_key].digest)
 
+    def told_now(self, account: str, stream: str, keys: Collection[str]) -> dict[str, Any]:
+        """The contents of those records that stand, by key."""
+        asked = {"venue": self._venue, "account": account, "stream": stream, "keys": sorted(set(keys))}
+        with self._transaction(f"comparing {stream} of {account} with what was told before") as opened:
+            stand = opened.execute(sa.text(_STANDING), asked).all()
+            contents = self._contents(opened, stand)
+        return {row.record_key: contents[row.fid] for row in stand}
+
     def standing_at(self, account: str, stream: str, told: Sequence[Told]) -> frozenset[str]:
         """The keys of those that stand at the instant at which they are told, in whatever words."""
         if not told:
@@ -763,7 +771,7 @@ _COUNTING = (
     " AND superseded_at IS NULL AND (CAST(:since AS timestamptz) IS NULL OR instant >= :since)"
 )
 _STANDING = (
-    "SELECT record_key, digest, instant FROM recon.raw_records WHERE venue = :venue AND account = :account"
+    "SELECT fid, record_key, digest, instant FROM recon.raw_records WHERE venue = :venue AND account = :account"
     " AND stream = :stream AND superseded_at IS NULL AND record_key = ANY(:keys)"
 )
 # No statement looks records up one by one: a table that has just been made, or has grown much since PostgreSQL last

@@ -530,7 +530,7 @@ class Puller:
             return _whole(stream, facts, span, refused, lambda keys: self._tell_gone(facts.email, stream, keys))
 
         def read() -> list[Told]:
-            return self._drained(drain, stream, facts, span, refused)
+            return self._as_before(stream, facts, self._drained(drain, stream, facts, span, refused))
 
         def differs(told: Sequence[Told]) -> bool:
             return self._differs(stream, facts, span, whole(), told)
@@ -538,7 +538,7 @@ class Puller:
         try:
             told = read()
             if is_corrected := differs(told):
-                told = _settled(told, read, differs, f"account {facts.email}, {stream.endpoint}")
+                told = _settled(told, read, differs, stream, f"account {facts.email}, {stream.endpoint}")
         except ReconError as error:
             self._failed(stream, facts, span, error, frozen_at, pages=drain.pages)
             raise
@@ -644,6 +644,19 @@ class Puller:
         keys = {each.key for each in told}
         return whole is not None and bool(self._raw.not_told(facts.email, stream.name, whole, span.days, keys))
 
+    def _as_before(self, stream: Stream, facts: AccountFacts, told: list[Told]) -> list[Told]:
+        """What is told, in the words in which it stands if it says the same in others."""
+        if stream.says is None:
+            return told
+        stands = self._raw.told_now(facts.email, stream.name, [each.key for each in told])
+        said = {key: stream.says(content) for key, content in stands.items()}
+        return [
+            replace(each, content=stands[each.key])
+            if each.key in said and stream.says(each.content) == said[each.key]
+            else each
+            for each in told
+        ]
+
     def _drained(
         self, drain: Drain, stream: Stream, facts: AccountFacts, span: Span, refused: dict[str, InvalidSymbol]
     ) -> list[Told]:
@@ -705,13 +718,20 @@ def _read_days(reads: Mapping[date, DayRead]) -> list[date]:
 
 
 def _settled(
-    told: list[Told], read: Callable[[], list[Told]], differs: Callable[[Sequence[Told]], bool], where: str
+    told: list[Told],
+    read: Callable[[], list[Told]],
+    differs: Callable[[Sequence[Told]], bool],
+    stream: Stream,
+    where: str,
 ) -> list[Told]:
     """What leaves out, or tells in another way, what was told before is no fact until it is told twice running. One
     read that tells all of that as before, and no less than the one before it, is believed at once."""
+    says = stream.says
     for _ in range(ASKED_AGAIN_MAX):
         again = read()
-        first, second = ({each.key: each.digest for each in of_read} for of_read in (told, again))
+        first, second = (
+            {each.key: says(each.content) if says else each.digest for each in of_read} for of_read in (told, again)
+        )
         if first == second or (first.keys() <= second.keys() and not differs(again)):
             return again
         told = again

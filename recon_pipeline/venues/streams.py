@@ -167,6 +167,8 @@ class Stream:
     """Whether a documented sample of its shape exists."""
     needs: str | None = None
     """The setting of an account without which nobody knows what to ask for."""
+    says: Callable[[Content], Any] | None = None
+    """What two tellings of a record say alike if they are the same, where that is less than every word of them."""
 
 
 @dataclass(frozen=True)

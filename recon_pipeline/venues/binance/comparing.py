@@ -60,7 +60,8 @@ def compare_statements(venue: VenueSettings, url: str) -> Compared:
     """The flows that are stored against the statements in the venue's folder. ConfigError if these hold no row."""
     api = venue.api
     listed = sorted(venue.folder.iterdir()) if venue.folder.is_dir() else []
-    files = [path for path in listed if path.suffix.lower() == ".csv"]
+    # what some systems put beside each file of an archive begins with a dot
+    files = [p for p in listed if p.suffix.lower() == ".csv" and p.is_file() and not p.name.startswith(".")]
     if api is None or not files:
         raise ConfigError(
             "there is no statement to compare with",

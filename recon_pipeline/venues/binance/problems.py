@@ -148,14 +148,15 @@ def market_refused(email: str, stream: Stream, name: str, error: InvalidSymbol) 
 
 
 def record_gone(email: str, stream: Stream, keys: Sequence[str], today: date) -> Problem:
-    """Records that a stream does not tell of any more."""
+    """Records that a stream does not tell of any more; each read that misses some is an entry."""
     return Problem(
         "RecordGone",
         f"{stream.name}: the venue told of {_some(keys)} before, and does not any more",
         "UNKNOWN",
-        place=f"account {email}, {stream.name}, read on {today}",
+        place=f"account {email}, {stream.name}, read on {today}, from {min(keys)} on",
         expected="every record of a day that is read again",
-        next_step="it counts no longer; compare the day with the venue's statement, then resolve this entry",
+        next_step="it counts no longer, and is kept in recon.raw_records with superseded_at; compare the day with the"
+        " venue's statement, then resolve this entry",
         account=email,
         stream=stream.name,
         needs_manual_review=True,
@@ -168,7 +169,7 @@ def record_changed(email: str, stream: Stream, keys: Sequence[str], today: date)
         "RecordChanged",
         f"{stream.name}: the venue tells of {_some(keys)} in another way than before",
         "UNKNOWN",
-        place=f"account {email}, {stream.name}, read on {today}",
+        place=f"account {email}, {stream.name}, read on {today}, from {min(keys)} on",
         expected="a record that stays as it is once it is settled",
         next_step="the new version counts, the old one is kept in recon.raw_records; what it moved is a restatement",
         account=email,

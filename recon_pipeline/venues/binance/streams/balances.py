@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import time
+from typing import Any
 
 from recon_pipeline.transport.errors import UnexpectedAnswer
 from recon_pipeline.venues.binance import endpoints as e
@@ -15,6 +17,7 @@ from recon_pipeline.venues.binance.streams.shapes import (
     for_each,
     once,
     pages,
+    plain,
     span,
     stream,
     under,
@@ -26,6 +29,8 @@ from recon_pipeline.venues.streams import AccountFacts, Call, Content, Paging, S
 LAST_SECOND = time(23, 59, 59)
 """Every snapshot that closes a day is stamped with its last second."""
 _SNAPSHOT = "type updateTime data"
+_VALUED = frozenset({"totalAssetOfBtc", "totalLiabilityOfBtc", "totalNetAssetOfBtc", "marginLevel"})
+_NAMES = frozenset({"asset", "symbol"})
 _UNTIL_NOON = 12 * 60
 """Day D appears some time after midnight of D+1; the hour is not documented."""
 _HOLDING = "asset free locked freeze withdrawing ipoable btcValuation assetName"
@@ -34,6 +39,28 @@ _MARGIN_TOTALS = (
     "TotalCollateralValueInUSDT totalOpenOrderLossInUSDT tradeEnabled transferInEnabled transferOutEnabled "
     "transferEnabled accountType userAssets"
 )
+
+
+def balances_said(content: Content) -> Any:
+    """What a snapshot states, in whatever order: an asset of which there is nothing need not be listed, and what the
+    venue values all of them at is no balance."""
+    data = content.get("data")
+    if not isinstance(data, Mapping):
+        return content
+    return {**content, "data": {name: _entries_said(value) for name, value in data.items() if name not in _VALUED}}
+
+
+def _entries_said(value: Any) -> Any:
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        return value
+    entries = [{name: plain(cell) for name, cell in entry.items()} for entry in value]
+    held = [entry for entry in entries if any(str(cell) != "0" for name, cell in entry.items() if name not in _NAMES)]
+    return sorted(sorted(entry.items()) for entry in held) if _are_plain(held) else value
+
+
+def _are_plain(entries: Sequence[Content]) -> bool:
+    """Whether all that they hold is text: the rest has no order."""
+    return all(isinstance(cell, str) for entry in entries for cell in entry.values())
 
 
 def closes_no_day(content: Content) -> bool:
@@ -71,6 +98,7 @@ def _snapshot(name: str, kind: str, product: str) -> Stream:
         horizon=3,
         lag=_UNTIL_NOON,
         pending=closes_no_day,
+        says=balances_said,
     )
 
 
@@ -323,6 +351,7 @@ MANAGED: tuple[Stream, ...] = (
         horizon=3,
         lag=_UNTIL_NOON,
         pending=closes_no_day,
+        says=balances_said,
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ Calls = Callable[[AccountFacts], Sequence[Call]]
 Pending = Callable[[Content], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DECIMALS = re.compile(r"-?[0-9]+\.[0-9]+")
 _DIGITS_MAX = 20
 """No instant and no count is told with more."""
 
@@ -142,8 +144,18 @@ def _told(value: Any) -> str:
 
 def content_key(call: Call, content: Content) -> str:
     """For a record without an id: the digest of what it says. Equal records of one read are told apart by number."""
-    told = json.dumps([dict(call), dict(content)], sort_keys=True, separators=(",", ":"), default=_told)
+    said = [dict(call), {name: plain(value) for name, value in content.items()}]
+    told = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_told)
     return EQUAL_ROWS + hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def plain(value: Any) -> Any:
+    """An amount without the zeros that say nothing: 0.10 is 0.1; anything else as it is."""
+    text = str(value) if isinstance(value, Decimal) else value
+    if not isinstance(text, str) or not _DECIMALS.fullmatch(text):
+        return value
+    told = text.rstrip("0").rstrip(".")
+    return Decimal(told) if isinstance(value, Decimal) else told
 
 
 def is_id(value: Any) -> bool:
@@ -158,7 +170,7 @@ def by(*names: str, or_blank: str | None = None) -> Key:
     """
 
     def key(call: Call, content: Content) -> str:
-        values = [content.get(name, call.get(name)) for name in names]
+        values = [plain(content.get(name, call.get(name))) for name in names]
         if not all(is_id(value) for value in values):
             return content_key(call, content)
         last = [] if or_blank is None else [content.get(or_blank, call.get(or_blank)) or ""]
@@ -320,8 +332,15 @@ def stream(
     by_master: bool = False,
     is_verified: bool = True,
     needs: str | None = None,
+    says: Callable[[Content], Any] | None = None,
 ) -> Stream:
     """One entry. `wallets` and `known` are names with blanks between them."""
+    fields = frozenset(known.split())
+
+    def by_known(call: Call, content: Content) -> str:
+        # a field that the venue adds is no reason to name what it has told before anew
+        return content_key(call, {name: value for name, value in content.items() if name in fields})
+
     return Stream(
         name=name,
         endpoint=endpoint,
@@ -331,7 +350,7 @@ def stream(
         window=window,
         paging=paging,
         rows=rows,
-        key=key,
+        key=by_known if key is content_key else key,
         instant=instant,
         horizon_days=horizon,
         lag_minutes=lag,
@@ -343,7 +362,8 @@ def stream(
         is_pending=pending,
         asked_with="master" if by_master else "own",
         product=product,
-        known=frozenset(known.split()),
+        known=fields,
         is_verified=is_verified,
         needs=needs,
+        says=says,
     )
